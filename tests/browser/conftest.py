@@ -1,0 +1,82 @@
+"""Chromium for the tests, and the rules that every page they open has to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from scripts.browser import NARROWEST, Watch, axe_violations, launch_options, sideways_overflow
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder carries the `browser` mark."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The system's Chromium instead of a downloaded one."""
+    return {**browser_type_launch_args, **launch_options()}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """A laptop's window, English, no animations; a test may still resize, or ask for its own context."""
+    return {
+        **browser_context_args,
+        "viewport": {"width": 1440, "height": 900},
+        "locale": "en-GB",
+        "timezone_id": "UTC",
+        "reduced_motion": "reduce",
+    }
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Fails the test for console errors, CSP reports, exceptions, broken assets and 500s.
+
+    `page` and `context` are watched by themselves; call `watch.attach(other_context)` for contexts made by hand, and
+    `watch.problems.clear()` where a test provokes an error on purpose.
+    """
+    watch = Watch()
+    yield watch
+    assert watch.problems == []
+
+
+@pytest.fixture
+def context(context: BrowserContext, watch: Watch) -> BrowserContext:
+    """The browser context of `page`, watched."""
+    watch.attach(context)
+    return context
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], None]:
+    """`axe(page)` fails with a readable list when the page breaks an accessibility rule."""
+
+    def check(page: Page) -> None:
+        assert axe_violations(page) == []
+
+    return check
+
+
+@pytest.fixture
+def fits() -> Callable[[Page], None]:
+    """`fits(page)` fails when the page scrolls sideways at 320, 390 or 1440 pixels; restores the window's size."""
+
+    def check(page: Page) -> None:
+        before = page.viewport_size
+        for width in (NARROWEST, 390, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert sideways_overflow(page) == "", f"at {width}px"
+        if before:
+            page.set_viewport_size(before)
+
+    return check
