@@ -44,7 +44,7 @@ def find_chromium() -> str | None:
 
 
 def launch_options() -> dict[str, Any]:
-    """Arguments for `chromium.launch()`: the system's browser, quiet and without a sandbox (containers run as root)."""
+    """Arguments for `chromium.launch()`: the system's browser, quiet, unsandboxed (containers run as root)."""
     path = find_chromium()
     if path is None:
         raise RuntimeError(
@@ -55,7 +55,7 @@ def launch_options() -> dict[str, Any]:
 
 @dataclass
 class Watch:
-    """Collects what a page must never do: console errors (CSP reports are errors), exceptions, broken assets."""
+    """Collects what a page must never do: console errors (CSP reports too), exceptions, broken assets."""
 
     problems: list[str] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ class Watch:
         context.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
-        # A 404 or 422 answer to a page or a fragment is also a console error; tests check those statuses themselves.
+        # A 404 or 422 answer to a page or fragment is a console error too; tests check those themselves.
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             self.problems.append(f"console: {message.text} ({message.location.get('url', '')})")
 
@@ -89,15 +89,16 @@ def axe_violations(page: Page) -> list[str]:
 
 
 def sideways_overflow(page: Page) -> str:
-    """Which element sticks out of the window sideways; empty when none does. Looks at the page as it is sized now."""
+    """Which element sticks out of the window sideways at its present size; empty when none does."""
     found = page.evaluate(
         """() => {
             const root = document.documentElement;
             if (root.scrollWidth <= root.clientWidth) return "";
             for (const element of document.querySelectorAll("body *")) {
                 const box = element.getBoundingClientRect();
+                const name = `${element.tagName.toLowerCase()}.${element.className}`;
                 if (box.right > root.clientWidth + 1 || box.left < -1)
-                    return `${element.tagName.toLowerCase()}.${element.className} reaches ${Math.round(box.right)}px`;
+                    return `${name} reaches from ${Math.round(box.left)} to ${Math.round(box.right)}px`;
             }
             return `the page is ${root.scrollWidth}px wide`;
         }"""

@@ -16,4 +16,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
-# --- The cast: Alice (owner), Bob (her teammate) and Charlie (a stranger with a merchant of his own) ----------------------
+# --- The cast: Alice (owner), Bob (her teammate) and Charlie (a stranger with his own merchant) ---

@@ -1,7 +1,7 @@
 """The one settings file, read with a test's environment: nothing here may depend on the machine.
 
-Everything is set before `referrals.settings` is read, so tests meet the same code paths as a real start. Only DATABASE_URL
-comes from outside: unset means SQLite.
+Everything is set before `referrals.settings` is read, so tests meet the same code paths as a real start. Only
+DATABASE_URL comes from outside: unset means SQLite.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ from referrals.settings import *  # noqa: E402, F403 -- the environment above ha
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-# The live server of the browser tests serves static files itself; whitenoise would list them for every client.
+# The browser tests' live server has its own static files; whitenoise would list them for every client.
 WHITENOISE_USE_FINDERS = False

@@ -42,8 +42,8 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 def watch() -> Iterator[Watch]:
     """Fails the test for console errors, CSP reports, exceptions, broken assets and 500s.
 
-    `page` and `context` are watched by themselves; call `watch.attach(other_context)` for contexts made by hand, and
-    `watch.problems.clear()` where a test provokes an error on purpose.
+    `page` and `context` are watched by themselves; call `watch.attach(other_context)` for contexts made by
+    hand, and `watch.problems.clear()` where a test provokes an error on purpose.
     """
     watch = Watch()
     yield watch
@@ -69,7 +69,7 @@ def axe() -> Callable[[Page], None]:
 
 @pytest.fixture
 def fits() -> Callable[[Page], None]:
-    """`fits(page)` fails when the page scrolls sideways at 320, 390 or 1440 pixels; restores the window's size."""
+    """`fits(page)` fails when the page scrolls sideways at 320, 390 or 1440 pixels; restores the size."""
 
     def check(page: Page) -> None:
         before = page.viewport_size
