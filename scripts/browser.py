@@ -44,7 +44,7 @@ def find_chromium() -> str | None:
 
 
 def launch_options() -> dict[str, Any]:
-    """Arguments for `chromium.launch()`: the system's browser, quiet, unsandboxed (containers run as root)."""
+    """Arguments for `chromium.launch()`: the system's browser, quiet, unsandboxed (containers are root)."""
     path = find_chromium()
     if path is None:
         raise RuntimeError(
