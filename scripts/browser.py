@@ -47,9 +47,7 @@ def launch_options() -> dict[str, Any]:
     """Arguments for `chromium.launch()`: the system's browser, quiet, unsandboxed (containers are root)."""
     path = find_chromium()
     if path is None:
-        raise RuntimeError(
-            "Chromium was not found. Install it (apt install chromium) or name it: CHROMIUM=/path."
-        )
+        raise RuntimeError("Chromium was not found. Install it (apt install chromium) or name it: CHROMIUM=/path.")
     return {"executable_path": path, "chromium_sandbox": False, "args": CHROMIUM_FLAGS}
 
 

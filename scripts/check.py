@@ -1,7 +1,7 @@
 """`make test`: every check there is, in groups; a group with a failure ends the run.
 
-Names as arguments run only those steps. The static checks run beside the tests on SQLite, as most of them keep
-one core busy at most.
+Names as arguments run only those steps. The static checks run beside the tests on SQLite, as most of them
+keep one core busy at most.
 """
 
 from __future__ import annotations
@@ -145,10 +145,7 @@ def install(packages: list[str]) -> bool:
     print(f"Installing {' and '.join(packages)}", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     commands = [[*apt, "update", "-q"], [*apt, "install", "-y", "-q", "--no-install-recommends", *packages]]
-    for command in commands:
-        if subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL, check=False).returncode:
-            return False
-    return True
+    return all(subprocess.call(command, env=quiet, stdout=subprocess.DEVNULL) == 0 for command in commands)
 
 
 def missing_tools(*, server: bool, browser: bool) -> list[str]:
@@ -178,9 +175,7 @@ def table(steps: list[Step]) -> str:
     """The closing summary: a line per step with its result and its seconds."""
     lines = ["", f"{'step':<14}{'result':<10}{'seconds':>8}"]
     for step in steps:
-        result = (
-            "skipped" if step.skipped else "FAILED" if step.failed else "ok" if step.code == 0 else "not run"
-        )
+        result = "skipped" if step.skipped else "FAILED" if step.failed else "ok" if step.code == 0 else "not run"
         lines.append(f"{step.name:<14}{result:<10}{step.seconds:>8.1f}  {step.skipped}".rstrip())
     return "\n".join(lines)
 

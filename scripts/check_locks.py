@@ -46,9 +46,7 @@ def problems(stem: str) -> list[str]:
         if name not in pins:
             found.append(f"{stem}.txt lacks {name}")
         elif not requirement.specifier.contains(pins[name][0], prereleases=True):
-            found.append(
-                f"{stem}.txt pins {name} {pins[name][0]}, but {stem}.in wants {requirement.specifier}"
-            )
+            found.append(f"{stem}.txt pins {name} {pins[name][0]}, but {stem}.in wants {requirement.specifier}")
         elif not origin.search(pins[name][1]):
             found.append(f"{stem}.txt does not say that {name} comes from {stem}.in")
     for name, (_version, rest) in pins.items():
@@ -65,9 +63,7 @@ def main() -> int:
     runtime, test = locked(ROOT / "requirements.txt"), locked(ROOT / "requirements-dev.txt")
     for name in sorted(runtime.keys() & test.keys()):
         if runtime[name][0] != test[name][0]:
-            found.append(
-                f"{name} is {runtime[name][0]} in requirements.txt, {test[name][0]} in requirements-dev.txt"
-            )
+            found.append(f"{name} is {runtime[name][0]} in requirements.txt, {test[name][0]} in requirements-dev.txt")
     if found:
         print("\n".join(found))
         print("Run `make lock` and commit the result.")

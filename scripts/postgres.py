@@ -50,9 +50,7 @@ def find_binaries() -> Path:
 
 def _major(folder: Path) -> int:
     try:
-        answer = subprocess.run(
-            [folder / "postgres", "--version"], capture_output=True, text=True, check=True
-        )
+        answer = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return 0
     found = re.search(r"(\d+)", answer.stdout)
@@ -66,9 +64,7 @@ def _unprivileged() -> pwd.struct_passwd | None:
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise Missing(
-        "PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as."
-    )
+    raise Missing("PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as.")
 
 
 def _free_port() -> int:
@@ -89,7 +85,7 @@ def temporary_server(*, durable: bool = False) -> Iterator[str]:
         if owner:
             for path in (folder, folder / "password"):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+        user, group, others = (owner.pw_uid, owner.pw_gid, []) if owner else (None, None, None)
         subprocess.run(
             [
                 *(binaries / "initdb", "--pgdata", folder / "data", "--username", USER),
@@ -99,7 +95,9 @@ def temporary_server(*, durable: bool = False) -> Iterator[str]:
             cwd=folder,
             check=True,
             stdout=subprocess.DEVNULL,
-            **who,  # type: ignore[call-overload]  # typeshed has no way to say "these keywords or none"
+            user=user,
+            group=group,
+            extra_groups=others,
         )
         port = _free_port()
         settings = {
@@ -112,12 +110,14 @@ def temporary_server(*, durable: bool = False) -> Iterator[str]:
         }
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
-                [binaries / "postgres", "-D", folder / "data", *(f"--{k}={v}" for k, v in settings.items())],
+                [str(binaries / "postgres"), "-D", str(folder / "data"), *(f"--{k}={v}" for k, v in settings.items())],
                 cwd=folder,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C must reach the tests first
-                **who,
+                user=user,
+                group=group,
+                extra_groups=others,
             )
         _wait(server, port, folder / "log")
         yield f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres"

@@ -82,7 +82,6 @@ def prepare_database() -> None:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         print("Preparing the database", flush=True)
         call_command("migrate", verbosity=0, interactive=False)
-        call_command("createcachetable", verbosity=0)
     if not apps.get_model("accounts", "Merchant").objects.exists():
         print("Filling it with demo data", flush=True)
         call_command("demo")
@@ -110,7 +109,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         program = Path(sys.executable).parent / "supervisord"
-        command = [program, "-n", "-c", ROOT / "ops/supervisord.conf"]
+        command = [str(program), "-n", "-c", str(ROOT / "ops/supervisord.conf")]
         if os.geteuid() == 0:
             command += ["-u", "root"]  # says that running as root is meant
         linux = ctypes.CDLL(None) if sys.platform == "linux" else None
