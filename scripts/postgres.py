@@ -85,7 +85,8 @@ def temporary_server(*, durable: bool = False) -> Iterator[str]:
         if owner:
             for path in (folder, folder / "password"):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        user, group, others = (owner.pw_uid, owner.pw_gid, []) if owner else (None, None, None)
+        user, group = (owner.pw_uid, owner.pw_gid) if owner else (None, None)
+        others: list[int] | None = [] if owner else None
         subprocess.run(
             [
                 *(binaries / "initdb", "--pgdata", folder / "data", "--username", USER),
@@ -122,7 +123,7 @@ def temporary_server(*, durable: bool = False) -> Iterator[str]:
         _wait(server, port, folder / "log")
         yield f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres"
     finally:
-        if server:
+        if server is not None:
             server.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
             try:
                 server.wait(timeout=10)
