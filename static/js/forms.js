@@ -1,0 +1,55 @@
+// Small help inside forms.
+//   data-autosubmit         on a select or checkbox: the form around it is sent when it changes (a button does it without a script)
+//   data-once               on a form: a second press of its button does nothing while the first is on its way
+//   data-mirror="#id"       on a colour field: shows its value in that <output>, and the other way round
+//   data-preview="#frame"   on a form: a change reloads that iframe (address in its data-src, fields as the query)
+//   data-jump               on an error summary: takes the focus when the page opens
+
+function debounce(run, wait) {
+  let timer;
+  return (...args) => { clearTimeout(timer); timer = setTimeout(() => run(...args), wait); };
+}
+
+function reload(form) {
+  const frame = document.querySelector(form.dataset.preview);
+  if (!frame || !frame.dataset.src) return;
+  const fields = new FormData(form);
+  fields.delete("csrfmiddlewaretoken");
+  const query = new URLSearchParams();
+  for (const [name, value] of fields) if (typeof value === "string") query.append(name, value);
+  const url = new URL(frame.dataset.src, location.href);
+  for (const [name, value] of query) url.searchParams.set(name, value);
+  frame.contentWindow?.location.replace(url);
+}
+
+export function startForms() {
+  const reloadSoon = debounce(reload, 500);
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("[data-autosubmit]")) event.target.form?.requestSubmit();
+  });
+  document.addEventListener("input", (event) => {
+    const mirror = event.target.dataset?.mirror && document.querySelector(event.target.dataset.mirror);
+    if (mirror) {
+      if ("value" in mirror && mirror.tagName !== "OUTPUT") {
+        if (/^#[0-9a-f]{6}$/i.test(event.target.value)) mirror.value = event.target.value;
+      } else mirror.textContent = event.target.value;
+    }
+    const form = event.target.form;
+    if (form?.dataset.preview) reloadSoon(form);
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!("once" in form.dataset) || event.defaultPrevented) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+    form.classList.add("is-busy");
+  });
+  // coming back with the browser's button must find the form usable again
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      form.classList.remove("is-busy");
+    }
+  });
+  document.querySelector("[data-jump]")?.focus();
+}
