@@ -1,0 +1,101 @@
+"""The outside world as rows: connections with sealed secrets, and everything that providers sent us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.lib.codes import public_id
+from referrals.lib.sealed import seal, unseal
+
+
+def _connection_id() -> str:
+    return public_id("con")
+
+
+def _inbound_id() -> str:
+    return public_id("in")
+
+
+class Connection(TenantModel):
+    """A merchant's account at a provider. The public id is the unguessable part of its webhook address."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=_connection_id, editable=False)
+    provider = models.CharField(max_length=24)
+    label = models.CharField(_("name"), max_length=80, blank=True)
+    sealed = models.TextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    removed_at = models.DateTimeField(null=True)
+    last_event_at = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    # Deliveries refused for a bad signature since the last good one: a wrong secret shows here.
+    refused = models.PositiveIntegerField(default=0)
+    last_refused_at = models.DateTimeField(null=True)
+
+    objects = TenantQuerySet["Connection"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["merchant", "is_test", "provider"], name="connection_list")]
+
+    def __str__(self) -> str:
+        return self.label or self.provider
+
+    @property
+    def _bound_to(self) -> str:
+        return f"connection.sealed:{self.public_id}"
+
+    @property
+    def secrets(self) -> dict[str, Any]:
+        """The provider's secrets, opened; raises SealError when the row was tampered with."""
+        return unseal(self.sealed, bound_to=self._bound_to)
+
+    @secrets.setter
+    def secrets(self, value: dict[str, Any]) -> None:
+        self.sealed = seal(value, bound_to=self._bound_to)
+
+
+class InboundEvent(TenantModel):
+    """One delivery from a provider, stored as it came before anything is done with it. The row is the job (ARCHITECTURE.md)."""
+
+    STATES = (
+        ("received", _("Received")),
+        ("processed", _("Processed")),
+        ("ignored", _("Ignored")),
+        ("failed", _("Failed")),
+    )
+
+    public_id = models.CharField(max_length=32, unique=True, default=_inbound_id, editable=False)
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="inbound_events", db_index=False)
+    event_id = models.CharField(max_length=255)
+    type = models.CharField(max_length=80)
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    state = models.CharField(max_length=9, choices=STATES, default="received")
+    # What it led to, or why it was ignored, in words for the merchant.
+    outcome = models.CharField(max_length=500, blank=True)
+    error = models.TextField(blank=True)
+    event_ref = models.CharField(max_length=32, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, default=timezone.now)
+    received_at = models.DateTimeField(default=timezone.now)
+    processed_at = models.DateTimeField(null=True)
+
+    objects = TenantQuerySet["InboundEvent"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "event_id"], name="inbound_event_once")]
+        indexes = [
+            # The sweeper: what is waiting, oldest first.
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="inbound_waiting"
+            ),
+            models.Index(fields=["connection", "-id"], name="inbound_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"

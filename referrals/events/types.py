@@ -1,0 +1,53 @@
+"""The names of everything that can happen. The first block is sent as webhooks under these very names (API.md, "Webhooks out")."""
+
+from __future__ import annotations
+
+PARTICIPANT_CREATED = "participant.created"
+PARTICIPANT_BANNED = "participant.banned"
+PARTICIPANT_ERASED = "participant.erased"
+REFERRAL_CREATED = "referral.created"
+REFERRAL_STATUS_CHANGED = "referral.status_changed"
+EVENT_RECORDED = "event.recorded"
+EVENT_REFUNDED = "event.refunded"
+REWARD_CREATED = "reward.created"
+REWARD_DUE = "reward.due"
+REWARD_HELD = "reward.held"
+REWARD_ISSUED = "reward.issued"
+REWARD_FAILED = "reward.failed"
+REWARD_VOIDED = "reward.voided"
+REWARD_REVERSED = "reward.reversed"
+PAYOUT_BATCH_COMPLETED = "payout.batch.completed"
+MILESTONE_REACHED = "milestone.reached"
+CAMPAIGN_STATUS_CHANGED = "campaign.status_changed"
+FRAUD_FLAGGED = "fraud.flagged"
+
+WEBHOOK_TYPES = frozenset(value for name, value in list(vars().items()) if name.isupper() and isinstance(value, str))
+
+# History that stays in the house.
+CAMPAIGN_CREATED = "campaign.created"
+CAMPAIGN_CHANGED = "campaign.changed"
+CAMPAIGN_RULES_PUBLISHED = "campaign.rules_published"
+PARTICIPANT_CHANGED = "participant.changed"
+PARTICIPANT_UNBANNED = "participant.unbanned"
+EVENT_DISPUTED = "event.disputed"
+REWARD_CHANGED = "reward.changed"
+REWARD_RELEASED = "reward.released"
+REWARD_RESTORED = "reward.restored"
+REWARD_ISSUE_UNDONE = "reward.issue_undone"
+PAYOUT_CREATED = "payout.created"
+PAYOUT_UNDONE = "payout.undone"
+MERCHANT_CREATED = "merchant.created"
+MERCHANT_CHANGED = "merchant.changed"
+MEMBER_INVITED = "member.invited"
+MEMBER_JOINED = "member.joined"
+MEMBER_CHANGED = "member.changed"
+MEMBER_REMOVED = "member.removed"
+INVITATION_REVOKED = "invitation.revoked"
+API_KEY_CREATED = "api_key.created"
+API_KEY_REVOKED = "api_key.revoked"
+CONNECTION_CREATED = "connection.created"
+CONNECTION_CHANGED = "connection.changed"
+CONNECTION_REMOVED = "connection.removed"
+EXPORT_MADE = "export.made"
+
+ALL_TYPES = frozenset(value for name, value in list(vars().items()) if name.isupper() and isinstance(value, str))

@@ -1,0 +1,29 @@
+"""Names that nobody can guess: campaign ids, referral codes, public ids, tokens. All from the system's CSPRNG."""
+
+from __future__ import annotations
+
+import secrets
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# Without 0 O 1 I l: people read referral codes aloud and type them.
+UNAMBIGUOUS = "".join(c for c in BASE62 if c not in "0O1Il")
+
+
+def random_text(length: int, alphabet: str = BASE62) -> str:
+    """`length` characters of `alphabet`, each chosen at random."""
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def campaign_id() -> str:
+    """10 base62 characters, as the documented API has them (API.md v1)."""
+    return random_text(10)
+
+
+def referral_code() -> str:
+    """8 unambiguous base62 characters (API.md v1; ARCHITECTURE.md, lib/codes.py)."""
+    return random_text(8, UNAMBIGUOUS)
+
+
+def public_id(prefix: str) -> str:
+    """`prefix_` and 22 base62 characters (131 bits), so that nothing can be enumerated (RELIABILITY section 7)."""
+    return f"{prefix}_{random_text(22)}"

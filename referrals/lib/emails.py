@@ -1,0 +1,68 @@
+"""E-mail addresses: check one, fold it for look-ups, and reduce it to the person behind it (PRODUCT.md, "Attribution")."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+
+_DOT_BLIND = {"gmail.com", "googlemail.com"}
+_SAME_DOMAIN = {"googlemail.com": "gmail.com"}
+
+
+class EmailError(ValueError):
+    """Text that is no deliverable address; the message says why (RELIABILITY section 6, row 12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """`address` as written (trimmed), `key` for look-ups (folded, punycode domain), `identity` for "the same person".
+
+    The identity drops what still reaches one mailbox: a +tag, and dots at Gmail.
+    """
+
+    address: str
+    key: str
+    identity: str
+
+
+def parse_email(text: str) -> Email:
+    """Check and fold an address; raises EmailError. No network is asked.
+
+    Refused: no top-level domain, two @, control characters, over 254 characters, quoted local parts, IP literals.
+    """
+    text = text.strip(" ")
+    if not text or len(text) > 254:
+        raise EmailError("Enter an e-mail address of at most 254 characters." if text else "Enter an e-mail address.")
+    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in text):
+        raise EmailError("The e-mail address has invisible characters; type it again.")
+    try:
+        found = validate_email(
+            text,
+            check_deliverability=False,
+            allow_quoted_local=False,
+            allow_domain_literal=False,
+            globally_deliverable=False,
+        )
+    except EmailNotValidError as error:
+        raise EmailError(f"{text[:80]!r} is not an e-mail address: {error}") from error
+    domain = (found.ascii_domain or found.domain).lower()
+    if "." not in domain:
+        raise EmailError(f"{text[:80]!r} has no full domain, such as example.com.")
+    local = unicodedata.normalize("NFKC", found.local_part).casefold()
+    return Email(text, f"{local}@{domain}", _identity(local, domain))
+
+
+def _identity(local: str, domain: str) -> str:
+    """Drop what still reaches the same mailbox: a +tag anywhere, dots at Gmail."""
+    bare = local.split("+", 1)[0] or local
+    if domain in _DOT_BLIND:
+        bare = bare.replace(".", "")
+    return f"{bare}@{_SAME_DOMAIN.get(domain, domain)}"
+
+
+def mask_email(address: str) -> str:
+    """m•••@example.com: enough for the owner to recognise, too little to write to."""
+    local, _, domain = address.partition("@")
+    return f"{local[:1]}•••@{domain}"

@@ -1,0 +1,64 @@
+"""The one outbound client: time-outs, a size cap, public addresses only, no redirects (RELIABILITY section 8, "Egress")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests_hardened import Config, HTTPSession
+from requests_hardened.ip_filter import InvalidIPAddress
+
+CONNECT_SECONDS, READ_SECONDS = 3, 10
+MAX_BYTES = 1024 * 1024
+
+
+class HttpError(Exception):
+    """No usable answer. `retry` says whether trying again can help; `sent` whether the request may have had an effect."""
+
+    def __init__(self, message: str, *, retry: bool, sent: bool) -> None:
+        super().__init__(message)
+        self.retry = retry
+        self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers with lower-case names, and at most 1 MiB of body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: Any = None,
+    private: bool = False,
+) -> Answer:
+    """One try at one request; raises HttpError. `private` lets loopback through, for the built-in sandbox only."""
+    session = HTTPSession(
+        Config(
+            default_timeout=(CONNECT_SECONDS, READ_SECONDS),
+            never_redirect=True,
+            ip_filter_enable=not private,
+            ip_filter_allow_loopback_ips=False,
+            user_agent_override="Passalong",
+        )
+    )
+    try:
+        with session.request(method, url, headers=dict(headers or {}), data=body, stream=True) as response:
+            content = response.raw.read(MAX_BYTES + 1, decode_content=True)
+            if len(content) > MAX_BYTES:
+                raise HttpError("The answer is larger than 1 MiB.", retry=False, sent=True)
+            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
+    except InvalidIPAddress as error:
+        raise HttpError("The address is not a public one.", retry=False, sent=False) from error
+    except requests.ConnectTimeout as error:
+        raise HttpError("No connection within 3 seconds.", retry=True, sent=False) from error
+    except requests.RequestException as error:
+        raise HttpError(f"No answer: {type(error).__name__}.", retry=True, sent=True) from error

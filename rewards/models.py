@@ -1,0 +1,292 @@
+"""What is owed: decisions with their conditions, rewards, the append-only ledger, payouts. Money is integer minor units throughout."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.models import Campaign, RewardRule
+from participants.models import Participant, QualifyingEvent
+from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.events.models import AppendOnlyModel, AppendOnlyQuerySet
+from referrals.lib.codes import public_id
+from referrals.lib.money import Money
+
+
+def _reward_id() -> str:
+    return public_id("rw")
+
+
+def _payout_id() -> str:
+    return public_id("po")
+
+
+def _batch_id() -> str:
+    return public_id("pb")
+
+
+SIDES = (("referrer", _("Referrer")), ("invitee", _("Friend")))
+
+
+class Decision(TenantModel):
+    """The outcome of checking one event against one rule: every condition, the facts used, pass or fail (PRODUCT.md, "Decisions").
+
+    `conditions` is a list of {"code", "passed", "facts"}. A new decision replaces the `current` one and leaves it as history.
+    """
+
+    event = models.ForeignKey(QualifyingEvent, on_delete=models.PROTECT, related_name="decisions")
+    rule = models.ForeignKey(RewardRule, on_delete=models.PROTECT, related_name="+", db_index=False)
+    rule_key = models.CharField(max_length=32)
+    side = models.CharField(max_length=8, choices=SIDES)
+    rewardable = models.BooleanField()
+    reason = models.CharField(max_length=32, blank=True)
+    amount_minor = models.BigIntegerField(default=0)
+    conditions = models.JSONField(default=list)
+    decided_at = models.DateTimeField(default=timezone.now)
+    current = models.BooleanField(default=True)
+
+    objects = TenantQuerySet["Decision"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "rule_key"], condition=Q(current=True), name="decision_current_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_key}: {self.reason or 'rewardable'}"
+
+
+class State(models.TextChoices):
+    """A reward's life (PRODUCT.md): review, due, queued, sending, issued; aside held, waiting, attention; void and reversed at the end."""
+
+    REVIEW = "review", _("In review")
+    DUE = "due", _("Due")
+    QUEUED = "queued", _("Queued")
+    SENDING = "sending", _("Sending")
+    ISSUED = "issued", _("Issued")
+    HELD = "held", _("Held")
+    WAITING = "waiting", _("Waiting for the recipient")
+    ATTENTION = "attention", _("Needs attention")
+    VOID = "void", _("Void")
+    REVERSED = "reversed", _("Reversed")
+
+
+class RewardQuerySet(TenantQuerySet["Reward"]):
+    """Rewards by where they stand."""
+
+    def due(self) -> RewardQuerySet:
+        """Ready to be issued."""
+        return self.filter(state=State.DUE)
+
+    def in_review(self) -> RewardQuerySet:
+        """Earned, and waiting for the review period to end."""
+        return self.filter(state=State.REVIEW)
+
+
+class Reward(TenantModel):
+    """What one participant is owed for one event under one rule. `amount_minor` is owed now; the ledger tells how it came to that."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=_reward_id, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="rewards", db_index=False)
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="rewards")
+    side = models.CharField(max_length=8, choices=SIDES)
+    rule = models.ForeignKey(RewardRule, on_delete=models.PROTECT, related_name="+", db_index=False)
+    rule_key = models.CharField(max_length=32)
+    event = models.ForeignKey(QualifyingEvent, on_delete=models.PROTECT, related_name="rewards", db_index=False)
+    kind = models.CharField(max_length=12, choices=RewardRule.KINDS)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=9, choices=State.choices)
+    # Why it stands where it stands, as a code of PRODUCT.md; and a person's own words.
+    reason = models.CharField(max_length=32, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+    # Since when it stands there ("Due since"); one index serves every tab.
+    stage_at = models.DateTimeField(default=timezone.now)
+    review_ends_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    issued_at = models.DateTimeField(null=True, blank=True)
+    payout = models.ForeignKey("Payout", on_delete=models.PROTECT, null=True, related_name="rewards")
+    # Counts the changes of state: part of the ledger's keys, and the guard against two tabs.
+    revision = models.PositiveIntegerField(default=0)
+
+    objects = RewardQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["event", "rule_key", "side"], name="reward_once"),
+            models.CheckConstraint(condition=Q(amount_minor__gte=0), name="reward_amount"),
+            models.CheckConstraint(
+                condition=~Q(state="issued") | Q(payout__isnull=False), name="reward_issued_by_payout"
+            ),
+        ]
+        indexes = [
+            # The Reward section: a tab of one side, and of one campaign; by date.
+            models.Index(fields=["merchant", "is_test", "state", "stage_at", "id"], name="reward_stage"),
+            models.Index(fields=["campaign", "state", "stage_at", "id"], name="reward_campaign_stage"),
+            models.Index(fields=["merchant", "is_test", "state", "amount_minor", "id"], name="reward_amount_sort"),
+            # release_due.
+            models.Index(fields=["review_ends_at"], condition=Q(state="review"), name="reward_review_end"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} to {self.participant}"
+
+    @property
+    def amount(self) -> Money:
+        """What is owed."""
+        return Money(self.amount_minor, self.currency)
+
+
+class LedgerEntry(AppendOnlyModel):
+    """One line of the ledger: `amount_minor` is signed, the kind fixes the sign, `key` is said once for ever (ARCHITECTURE.md)."""
+
+    KINDS = (
+        ("earn", _("Earned")),
+        ("reverse", _("Taken back")),
+        ("pay", _("Paid")),
+        ("pay_back", _("Payment undone")),
+        ("adjust", _("Adjusted")),
+    )
+
+    key = models.CharField(max_length=96, unique=True)
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="ledger")
+    side = models.CharField(max_length=8, choices=SIDES)
+    kind = models.CharField(max_length=8, choices=KINDS)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    reward = models.ForeignKey(Reward, on_delete=models.PROTECT, null=True, related_name="ledger")
+    payout = models.ForeignKey("Payout", on_delete=models.PROTECT, null=True, related_name="ledger")
+    note = models.CharField(max_length=500, blank=True)
+    actor = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["earn", "pay_back"], amount_minor__gt=0)
+                | Q(kind__in=["reverse", "pay"], amount_minor__lt=0)
+                | (Q(kind="adjust") & ~Q(amount_minor=0) & ~Q(note="")),
+                name="ledger_sign",
+            )
+        ]
+        indexes = [models.Index(fields=["participant", "side"], name="ledger_balance")]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.amount_minor}"
+
+    @property
+    def amount(self) -> Money:
+        """The signed amount."""
+        return Money(self.amount_minor, self.currency)
+
+
+class PayoutBatch(TenantModel):
+    """Payouts made together. `key` comes with the request, so that a double click makes one batch."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=_batch_id, editable=False)
+    key = models.CharField(max_length=80)
+    method = models.CharField(max_length=24)
+    note = models.CharField(max_length=500, blank=True)
+    created_by = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    undone_at = models.DateTimeField(null=True)
+
+    objects = TenantQuerySet["PayoutBatch"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "payout batches"
+        constraints = [models.UniqueConstraint(fields=["merchant", "is_test", "key"], name="payout_batch_once")]
+        indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="payout_batch_list")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class Payout(TenantModel):
+    """One attempt to deliver rewards to one recipient by one method (PRODUCT.md). The statuses are API.md's, and `undone`."""
+
+    STATUSES = (
+        ("queued", _("Queued")),
+        ("sending", _("Sending")),
+        ("sent", _("Sent")),
+        ("paid", _("Paid")),
+        ("failed", _("Failed")),
+        ("unknown", _("Outcome unknown")),
+        ("needs_attention", _("Needs attention")),
+        ("undone", _("Undone")),
+    )
+
+    public_id = models.CharField(max_length=32, unique=True, default=_payout_id, editable=False)
+    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="payouts")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="payouts")
+    side = models.CharField(max_length=8, choices=SIDES)
+    method = models.CharField(max_length=24)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=15, choices=STATUSES, default="queued")
+    # Made before the first call, sent to the provider, never made anew on a retry (ARCHITECTURE.md, "Idempotency").
+    key = models.CharField(max_length=64, unique=True)
+    reference = models.CharField(max_length=255, blank=True)
+    message = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Payout"].as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payout_amount")]
+        indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="payout_list")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def amount(self) -> Money:
+        """What the payout delivers."""
+        return Money(self.amount_minor, self.currency)
+
+
+class PayoutItem(models.Model):
+    """One reward inside a payout, with the amount that went out for it. Stays when the payout is undone."""
+
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="items")
+    reward = models.ForeignKey(Reward, on_delete=models.PROTECT, related_name="payout_items")
+    amount_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["payout", "reward"], name="payout_item_once")]
+
+    def __str__(self) -> str:
+        return f"{self.reward_id} in {self.payout_id}"
+
+
+class RewardTally(TenantModel):
+    """How many rewards, and how much money, moved into or out of a state: the sums of these rows are the pipeline's figures.
+
+    Rows are added, never updated, so that no row is hot; `manage.py sweep` folds them, `manage.py verify_ledger` compares them with
+    the rewards themselves (PERFORMANCE.md, "Counter contention").
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+", db_index=False)
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=9, choices=State.choices)
+    count = models.IntegerField()
+    amount_minor = models.BigIntegerField()
+
+    objects = TenantQuerySet["RewardTally"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "reward tallies"
+        indexes = [models.Index(fields=["merchant", "is_test", "campaign", "state"], name="reward_tally")]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.count:+d}"
