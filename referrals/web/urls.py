@@ -1,8 +1,13 @@
-"""Merchant pages under /app/."""
+"""Merchant pages under /app/. Each group of pages lists its own addresses; all share the namespace `web`."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import include, path
 
 app_name = "web"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", include("referrals.web.campaign_urls")),
+    path("", include("referrals.web.reward_urls")),
+    path("", include("referrals.web.connection_urls")),
+    path("", include("referrals.web.account_urls")),
+]

@@ -1,0 +1,7 @@
+"""Addresses of connections and what they sent."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
