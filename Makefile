@@ -21,8 +21,9 @@ test: ## everything: lint, types, contracts, checks, tests on SQLite and Postgre
 lint: ## ruff, formatting, templates, import contracts
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.check lint format templates imports
 
-format: ## let ruff put the files in order
+format: ## let ruff and djade put the files in order
 	@./scripts/venv --dev && .venv/bin/ruff check --fix . && .venv/bin/ruff format .
+	@find templates -name "*.html" -exec .venv/bin/djade --target-version 5.2 {} +
 
 types: ## mypy --strict
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.check types
