@@ -218,3 +218,14 @@ class ApiKey(TenantModel):
 def new_token() -> str:
     """A link's secret: 256 bits, safe in an address."""
     return secrets.token_urlsafe(32)
+
+
+class RateLimit(models.Model):
+    """How often something was done within a span of time; see referrals.accounts.limits. Keys are hashed, so no address is kept."""
+
+    key_hash = models.CharField(max_length=64, primary_key=True)
+    count = models.PositiveIntegerField()
+    resets_at = models.BigIntegerField(db_index=True)  # seconds since 1970
+
+    def __str__(self) -> str:
+        return f"{self.key_hash[:8]}: {self.count}"
