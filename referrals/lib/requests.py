@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from referrals.lib.codes import random_text
+from referrals.lib.problems import problem
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
@@ -45,17 +46,9 @@ class NulByteMiddleware:
         query = request.META.get("QUERY_STRING", "")
         if "\x00" in request.path or "%00" in query or "\x00" in query:
             if request.path.startswith("/api/"):
+                path = request.path.replace("\x00", "")
                 message = "The address has a NUL byte; remove it."
-                return JsonResponse(
-                    {
-                        "status": 400,
-                        "error": "nul_byte",
-                        "message": message,
-                        "path": request.path.replace("\x00", ""),
-                        "details": {},
-                    },
-                    status=400,
-                )
+                return problem(path, 400, "nul_byte", message, request_id=request_id.get())
             return HttpResponse("The address has a NUL byte; remove it.", status=400, content_type="text/plain")
         return self.get_response(request)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+
+from referrals.lib.problems import problem
+from referrals.lib.requests import request_id
 
 
 def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
     if request.path.startswith("/api/"):
-        body = {"status": status, "error": code, "message": message, "path": request.path, "details": {}}
-        return JsonResponse(body, status=status)
+        return problem(request.path, status, code, message, request_id=request_id.get())
     return render(request, f"{status}.html", {"message": message}, status=status)
 
 
