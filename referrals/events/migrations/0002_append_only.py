@@ -16,7 +16,7 @@ END $$
 
 def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(FUNCTION)
+        schema_editor.execute(FUNCTION, params=None)  # as it stands: its % signs are RAISE's
         schema_editor.execute(
             "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE ON events_event"
             " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
