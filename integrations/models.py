@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from integrations.outcomes import sentence
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib.codes import public_id
 from referrals.lib.sealed import seal, unseal
@@ -76,8 +77,9 @@ class InboundEvent(TenantModel):
     body = models.BinaryField()
     headers = models.JSONField(default=dict)
     state = models.CharField(max_length=9, choices=STATES, default="received")
-    # What it led to, or why it was ignored, in words for the merchant.
-    outcome = models.CharField(max_length=500, blank=True)
+    # What it led to, or why it was ignored: a code of integrations.outcomes and the facts of its sentence.
+    outcome = models.CharField(max_length=40, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
     event_ref = models.CharField(max_length=32, blank=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -99,3 +101,13 @@ class InboundEvent(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+    @property
+    def sentence(self) -> str:
+        """What it led to, or why it was ignored, in the reader's language."""
+        return sentence(self.outcome, self.facts)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is still to be worked on."""
+        return self.state == "received"

@@ -1,0 +1,142 @@
+"""What a provider is to us: a company that tells of payments, in the words of this product (ARCHITECTURE.md, "The provider interface").
+
+A `Source` is pure: it reads bytes and gives facts, without database or network. What it needs to ask its company is a `look_up`,
+kept apart so that the network is never called inside a transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from referrals.lib.money import Money
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+Fact = Literal["signup", "purchase", "refund", "dispute", "dispute_won"]
+# A text, or one that is translated when it is shown.
+Text: TypeAlias = "str | _StrPromise"
+Secrets = Mapping[str, str]
+
+
+class ProviderError(Exception):
+    """The company did not do what was asked; `retry` says whether trying again can help."""
+
+    def __init__(self, message: str, *, retry: bool) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
+class PayloadError(ValueError):
+    """A genuine message that has not the shape its type promises."""
+
+
+class Ignored(Exception):
+    """A genuine message with nothing to do. `code` is one of integrations.outcomes, `facts` fill in its sentence."""
+
+    def __init__(self, code: str, **facts: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.facts = facts
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Something that may name a referrer: a code as text, or a promotion code's id at the company, which has to be looked up."""
+
+    text: str
+    kind: Literal["code", "promotion_code"] = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One fact that a company told us.
+
+    `external_id` is the company's name for the fact, `references` its other names for the same payment. `money` of a refund is the
+    total taken back so far, because that stays right whatever gets lost, comes twice or in another order. `is_first` is None when
+    the company does not say.
+    """
+
+    fact: Fact
+    external_id: str
+    references: tuple[str, ...]
+    occurred_at: datetime
+    money: Money | None = None
+    email: str = ""
+    name: str = ""
+    codes: tuple[Code, ...] = ()
+    customer_id: str = ""
+    is_first: bool | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Reads what a company sends. Pure: no database, no network."""
+
+    # The header whose value proves who sent it; it is stored masked.
+    signature_header: str
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets) -> None:
+        """Return when the body is genuine and recent; raise SignatureError for everything else, whatever the input."""
+
+    def event_id(self, payload: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        """The company's own id of this message; raises PayloadError."""
+
+    def event_type(self, payload: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        """What the company calls this kind of message; raises PayloadError."""
+
+    def is_test(self, payload: Mapping[str, Any]) -> bool | None:
+        """Whether it comes from the company's test mode; None when the company does not say."""
+
+    def parse(self, payload: Mapping[str, Any]) -> list[Signal]:
+        """The facts in it, at least one; raises Ignored when there are none for us, PayloadError when it can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretField:
+    """One secret that a merchant pastes: how it is asked for, what it looks like, and how it shows which mode it belongs to."""
+
+    name: str
+    label: Text
+    hint: Text
+    pattern: str
+    wrong: Text
+    required: bool = True
+    live_prefixes: tuple[str, ...] = ()
+    test_prefixes: tuple[str, ...] = ()
+
+    def matches(self, value: str) -> bool:
+        """Whether the value looks like this secret."""
+        return re.fullmatch(self.pattern, value, re.ASCII) is not None
+
+    def mode(self, value: str) -> bool | None:
+        """True for a test secret, False for a live one, None when it does not show."""
+        if value.startswith(self.test_prefixes) and self.test_prefixes:
+            return True
+        return False if self.live_prefixes and value.startswith(self.live_prefixes) else None
+
+
+LookUp = Callable[[Sequence[Signal], Secrets], list[Signal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A company, complete: pages, forms, choices and help derive from this, never from its slug."""
+
+    slug: str
+    label: Text
+    summary: Text
+    icon: str
+    secrets: tuple[SecretField, ...]
+    source: Source
+    # The types of message to switch on at the company, and what each is for.
+    events: tuple[tuple[str, Text], ...]
+    steps: tuple[Text, ...]
+    dashboard_url: str
+    docs: str
+    # Dotted path of a LookUp, imported on first use: a company's package is large, and most messages need none of it.
+    look_up: str = ""

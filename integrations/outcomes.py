@@ -1,0 +1,60 @@
+"""What became of a message, in the merchant's words. Rows keep the code and the facts, so that every reader gets their own language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+# Code -> sentence; the names in brackets are facts.
+SENTENCES = {
+    # Something was done.
+    "rewarded": _("Payment of %(amount)s by %(email)s in %(campaign)s: %(rewards)s rewards."),
+    "recorded": _("Payment of %(amount)s by %(email)s recorded in %(campaign)s; it earns nothing. Its page says why."),
+    "same_payment": _("The same payment was counted before, under another of its names."),
+    "joined": _("%(email)s joined %(campaign)s through %(referrer)s. Nothing was paid yet."),
+    "refunded": _("%(amount)s taken back from the payment of %(email)s in %(campaign)s."),
+    "disputed": _("The payment of %(email)s in %(campaign)s is disputed."),
+    "dispute_won": _("The dispute about the payment of %(email)s in %(campaign)s was won."),
+    "refund_waits": _("The payment this belongs to has not arrived here. If it does, this is taken off it."),
+    "refund_known": _("This refund was counted before."),
+    # Nothing was done, and why.
+    "type_unused": _("Messages of the type %(type)s are not used."),
+    "not_paid_yet": _("The checkout is not paid yet. It counts when the payment arrives."),
+    "payment_failed": _("The payment failed."),
+    "nothing_paid": _("Nothing was paid: a free order or a trial."),
+    "dispute_lost": _("The dispute was lost; what it took back stays taken back."),
+    "nothing_refunded": _("Nothing has been refunded."),
+    "unreadable": _("The message has not the shape we know: %(message)s"),
+    "currency_unknown": _("The currency %(currency)s is not one we know."),
+    "currency_differs": _("Paid in %(paid)s, but the campaign %(campaign)s counts in %(currency)s."),
+    "wrong_mode_test": _("A test message on a live connection. Connect test mode for it."),
+    "wrong_mode_live": _("A live message on a test connection. Connect live mode for it."),
+    "no_participant": _("No participant with %(email)s and no referral code."),
+    "no_participant_code": _("No participant with %(email)s, and no referrer has the code %(code)s."),
+    "no_participant_promotion": _(
+        "No participant with %(email)s. A promotion code was used, but without the API key we can't read which one."
+    ),
+    "no_email": _("It names neither an e-mail address nor a customer we know."),
+    "not_referred": _("%(email)s is in %(campaign)s, but nobody referred them."),
+    "refused": _("%(message)s"),
+    # It went wrong.
+    "provider_refused": _("The provider refused our question: %(message)s"),
+    "gave_up": _("It could not be processed after %(attempts)s tries. Process it again when the cause is mended."),
+}
+
+
+def sentence(code: str, facts: Mapping[str, Any]) -> str:
+    """The sentence in the active language; "" for a row that has none yet."""
+    if not code:
+        return ""
+    template = str(SENTENCES.get(code, code))
+    return template % _Facts({name: value if value != "" else "…" for name, value in facts.items()})
+
+
+class _Facts(dict[str, Any]):
+    """A fact that an old row lacks shows as dots instead of breaking its page."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"

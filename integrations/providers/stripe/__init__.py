@@ -1,0 +1,55 @@
+"""Stripe: its connect form, what to switch on there, and its source."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from integrations.base import Provider, SecretField
+from integrations.providers.stripe.source import StripeSource
+
+PROVIDER = Provider(
+    slug="stripe",
+    label="Stripe",
+    summary=_("Checkout, Payment Links, subscriptions and invoices. Refunds and disputes are followed too."),
+    icon="credit-card",
+    secrets=(
+        SecretField(
+            name="webhook_secret",
+            label=_("Signing secret"),
+            hint=_("Stripe shows it on the page of the endpoint, under “Signing secret”. It starts with whsec_."),
+            pattern=r"whsec_[A-Za-z0-9+/=_-]{16,200}",
+            wrong=_("A signing secret starts with whsec_ and has at least 16 more characters. Copy it whole."),
+        ),
+        SecretField(
+            name="api_key",
+            label=_("Secret or restricted API key"),
+            hint=_(
+                "Only needed to recognise promotion codes, and refunds of subscriptions. A restricted key that may"
+                " read promotion codes and invoices is enough."
+            ),
+            pattern=r"(sk|rk)_(live|test)_[A-Za-z0-9]{8,250}",
+            wrong=_("An API key starts with sk_live_, rk_live_, sk_test_ or rk_test_. Copy it whole."),
+            required=False,
+            live_prefixes=("sk_live_", "rk_live_"),
+            test_prefixes=("sk_test_", "rk_test_"),
+        ),
+    ),
+    source=StripeSource(),
+    events=(
+        ("checkout.session.completed", _("a checkout or payment link was paid")),
+        ("checkout.session.async_payment_succeeded", _("a slow payment, such as a bank debit, arrived")),
+        ("invoice.paid", _("a subscription or an invoice was paid, each time")),
+        ("charge.refunded", _("money went back, all of it or a part")),
+        ("charge.dispute.created", _("a customer disputes a payment")),
+        ("charge.dispute.closed", _("a dispute ended")),
+    ),
+    steps=(
+        _("In Stripe, open Developers, then Webhooks, and press “Add destination” (or “Add endpoint”)."),
+        _("Choose events from your own account, and tick the six events in the list below."),
+        _("Choose “Webhook endpoint”, and paste the address below as the endpoint’s URL."),
+        _("Save. Stripe now shows the endpoint’s signing secret: copy it, and paste it in the form on this page."),
+    ),
+    dashboard_url="https://dashboard.stripe.com/webhooks",
+    docs="https://docs.stripe.com/webhooks",
+    look_up="integrations.providers.stripe.api.look_up",
+)

@@ -1,0 +1,87 @@
+"""The few questions that we ask Stripe. The only module that imports its package, with our time-outs and no retries of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import stripe
+
+from integrations.base import Code, ProviderError, Secrets, Signal
+from referrals.lib.http import CONNECT_SECONDS, READ_SECONDS
+
+API_BASE = "https://api.stripe.com"
+# Errors that stay the same however often one asks.
+_FINAL = (stripe.AuthenticationError, stripe.PermissionError, stripe.InvalidRequestError)
+
+
+class StripeApi:
+    """Stripe's REST API with one key. Every call is tried once: the inbound row that needs it is what is retried."""
+
+    def __init__(self, key: str, base: str = "") -> None:
+        self._client = stripe.StripeClient(
+            key,
+            base_addresses={"api": base or API_BASE},
+            max_network_retries=0,
+            http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
+        )
+
+    def promotion_code(self, promotion_id: str) -> str:
+        """The code that customers type; "" when Stripe knows no such promotion code. Raises ProviderError."""
+        try:
+            return self._client.v1.promotion_codes.retrieve(promotion_id).code
+        except stripe.InvalidRequestError as error:
+            if error.http_status == 404:
+                return ""
+            raise _ours(error) from error
+        except stripe.StripeError as error:
+            raise _ours(error) from error
+
+    def invoices_of(self, payment_intent: str) -> list[str]:
+        """The ids of the invoices that a payment intent paid; new API versions no longer say it on the charge."""
+        try:
+            found = self._client.v1.invoice_payments.list(
+                {"payment": {"type": "payment_intent", "payment_intent": payment_intent}, "limit": 10}
+            )
+        except stripe.StripeError as error:
+            raise _ours(error) from error
+        ids = [item.invoice if isinstance(item.invoice, str) else item.invoice.id for item in found.data]
+        return [name for name in ids if name]
+
+
+def _ours(error: stripe.StripeError) -> ProviderError:
+    words = f"{type(error).__name__}: {error.user_message or 'no answer'}"[:300]
+    return ProviderError(words, retry=not isinstance(error, _FINAL))
+
+
+def look_up(signals: Sequence[Signal], secrets: Secrets) -> list[Signal]:
+    """Fill in what only Stripe knows: the text behind a promotion code, and the invoice behind a refunded or disputed charge.
+
+    Without an API key everything stays as it is. Raises ProviderError.
+    """
+    key = secrets.get("api_key", "")
+    if not key:
+        return list(signals)
+    api = StripeApi(key)
+    return [_with_invoice(_with_codes(signal, api), api) for signal in signals]
+
+
+def _with_codes(signal: Signal, api: StripeApi) -> Signal:
+    if not any(code.kind == "promotion_code" for code in signal.codes):
+        return signal
+    codes = []
+    for code in signal.codes:
+        text = api.promotion_code(code.text) if code.kind == "promotion_code" else code.text
+        if text:
+            codes.append(Code(text))
+    return dataclasses.replace(signal, codes=tuple(dict.fromkeys(codes)))
+
+
+def _with_invoice(signal: Signal, api: StripeApi) -> Signal:
+    if signal.fact not in {"refund", "dispute", "dispute_won"}:
+        return signal
+    if any(name.startswith("in_") for name in signal.references):
+        return signal
+    intents = [name for name in signal.references if name.startswith("pi_")]
+    invoices = [invoice for intent in intents for invoice in api.invoices_of(intent)]
+    return dataclasses.replace(signal, references=(*signal.references, *invoices))

@@ -1,0 +1,32 @@
+"""Every company we know. A provider's module is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+from django.utils.module_loading import import_string
+
+from integrations.base import LookUp, Provider
+
+SLUGS = {
+    "stripe": "integrations.providers.stripe.PROVIDER",
+}
+
+
+@cache
+def get(slug: str) -> Provider:
+    """The provider; raises KeyError for a slug that is not in the table."""
+    return cast(Provider, import_string(SLUGS[slug]))
+
+
+def every() -> list[Provider]:
+    """All providers in the order of the table."""
+    return [get(slug) for slug in SLUGS]
+
+
+@cache
+def look_up(slug: str) -> LookUp | None:
+    """The provider's way of asking its company, if it has one."""
+    path = get(slug).look_up
+    return cast(LookUp, import_string(path)) if path else None
