@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -58,10 +59,15 @@ def client_ip(request: HttpRequest) -> str:
 
     What a client writes there itself is never believed (RELIABILITY F6; section 7, "Client IP").
     """
-    remote = str(request.META.get("REMOTE_ADDR", ""))
+    return client_ip_of(request.META)
+
+
+def client_ip_of(environ: Mapping[str, Any]) -> str:
+    """As client_ip(), from a WSGI environment."""
+    remote = str(environ.get("REMOTE_ADDR", ""))
     count: int = settings.TRUSTED_PROXY_COUNT
     if count > 0:
-        hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+        hops = [hop.strip() for hop in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
         if len(hops) >= count:
             remote = hops[-count] if _is_ip(hops[-count]) else remote
     return remote if _is_ip(remote) else "0.0.0.0"  # noqa: S104 - a placeholder in a log column, nothing listens on it

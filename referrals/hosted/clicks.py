@@ -1,0 +1,105 @@
+"""What a request for a referral link says about who sent it: a person's click, or a machine's (UX.md, bots; RELIABILITY section 8).
+
+Pure functions over the WSGI environment, shared by the plain view and the fast path, so that both record the same. Everything that
+comes from outside is cut to size and checked before it is kept (RELIABILITY F15: stored script through a logged header).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import crawleruseragents
+
+from referrals.lib.requests import client_ip_of
+
+AGENT_LENGTH = 200
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.ASCII)
+# What the crawler list does not know: Outlook's and other mail gates' link checkers.
+_SCANNERS = re.compile(
+    r"Microsoft Office|ms-office|Outlook|BingPreview|SafeLinks|Mimecast|Proofpoint|Barracuda|URLScan|GoogleImageProxy|YahooMailProxy",
+    re.IGNORECASE,
+)
+_AGENTS: dict[str, str] = {}
+_AGENTS_MOST = 4096
+# A mail gate opens every link of a message at once: this many different codes within one second from one address and agent.
+BURST = 5
+_bursts: dict[tuple[str, str], tuple[int, set[str]]] = {}
+_BURSTS_MOST = 4096
+
+
+def hidden_reason(environ: Mapping[str, Any], code: str) -> str:
+    """Why this opening is not counted as a person's click; "" for a person's. At most 12 characters."""
+    if environ.get("REQUEST_METHOD") == "HEAD":
+        return "head"
+    purpose = f"{environ.get('HTTP_SEC_PURPOSE', '')} {environ.get('HTTP_PURPOSE', '')} {environ.get('HTTP_X_MOZ', '')}"
+    if "prefetch" in purpose or "prerender" in purpose or "preview" in purpose:
+        return "prefetch"
+    agent = str(environ.get("HTTP_USER_AGENT", ""))
+    if reason := _agent_reason(agent):
+        return reason
+    # A click is a navigation; an image, a frame or a script's request is somebody stuffing cookies.
+    if environ.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate":
+        return "embedded"
+    if environ.get("HTTP_SEC_FETCH_DEST", "document") != "document":
+        return "embedded"
+    return "scanner" if _is_burst(client_ip_of(environ), agent, code) else ""
+
+
+def _agent_reason(agent: str) -> str:
+    known = _AGENTS.get(agent)
+    if known is None:
+        if len(_AGENTS) >= _AGENTS_MOST:
+            _AGENTS.clear()
+        known = _AGENTS[agent] = _judge_agent(agent)
+    return known
+
+
+def _judge_agent(agent: str) -> str:
+    if not agent.strip():
+        return "no_agent"
+    if _SCANNERS.search(agent):
+        return "scanner"
+    return "bot" if crawleruseragents.is_crawler(agent) else ""
+
+
+def _is_burst(address: str, agent: str, code: str) -> bool:
+    second = int(time.time())
+    key = (address, agent)
+    since, codes = _bursts.get(key, (0, set()))
+    if since != second:
+        if len(_bursts) >= _BURSTS_MOST:
+            _bursts.clear()
+        codes = set()
+        _bursts[key] = (second, codes)
+    codes.add(code)
+    return len(codes) >= BURST
+
+
+def channel(query: str) -> str:
+    """Where the link was shared: `via`, else `utm_source`, of the query string; "" for anything but a short plain word."""
+    if not query or len(query) > 2000:
+        return ""
+    try:
+        values = parse_qs(query, max_num_fields=40)
+    except ValueError:
+        return ""
+    for name in ("via", "utm_source"):
+        text = values.get(name, [""])[0].strip().lower()
+        if _CHANNEL.fullmatch(text):
+            return text
+    return ""
+
+
+def agent(environ: Mapping[str, Any]) -> str:
+    """The browser's name of itself: printable characters only, cut to 200."""
+    text = str(environ.get("HTTP_USER_AGENT", ""))[: AGENT_LENGTH * 2]
+    return "".join(c for c in text if c.isprintable())[:AGENT_LENGTH]
+
+
+def is_code(text: str) -> bool:
+    """Whether a text could be a referral code at all."""
+    return 1 <= len(text) <= 16 and text.isascii() and text.isalnum()
