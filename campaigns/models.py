@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import cast
@@ -113,13 +114,31 @@ class Campaign(TenantModel):
         """Whether people can join now: active and inside its dates."""
         return self.closed_reason(timezone.now()) is None
 
-    def closed_reason(self, at: datetime) -> str | None:
-        """Why nobody can join at `at`: campaign_not_started, campaign_paused, campaign_ended, or None."""
-        if self.status == Status.DRAFT or (self.starts_at is not None and at < self.starts_at):
+    def closed_reason(self, at: datetime, status: str | None = None) -> str | None:
+        """Why nobody can join or earn at `at`: campaign_not_started, campaign_paused, campaign_ended, or None.
+
+        `status` is what the campaign was at that time, when that is not what it is now.
+        """
+        status = status or self.status
+        if status == Status.DRAFT or (self.starts_at is not None and at < self.starts_at):
             return "campaign_not_started"
-        if self.status == Status.ENDED or (self.ends_at is not None and at >= self.ends_at):
+        if status == Status.ENDED or (self.ends_at is not None and at >= self.ends_at):
             return "campaign_ended"
-        return "campaign_paused" if self.status == Status.PAUSED else None
+        return "campaign_paused" if status == Status.PAUSED else None
+
+    def closed_reasons(self, times: Iterable[datetime]) -> dict[datetime, str | None]:
+        """closed_reason() at each time, by the status that was in force then; at most one query, for times before the last change."""
+        times = list(times)
+        changes: list[StatusChange] = []
+        if any(at < self.status_since for at in times):
+            changes = list(StatusChange.objects.filter(campaign_id=self.pk).order_by("-at", "-pk"))
+        answers: dict[datetime, str | None] = {}
+        for at in times:
+            status = str(self.status)
+            if at < self.status_since:
+                status = next((change.status for change in changes if change.at <= at), Status.DRAFT)
+            answers[at] = self.closed_reason(at, status)
+        return answers
 
     def money(self, minor: int) -> Money:
         """An amount in the campaign's currency."""

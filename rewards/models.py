@@ -164,7 +164,7 @@ class LedgerEntry(AppendOnlyModel):
     actor = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
-    objects = AppendOnlyQuerySet.as_manager()
+    objects = AppendOnlyQuerySet["LedgerEntry"].as_manager()
 
     class Meta:
         verbose_name_plural = "ledger entries"

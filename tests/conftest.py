@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 
+from campaigns import rules
+from campaigns.models import Campaign
+from referrals.accounts.models import Role
+from tests.factories import Cast, make_campaign, make_cast, make_merchant
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave tests marked `postgres` out on SQLite: they are about concurrency that SQLite does not have."""
@@ -17,3 +22,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # --- The cast: Alice (owner), Bob (her teammate) and Charlie (a stranger with his own merchant) ---
+
+
+@pytest.fixture(autouse=True)
+def _forget_cached_rules() -> None:
+    """Primary keys come again after a rolled-back test; what is remembered about the old ones must not."""
+    rules._rules.cache_clear()
+
+
+@pytest.fixture
+def alice(db: None) -> Cast:
+    """Alice owns Halden Coffee."""
+    return make_cast("alice@example.com", make_merchant("Halden Coffee"))
+
+
+@pytest.fixture
+def bob(alice: Cast) -> Cast:
+    """Bob may look at Halden Coffee, and change nothing."""
+    return make_cast("bob@example.com", alice.merchant, Role.VIEWER)
+
+
+@pytest.fixture
+def charlie(db: None) -> Cast:
+    """Charlie owns another merchant; nothing of Alice's exists for him."""
+    return make_cast("charlie@example.org", make_merchant("Charlie's Chairs"))
+
+
+@pytest.fixture
+def campaign(alice: Cast) -> Campaign:
+    """Alice's running campaign: 15 dollars to the referrer for a friend's first purchase, without review."""
+    return make_campaign(alice.tenant)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from django.db import models
 from django.utils import timezone
 
-from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.accounts.tenancy import M, TenantModel, TenantQuerySet
 from referrals.lib.codes import public_id
 
 
@@ -15,7 +15,7 @@ class AppendOnlyError(Exception):
     """Somebody tried to change or delete history or money."""
 
 
-class AppendOnlyQuerySet(TenantQuerySet[Any]):
+class AppendOnlyQuerySet(TenantQuerySet[M]):
     """Rows that may be added and read, nothing else. PostgreSQL refuses the rest by a trigger as well."""
 
     def update(self, **kwargs: Any) -> NoReturn:
@@ -66,7 +66,7 @@ class Event(AppendOnlyModel):
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
-    objects = AppendOnlyQuerySet.as_manager()
+    objects = AppendOnlyQuerySet["Event"].as_manager()
 
     class Meta:
         indexes = [

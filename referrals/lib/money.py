@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from babel import Locale
 from babel.numbers import format_currency
 
 # Decimals where they are not two, and every currency we accept: a closed list, because a typing error must not become a currency.
@@ -207,6 +209,15 @@ class Money:
     def format(self, locale: str = "en") -> str:
         """The amount as people of `locale` (a language tag) write it: $1,234.50, ¥2,000, 1.234,50 €."""
         return format_currency(self.major, self.currency, locale=locale.replace("-", "_"))
+
+    def short(self, locale: str = "en") -> str:
+        """As format(), without the decimals of a whole amount: $15, 15 €. For headlines."""
+        tag = locale.replace("-", "_")
+        if self.major != self.major.to_integral_value():
+            return self.format(locale)
+        pattern = copy.copy(Locale.parse(tag).currency_formats["standard"])
+        pattern.frac_prec = (0, 0)
+        return str(pattern.apply(self.major, tag, currency=self.currency, currency_digits=False))
 
     def plain(self) -> str:
         """Major units with all decimals and no symbol ("12.50"), for CSV and form fields."""

@@ -114,7 +114,7 @@ def _read(cursor: str, read: Callable[[str], Any] | None) -> tuple[str, Any, int
 
 def wants_part(request: HttpRequest) -> bool:
     """Whether htmx asks for the fragment: not when it boosts a link or restores history."""
-    htmx = getattr(request, "htmx", None)
+    htmx: Any = getattr(request, "htmx", None)
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 

@@ -1,0 +1,319 @@
+"""Making and changing campaigns. Each change and its Event are one transaction; a change of rules makes a new version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from campaigns.models import (
+    Campaign,
+    CampaignImage,
+    CampaignText,
+    CampaignVersion,
+    RewardRule,
+    Status,
+    StatusChange,
+    rule_key,
+)
+from campaigns.presets import preset
+from campaigns.terms import Fixed, Percent, RuleTerms, TermsError, terms_to_json
+from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record
+from referrals.lib.errors import Refused
+from referrals.lib.money import MoneyError, check_currency
+
+MAX_RULES = 20
+# From which status each action may start, and where it leads (PRODUCT.md, "Campaigns").
+MOVES: dict[str, tuple[frozenset[str], str]] = {
+    "launch": (frozenset({Status.DRAFT}), Status.ACTIVE),
+    "pause": (frozenset({Status.ACTIVE}), Status.PAUSED),
+    "resume": (frozenset({Status.PAUSED}), Status.ACTIVE),
+    "end": (frozenset({Status.ACTIVE, Status.PAUSED}), Status.ENDED),
+}
+CHANGEABLE = frozenset(
+    "name currency type starts_at ends_at attribution_model window_days landing_mode landing_url default_language"
+    " brand_color font".split()
+)
+
+
+def create_campaign(
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    name: str,
+    currency: str,
+    preset_key: str = "refer_a_friend_double",
+    rules: Sequence[RuleTerms] | None = None,
+    **fields: Any,
+) -> Campaign:
+    """A draft with the template's rules, or with `rules` instead. Raises Refused for a bad name, currency or field."""
+    try:
+        check_currency(currency)
+    except MoneyError as error:
+        raise Refused("currency", error.message, field="currency") from error
+    template = preset(preset_key)
+    campaign = Campaign(merchant=tenant.merchant, is_test=tenant.is_test, type=template.type, currency=currency)
+    _apply(campaign, {"name": name, **fields})
+    with transaction.atomic():
+        campaign.save()
+        _write_version(campaign, template.rules(currency) if rules is None else rules, number=1)
+        record(tenant, actor, _happening(types.CAMPAIGN_CREATED, campaign, {"name": campaign.name}))
+    return campaign
+
+
+def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = None, **fields: Any) -> Campaign:
+    """Change fields by name (see CHANGEABLE); `revision` is the one the form was made from, for two open tabs.
+
+    Raises Refused: unknown field, bad value, the currency of a launched campaign, or 409 `changed_meanwhile`.
+    """
+    with transaction.atomic():
+        campaign = _locked(campaign, revision)
+        if "currency" in fields and fields["currency"] != campaign.currency and campaign.status != Status.DRAFT:
+            raise Refused(
+                "currency_fixed", _("The currency can't change once a campaign is launched."), field="currency"
+            )
+        before = {name: getattr(campaign, name) for name in fields if name in CHANGEABLE}
+        _apply(campaign, fields)
+        campaign.revision += 1
+        campaign.save()
+        changed = sorted(name for name, value in before.items() if getattr(campaign, name) != value)
+        if changed:
+            record(campaign.tenant, actor, _happening(types.CAMPAIGN_CHANGED, campaign, {"fields": changed}))
+    return campaign
+
+
+def publish_rules(
+    *, campaign: Campaign, rules: Sequence[RuleTerms], actor: Actor, revision: int | None = None
+) -> CampaignVersion:
+    """Put new rules in force. A draft's are replaced; a launched campaign gets its next version and keeps the old ones.
+
+    Rewards already made keep their terms (PRODUCT.md). Publishing the same rules again changes nothing.
+    """
+    with transaction.atomic():
+        campaign = _locked(campaign, revision)
+        if campaign.status == Status.ENDED:
+            raise Refused("campaign_ended", _("An ended campaign keeps its rules."), status=409)
+        version = campaign.version
+        known = _known_keys(campaign)
+        if version is not None:
+            old = [row.terms(campaign.currency) for row in version.rules.order_by("position", "pk")]
+            if old == list(rules):
+                return version
+        if campaign.status == Status.DRAFT and version is not None:
+            number = version.number
+            campaign.version = None
+            campaign.save(update_fields=["version"])
+            version.delete()
+        else:
+            number = version.number + 1 if version else 1
+        made = _write_version(campaign, rules, number=number, known=known)
+        campaign.revision += 1
+        campaign.save(update_fields=["revision"])
+        data = {"version": number, "rules": [terms_to_json(terms) for terms in rules]}
+        record(campaign.tenant, actor, _happening(types.CAMPAIGN_RULES_PUBLISHED, campaign, data))
+    return made
+
+
+def save_texts(*, campaign: Campaign, language: str, actor: Actor, texts: Mapping[str, str]) -> CampaignText:
+    """Set the texts of one language (a language tag); raises Refused for a text that is too long, naming it."""
+    with transaction.atomic():
+        campaign = _locked(campaign, None)
+        row, _created = CampaignText.objects.get_or_create(campaign=campaign, language=language)
+        for name, value in texts.items():
+            limit = getattr(CampaignText._meta.get_field(name), "max_length", None)
+            if limit is not None and len(value) > limit:
+                message = _("The text is %(length)d characters long; at most %(limit)d fit.")
+                raise Refused("too_long", message % {"length": len(value), "limit": limit}, field=name)
+            setattr(row, name, value.strip())
+        row.save()
+        campaign.revision += 1
+        campaign.save(update_fields=["revision"])
+        data = {"fields": sorted(texts), "language": language}
+        record(campaign.tenant, actor, _happening(types.CAMPAIGN_CHANGED, campaign, data))
+    return row
+
+
+def launch(*, campaign: Campaign, actor: Actor) -> Campaign:
+    """Make a draft public. Raises Refused when it has no rules or its end has passed."""
+    if not campaign.version_id or not RewardRule.objects.filter(version_id=campaign.version_id).exists():
+        raise Refused("no_rules", _("Add at least one reward rule before launching."), status=409)
+    if campaign.ends_at is not None and campaign.ends_at <= timezone.now():
+        raise Refused("ends_in_the_past", _("The end date has passed; move it or leave it empty."), field="ends_at")
+    return _move(campaign, actor, "launch")
+
+
+def pause(*, campaign: Campaign, actor: Actor) -> Campaign:
+    """Stop new joins and rewards for a while; links say so."""
+    return _move(campaign, actor, "pause")
+
+
+def resume(*, campaign: Campaign, actor: Actor) -> Campaign:
+    """Go on after a pause."""
+    return _move(campaign, actor, "resume")
+
+
+def end(*, campaign: Campaign, actor: Actor) -> Campaign:
+    """Close the campaign for good; rewards already earned go their way."""
+    return _move(campaign, actor, "end")
+
+
+def duplicate(*, campaign: Campaign, actor: Actor) -> Campaign:
+    """A draft with the same rules, texts and look, new rule ids, and no people."""
+    with transaction.atomic():
+        copy = Campaign.objects.get(pk=campaign.pk)
+        belongings: list[CampaignImage | CampaignText] = [*copy.images.all(), *copy.texts.all()]
+        source = Campaign(
+            merchant=copy.merchant,
+            is_test=copy.is_test,
+            name=_("%(name)s (copy)") % {"name": copy.name[:110]},
+            type=copy.type,
+            **{name: getattr(copy, name) for name in CHANGEABLE - {"name", "type", "starts_at", "ends_at"}},
+        )
+        source.save()
+        terms = [row.terms(copy.currency) for row in copy.version.rules.order_by("position")] if copy.version else []
+        _write_version(source, [_without_key(rule) for rule in terms], number=1)
+        for row in belongings:
+            row.pk, row.campaign = None, source
+            row._state.adding = True
+            row.save()
+        record(source.tenant, actor, _happening(types.CAMPAIGN_CREATED, source, {"copied_from": copy.public_id}))
+    return source
+
+
+def _without_key(rule: RuleTerms) -> RuleTerms:
+    return RuleTerms(**{name: getattr(rule, name) for name in RuleTerms.__slots__} | {"key": ""})
+
+
+def _move(campaign: Campaign, actor: Actor, action: str) -> Campaign:
+    allowed, target = MOVES[action]
+    now = timezone.now()
+    with transaction.atomic():
+        campaign = _locked(campaign, None)
+        if campaign.status not in allowed:
+            message = _("The campaign is %(status)s; it can't do that now.")
+            raise Refused(
+                "invalid_state", message % {"status": campaign.get_status_display().lower()}, status=409,
+                details={"status": campaign.status},
+            )  # fmt: skip
+        before, campaign.status, campaign.status_since = campaign.status, target, now
+        campaign.revision += 1
+        if action == "launch":
+            campaign.launched_at = now
+        campaign.save()
+        StatusChange.objects.create(campaign=campaign, status=target, at=now)
+        data = {"from": before, "to": target}
+        record(campaign.tenant, actor, _happening(types.CAMPAIGN_STATUS_CHANGED, campaign, data))
+    return campaign
+
+
+def _locked(campaign: Campaign, revision: int | None) -> Campaign:
+    """The row itself, locked; 409 when it changed since `revision`."""
+    fresh = Campaign.objects.select_for_update(of=("self",)).select_related("merchant", "version").get(pk=campaign.pk)
+    if revision is not None and fresh.revision != revision:
+        raise Refused(
+            "changed_meanwhile",
+            _("Somebody changed this campaign in the meantime. Reload the page and make your change again."),
+            status=409,
+        )
+    return fresh
+
+
+def _apply(campaign: Campaign, fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        if name not in CHANGEABLE:
+            raise Refused(
+                "unknown_field", _("A campaign has no field %(name)r.") % {"name": name}, field=name, status=400
+            )
+        setattr(campaign, name, value)
+    campaign.name = campaign.name.strip()
+    if not campaign.name:
+        raise Refused("blank", _("Give the campaign a name."), field="name")
+    for name in fields:
+        _check_field(campaign, name)
+    starts, ends = campaign.starts_at, campaign.ends_at
+    if isinstance(starts, datetime) and isinstance(ends, datetime) and ends <= starts:
+        raise Refused("ends_before_start", _("The end must be after the start."), field="ends_at")
+    if campaign.landing_mode == "redirect" and not campaign.landing_url.startswith(("https://", "http://")):
+        raise Refused(
+            "landing_url", _("Enter the full address of your page, beginning with https://."), field="landing_url"
+        )
+
+
+def _check_field(campaign: Campaign, name: str) -> None:
+    try:
+        Campaign._meta.get_field(name).clean(getattr(campaign, name), campaign)  # type: ignore[union-attr]
+    except ValidationError as error:
+        value = str(getattr(campaign, name))[:60]
+        raise Refused("invalid_value", f"{value!r}: {' '.join(error.messages)}", field=name) from error
+    if name == "window_days" and not 1 <= campaign.window_days <= 365:
+        raise Refused("window_days", _("The window is 1 to 365 days."), field=name)
+
+
+def _known_keys(campaign: Campaign) -> frozenset[str]:
+    return frozenset(RewardRule.objects.filter(version__campaign=campaign).values_list("key", flat=True))
+
+
+def _write_version(
+    campaign: Campaign, rules: Sequence[RuleTerms], *, number: int, known: frozenset[str] = frozenset()
+) -> CampaignVersion:
+    if len(rules) > MAX_RULES:
+        raise Refused(
+            "too_many_rules", _("A campaign has at most %(most)d rules.") % {"most": MAX_RULES}, field="rules"
+        )
+    keys = [rule.key for rule in rules if rule.key]
+    if len(set(keys)) != len(keys):
+        raise Refused("duplicate_rule", _("Two rules have the same id."), field="rules")
+    version = CampaignVersion.objects.create(campaign=campaign, number=number)
+    rows = []
+    for position, rule in enumerate(rules):
+        _check_currency_of(rule, campaign.currency, position)
+        # A key that this campaign never gave out would join two rules' histories; it gets its own.
+        key = rule.key if rule.key in known else rule_key()
+        rows.append(_row(version, rule, key, position))
+    RewardRule.objects.bulk_create(rows)
+    campaign.version = version
+    campaign.save(update_fields=["version"])
+    return version
+
+
+def _check_currency_of(rule: RuleTerms, currency: str, position: int) -> None:
+    parts = [rule.minimum_purchase]
+    parts.append(rule.amount.money if isinstance(rule.amount, Fixed) else rule.amount.cap)
+    for money in parts:
+        if money is not None and money.currency != currency:
+            field = f"rules[{position}].amount"
+            raise TermsError(field, "currency", f"{money.currency} is not the campaign's currency, {currency}.")
+
+
+def _row(version: CampaignVersion, rule: RuleTerms, key: str, position: int) -> RewardRule:
+    amount = rule.amount
+    return RewardRule(
+        version=version,
+        key=key,
+        position=position,
+        side=rule.side,
+        trigger=rule.trigger,
+        event_type=rule.event,
+        nth=rule.nth,
+        kind=rule.kind,
+        amount_type="fixed" if isinstance(amount, Fixed) else "percent",
+        amount_minor=amount.money.minor if isinstance(amount, Fixed) else None,
+        percent=amount.rate if isinstance(amount, Percent) else None,
+        cap_minor=amount.cap.minor if isinstance(amount, Percent) and amount.cap else None,
+        minimum_purchase_minor=rule.minimum_purchase.minor if rule.minimum_purchase else None,
+        max_purchases_per_friend=rule.max_purchases_per_friend,
+        new_customers_only=rule.new_customers_only,
+        review_days=rule.review_days,
+        delivery=rule.delivery,
+    )
+
+
+def _happening(type_: str, campaign: Campaign, data: dict[str, Any]) -> Happening:
+    return Happening(type_, "campaign", campaign.public_id, campaign=campaign.public_id, data=data)

@@ -1,0 +1,92 @@
+"""The participant's own page: mailed one-time links and the sessions they open (RELIABILITY section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core import signing
+from django.db import transaction
+from django.utils import timezone
+
+from participants.models import Participant, PortalLink, PortalSession
+from referrals.accounts.models import hash_token, new_token
+from referrals.lib.queue import enqueue
+
+_SALT = "participants.portal"
+MAIL_TASK = "referrals.hosted.mail.send_portal_link"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A fresh session and the token for its cookie; the token is never stored."""
+
+    session: PortalSession
+    token: str
+
+
+def send_link(participant: Participant) -> PortalLink:
+    """Make a one-time link and ask the worker to mail it; both or neither."""
+    with transaction.atomic():
+        link = PortalLink.objects.create(participant=participant)
+        enqueue(MAIL_TASK, link.pk)
+    return link
+
+
+def make_token(link: PortalLink) -> str:
+    """The signed text that stands in the mailed address; made from the row, so nothing secret has to be queued."""
+    return signing.dumps([link.pk, link.nonce], salt=_SALT)
+
+
+def find_link(token: str) -> PortalLink | None:
+    """The link behind a token while it still works: unused and younger than ten minutes. Looking does not use it."""
+    try:
+        pk, nonce = signing.loads(token, salt=_SALT, max_age=PortalLink.LIFE)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    link = (
+        PortalLink.objects.filter(pk=pk, nonce=nonce, used_at=None)
+        .select_related("participant__campaign__merchant")
+        .first()
+    )
+    if link is None or link.created_at + PortalLink.LIFE < timezone.now():
+        return None
+    return link
+
+
+def open_link(token: str, *, agent: str = "") -> Opened | None:
+    """Use a link: exactly one caller gets a session, everybody else None."""
+    link = find_link(token)
+    if link is None:
+        return None
+    now = timezone.now()
+    with transaction.atomic():
+        if PortalLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now) != 1:
+            return None
+        return _open(link.participant, agent)
+
+
+def _open(participant: Participant, agent: str) -> Opened:
+    text = new_token()
+    session = PortalSession.objects.create(
+        participant=participant,
+        token_hash=hash_token(text),
+        expires_at=timezone.now() + PortalSession.LIFE,
+        agent="".join(c for c in agent if c.isprintable())[:200],
+    )
+    return Opened(session, text)
+
+
+def session_for(token: str) -> PortalSession | None:
+    """The live session of a cookie's token."""
+    if not token or len(token) > 100:
+        return None
+    return (
+        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=timezone.now())
+        .select_related("participant__campaign__merchant")
+        .first()
+    )
+
+
+def end_session(session: PortalSession) -> None:
+    """Log this browser out."""
+    PortalSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=timezone.now())

@@ -1,0 +1,292 @@
+"""From facts to rewards: load what is known of one friend, ask `eligibility`, write down the difference to what is recorded.
+
+Everything about one friend is decided under a lock on that friend's row, as a whole and by the time of the facts, so that any order
+of arrival and any repetition ends in the same rewards (RELIABILITY INV-03 and INV-13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from campaigns.rules import rules_of
+from campaigns.terms import RuleTerms
+from participants.models import Participant, QualifyingEvent, Referral
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record_many
+from referrals.lib.money import Money
+from rewards import lifecycle
+from rewards.eligibility import Bond, EventFacts, PersonFacts, Verdict, decide_all
+from rewards.models import Decision, Reward, State
+
+Key = tuple[int, str]  # event, rule key
+
+
+@dataclass(slots=True)
+class Decided:
+    """The current decisions and rewards of a friend's events."""
+
+    decisions: dict[Key, Decision] = field(default_factory=dict)
+    rewards: dict[Key, Reward] = field(default_factory=dict)
+
+    def decisions_of(self, event: QualifyingEvent) -> list[Decision]:
+        """The event's current decisions, in the order of its rules."""
+        return [decision for (event_id, _key), decision in self.decisions.items() if event_id == event.pk]
+
+    def rewards_of(self, event: QualifyingEvent) -> list[Reward]:
+        """The event's rewards."""
+        return [reward for (event_id, _key), reward in self.rewards.items() if event_id == event.pk]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One (event, rule) with its answer."""
+
+    event: QualifyingEvent
+    rule_id: int
+    terms: RuleTerms
+    verdict: Verdict
+
+    @property
+    def key(self) -> Key:
+        return (self.event.pk, self.terms.key)
+
+
+def redecide(friend: Participant, actor: Actor, *, recorded: QualifyingEvent | None = None) -> Decided:
+    """Decide all events of a friend and write what changed. `recorded` is an event added in this very transaction.
+
+    Runs in the caller's transaction.
+    """
+    friend = Participant.objects.select_for_update(of=("self",)).select_related("campaign__merchant").get(pk=friend.pk)
+    referral = Referral.objects.filter(invitee=friend, detached_at=None).select_related("referrer").first()
+    events = list(QualifyingEvent.objects.filter(participant=friend).order_by("occurred_at", "pk"))
+    asked = _ask(friend, referral, events)
+    happenings: list[Happening] = []
+    if recorded is not None:
+        happenings.append(_recorded(friend, recorded, referral))
+    known = Decided() if recorded is not None and len(events) == 1 else _known(events)
+    decided = _write_decisions(friend, asked, known)
+    happenings += _reconcile(friend, referral, asked, known, decided, actor)
+    record_many(friend.tenant, actor, happenings)
+    return decided
+
+
+def _ask(friend: Participant, referral: Referral | None, events: Sequence[QualifyingEvent]) -> list[_Asked]:
+    campaign = friend.campaign
+    closed = campaign.closed_reasons(event.occurred_at for event in events)
+    person = PersonFacts(friend.identity_key, friend.existing_customer)
+    bond = None
+    if referral is not None:
+        referrer = referral.referrer
+        bond = Bond(PersonFacts(referrer.identity_key, banned_at=referrer.banned_at), referral.created_at)
+    by_key: dict[str, list[tuple[int, RuleTerms, QualifyingEvent]]] = {}
+    for event in events:
+        for rule_id, terms in rules_of(event.version_id, campaign.currency):
+            by_key.setdefault(terms.key, []).append((rule_id, terms, event))
+    asked = []
+    for row in by_key.values():
+        verdicts = decide_all(
+            ((terms, _facts(event, closed[event.occurred_at])) for _pk, terms, event in row), person, bond
+        )
+        asked += [_Asked(event, pk, terms, verdicts[event.pk]) for pk, terms, event in row if event.pk in verdicts]
+    return asked
+
+
+def _facts(event: QualifyingEvent, closed_reason: str | None) -> EventFacts:
+    return EventFacts(
+        id=event.pk,
+        type=event.type,
+        occurred_at=event.occurred_at,
+        currency=event.currency,
+        amount=event.amount,
+        refunded=Money(event.refunded_minor, event.currency),
+        cancelled=event.amount_minor is None and event.refunded_minor > 0,
+        disputed_at=event.disputed_at,
+        closed_reason=closed_reason,
+    )
+
+
+def _known(events: Sequence[QualifyingEvent]) -> Decided:
+    ids = [event.pk for event in events]
+    decisions = Decision.objects.filter(event__in=ids, current=True)
+    rewards = (
+        Reward.objects.filter(event__in=ids)
+        .order_by("pk")
+        .select_for_update(of=("self",))
+        .select_related("participant", "campaign", "merchant")
+    )
+    return Decided(
+        {(row.event_id, row.rule_key): row for row in decisions}, {(row.event_id, row.rule_key): row for row in rewards}
+    )
+
+
+def _write_decisions(friend: Participant, asked: Sequence[_Asked], known: Decided) -> Decided:
+    """Add a decision where none stands or the answer has changed; the old one stays as history."""
+    now = timezone.now()
+    fresh: list[Decision] = []
+    stale: list[int] = []
+    result = Decided(rewards=dict(known.rewards))
+    for item in asked:
+        verdict, old = item.verdict, known.decisions.get(item.key)
+        conditions = [condition.as_json() for condition in verdict.conditions]
+        amount = verdict.amount.minor if verdict.amount else 0
+        if old is not None and (old.conditions, old.amount_minor) == (conditions, amount):
+            result.decisions[item.key] = old
+            continue
+        if old is not None:
+            stale.append(old.pk)
+        decision = Decision(
+            merchant_id=friend.merchant_id,
+            is_test=friend.is_test,
+            event=item.event,
+            rule_id=item.rule_id,
+            rule_key=item.terms.key,
+            side=item.terms.side,
+            rewardable=verdict.rewardable,
+            reason=verdict.reason,
+            amount_minor=amount,
+            conditions=conditions,
+            decided_at=now,
+        )
+        fresh.append(decision)
+        result.decisions[item.key] = decision
+    if stale:
+        Decision.objects.filter(pk__in=stale).update(current=False)
+    Decision.objects.bulk_create(fresh)
+    return result
+
+
+def _reconcile(
+    friend: Participant,
+    referral: Referral | None,
+    asked: Sequence[_Asked],
+    known: Decided,
+    decided: Decided,
+    actor: Actor,
+) -> list[Happening]:
+    """Make rewards what the decisions say; returns the Events of what was made or changed here."""
+    create: list[Reward] = []
+    resized: list[tuple[Reward, int]] = []
+    moves: dict[str, list[lifecycle.Target]] = {"void": [], "reverse": [], "restore": []}
+    for item in asked:
+        reward = known.rewards.get(item.key)
+        if reward is None:
+            if item.verdict.amount is not None and referral is not None:
+                create.append(_new_reward(friend, referral, item, item.verdict.amount))
+            continue
+        if item.verdict.amount is not None and item.verdict.amount.minor != reward.amount_minor:
+            resized.append((reward, item.verdict.amount.minor))
+        act = _correction(reward, item.verdict)
+        if act is not None:
+            moves[act[0]].append(act[1])
+    happenings = _resize(resized, actor)
+    for name, targets in moves.items():
+        lifecycle.move(lifecycle.ACTS[name], targets, actor=actor)
+    happenings += _create(create, actor)
+    decided.rewards.update({(reward.event_id, reward.rule_key): reward for reward in create})
+    return happenings
+
+
+def _correction(reward: Reward, verdict: Verdict) -> tuple[str, lifecycle.Target] | None:
+    """The action that brings a reward in line with its verdict, or None when it stands right or a person has decided."""
+    if verdict.rewardable:
+        if reward.state not in {State.VOID, State.REVERSED} or reward.reason in lifecycle.BY_HAND:
+            return None
+        state = State.ISSUED if reward.state == State.REVERSED else lifecycle.pipeline_state(reward, timezone.now())
+        return "restore", lifecycle.Target(reward, state)
+    if reward.state == State.ISSUED:
+        return "reverse", lifecycle.Target(reward, State.REVERSED, verdict.reason)
+    if reward.state in lifecycle.BEFORE_ISSUE and verdict.reason != "referrer_banned":
+        return "void", lifecycle.Target(reward, State.VOID, verdict.reason)
+    # A ban holds what was earned before it instead of taking it (rewards.services.ban).
+    return None
+
+
+def _new_reward(friend: Participant, referral: Referral, item: _Asked, amount: Money) -> Reward:
+    terms, event = item.terms, item.event
+    now = timezone.now()
+    ends = event.occurred_at + timedelta(days=terms.review_days) if terms.review_days else None
+    reward = Reward(
+        merchant=friend.merchant,
+        is_test=friend.is_test,
+        campaign=friend.campaign,
+        participant=referral.referrer if terms.side == "referrer" else friend,
+        side=terms.side,
+        rule_id=item.rule_id,
+        rule_key=terms.key,
+        event=event,
+        kind=terms.kind,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        review_ends_at=ends,
+        stage_at=now,
+        created_at=now,
+    )
+    reward.state = lifecycle.pipeline_state(reward, now)
+    return reward
+
+
+def _create(rewards: Sequence[Reward], actor: Actor) -> list[Happening]:
+    if not rewards:
+        return []
+    Reward.objects.bulk_create(rewards)
+    lifecycle.write_ledger(((reward, "earn", reward.amount_minor) for reward in rewards), actor)
+    lifecycle.tally((reward, reward.state, +1) for reward in rewards)
+    happenings = []
+    for reward in rewards:
+        data: dict[str, Any] = {
+            "amount_minor": reward.amount_minor,
+            "currency": reward.currency,
+            "state": reward.state,
+            "event": reward.event.public_id,
+            "review_ends_at": reward.review_ends_at.isoformat() if reward.review_ends_at else None,
+        }
+        happenings.append(lifecycle.reward_happening(types.REWARD_CREATED, reward, data))
+        if reward.state == State.DUE:
+            happenings.append(lifecycle.reward_happening(types.REWARD_DUE, reward, {"from": None, "to": State.DUE}))
+    return happenings
+
+
+def _resize(changes: Sequence[tuple[Reward, int]], actor: Actor) -> list[Happening]:
+    """Shrink or grow rewards after a partial refund; what is void or reversed has no ledger balance to change."""
+    happenings: list[Happening] = []
+    lines: list[tuple[Reward, str, int]] = []
+    deltas: dict[tuple[Any, ...], tuple[int, int]] = {}
+    for reward, minor in changes:
+        difference = minor - reward.amount_minor
+        before, reward.amount_minor = reward.amount_minor, minor
+        reward.revision += 1
+        reward.save(update_fields=["amount_minor", "revision"])
+        key = (reward.merchant_id, reward.is_test, reward.campaign_id, reward.currency, reward.state)
+        count, total = deltas.get(key, (0, 0))
+        deltas[key] = (count, total + difference)
+        if reward.state not in {State.VOID, State.REVERSED}:
+            lines.append((reward, "reverse" if difference < 0 else "earn", difference))
+        data = {"from_minor": before, "to_minor": minor, "currency": reward.currency}
+        happenings.append(lifecycle.reward_happening(types.REWARD_CHANGED, reward, data))
+    if changes:
+        lifecycle.write_ledger(lines, actor)
+        lifecycle.add_tallies(deltas)
+    return happenings
+
+
+def _recorded(friend: Participant, event: QualifyingEvent, referral: Referral | None) -> Happening:
+    return Happening(
+        types.EVENT_RECORDED,
+        "event",
+        event.public_id,
+        campaign=friend.campaign.public_id,
+        participant=friend.public_id,
+        referrer=referral.referrer.public_id if referral else "",
+        data={
+            "type": event.type,
+            "source": event.source,
+            "external_id": event.external_id,
+            "amount_minor": event.amount_minor,
+            "currency": event.currency,
+        },
+    )

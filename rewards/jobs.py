@@ -1,0 +1,23 @@
+"""What the schedule runs for rewards."""
+
+from __future__ import annotations
+
+from rewards.lifecycle import release_due
+from rewards.pipeline import fold_tallies
+
+BATCH = 1000
+
+
+def release_all() -> int:
+    """Release everything that has left review, a batch a transaction. Returns how many rewards became due."""
+    total = 0
+    while True:
+        moved = release_due(limit=BATCH)
+        total += moved
+        if moved < BATCH:
+            return total
+
+
+def fold() -> int:
+    """Fold the pipeline's tallies. Returns how many rows went."""
+    return fold_tallies()

@@ -1,0 +1,319 @@
+"""A reward's life: every change of state goes through move(), which is one table, one conditional UPDATE, one set of ledger lines,
+tallies and Events, in one transaction (PRODUCT.md, "A reward's life"; RELIABILITY INV-07 and INV-08)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.services import SYSTEM, Actor, Happening, record_many
+from referrals.lib.errors import Refused
+from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
+
+DENIED = "denied_by_merchant"
+# Reasons that a person gave; a new decision about the facts never overrides them.
+BY_HAND = frozenset({DENIED, "fraud_denied"})
+BEFORE_ISSUE = frozenset({State.REVIEW, State.DUE, State.HELD, State.WAITING, State.ATTENTION, State.QUEUED})
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an action does: from which states, the Event it writes, and the ledger line it needs, if any."""
+
+    name: str
+    sources: frozenset[str]
+    event: str
+    ledger: str = ""
+
+
+ACTS: dict[str, Act] = {
+    act.name: act
+    for act in (
+        Act("clear", frozenset({State.REVIEW}), types.REWARD_DUE),
+        Act("approve", frozenset({State.REVIEW}), types.REWARD_DUE),
+        Act("hold", frozenset({State.REVIEW, State.DUE}), types.REWARD_HELD),
+        Act("release", frozenset({State.HELD}), types.REWARD_RELEASED),
+        Act("void", BEFORE_ISSUE, types.REWARD_VOIDED, ledger="reverse"),
+        Act("reverse", frozenset({State.ISSUED}), types.REWARD_REVERSED, ledger="reverse"),
+        Act("restore", frozenset({State.VOID, State.REVERSED}), types.REWARD_RESTORED, ledger="earn"),
+        Act("issue", frozenset({State.DUE}), types.REWARD_ISSUED),
+        Act("undo_issue", frozenset({State.ISSUED}), types.REWARD_ISSUE_UNDONE),
+        # A reward that was reversed after it was issued: when the payment is undone, nothing is left of it.
+        Act("undo_reversed", frozenset({State.REVERSED}), types.REWARD_ISSUE_UNDONE),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one reward goes."""
+
+    reward: Reward
+    state: str
+    reason: str = ""
+
+
+def pipeline_state(reward: Reward, now: Any) -> str:
+    """Review while the review period runs, due after it."""
+    ends = reward.review_ends_at
+    return State.REVIEW if ends is not None and ends > now else State.DUE
+
+
+def lock(tenant: Tenant, reward_ids: Collection[int]) -> list[Reward]:
+    """The tenant's rewards with these primary keys, locked in their order; Refused 404 when one is not theirs."""
+    rows = list(
+        Reward.objects.for_tenant(tenant)
+        .filter(pk__in=reward_ids)
+        .order_by("pk")
+        .select_for_update(of=("self",))
+        .select_related("participant", "campaign", "merchant")
+    )
+    if len(rows) != len(set(reward_ids)):
+        raise Refused("reward_not_found", _("One of these rewards does not exist. Reload the list."), status=404)
+    return rows
+
+
+def move(
+    act: Act, targets: Sequence[Target], *, actor: Actor, note: str = "", extra: dict[str, Any] | None = None
+) -> list[Reward]:
+    """Carry out one action on rewards that the caller has locked, in the caller's transaction.
+
+    All or nothing: raises Refused `invalid_state` (409) naming the first reward that stands elsewhere. `extra` are further
+    columns, the same for all.
+    """
+    if not targets:
+        return []
+    if len(note) > 500:
+        raise Refused("too_long", _("A note has at most 500 characters."), field="note")
+    refuse_wrong_state(act, [target.reward for target in targets])
+    now = timezone.now()
+    columns = extra or {}
+    for (state, reason), group in _grouped(targets).items():
+        changed = Reward.objects.filter(pk__in=[r.pk for r in group], state__in=act.sources).update(
+            state=state, reason=reason, note=note, stage_at=now, revision=F("revision") + 1, **columns
+        )
+        if changed != len(group):
+            raise Refused(
+                "invalid_state", _("Somebody changed one of these rewards meanwhile. Reload the list."), status=409
+            )
+    tenant = targets[0].reward.tenant
+    tally([(t.reward, t.reward.state, -1) for t in targets] + [(t.reward, t.state, +1) for t in targets])
+    happenings = [_happening(act, target, note) for target in targets]
+    for target in targets:
+        reward = target.reward
+        reward.state, reward.reason, reward.note, reward.stage_at = target.state, target.reason, note, now
+        reward.revision += 1
+        for name, value in columns.items():
+            setattr(reward, name, value)
+    if act.ledger:
+        sign = -1 if act.ledger == "reverse" else 1
+        lines = ((t.reward, act.ledger, sign * t.reward.amount_minor) for t in targets if t.reward.amount_minor)
+        write_ledger(lines, actor, note)
+    record_many(tenant, actor, happenings)
+    return [target.reward for target in targets]
+
+
+def refuse_wrong_state(act: Act, rewards: Iterable[Reward]) -> None:
+    """Raise Refused 409 for the first reward from which the action can't start."""
+    for reward in rewards:
+        if reward.state not in act.sources:
+            message = _(
+                "The reward of %(amount)s to %(who)s is %(state)s; that can't be done now. Reload to see it as it is."
+            )
+            words = {"amount": reward.amount, "who": reward.participant, "state": reward.get_state_display().lower()}
+            raise Refused(
+                "invalid_state",
+                message % words,
+                status=409,
+                details={"reward": reward.public_id, "state": reward.state},
+            )
+
+
+def _grouped(targets: Sequence[Target]) -> dict[tuple[str, str], list[Reward]]:
+    groups: dict[tuple[str, str], list[Reward]] = {}
+    for target in targets:
+        groups.setdefault((target.state, target.reason), []).append(target.reward)
+    return groups
+
+
+def _happening(act: Act, target: Target, note: str) -> Happening:
+    reward = target.reward
+    data: dict[str, Any] = {
+        "from": reward.state,
+        "to": target.state,
+        "amount_minor": reward.amount_minor,
+        "currency": reward.currency,
+    }
+    if target.reason:
+        data["reason"] = target.reason
+    if note:
+        data["note"] = note
+    return reward_happening(act.event, reward, data)
+
+
+def reward_happening(type_: str, reward: Reward, data: dict[str, Any]) -> Happening:
+    """An Event about a reward, shown on its owner's timeline."""
+    return Happening(
+        type_,
+        "reward",
+        reward.public_id,
+        campaign=reward.campaign.public_id,
+        participant=reward.participant.public_id,
+        data=data,
+    )
+
+
+def write_ledger(lines: Iterable[tuple[Reward, str, int]], actor: Actor, note: str = "") -> None:
+    """Add (reward, kind, signed minor units) lines; the key names reward, kind and the reward's revision, so each is said once."""
+    LedgerEntry.objects.bulk_create(
+        [
+            LedgerEntry(
+                key=f"reward:{reward.public_id}:{kind}:{reward.revision}",
+                merchant_id=reward.merchant_id,
+                is_test=reward.is_test,
+                participant_id=reward.participant_id,
+                side=reward.side,
+                kind=kind,
+                amount_minor=minor,
+                currency=reward.currency,
+                reward=reward,
+                note=note,
+                actor=actor.label or actor.kind,
+            )
+            for reward, kind, minor in lines
+        ]
+    )
+
+
+def tally(changes: Iterable[tuple[Reward, str, int]]) -> None:
+    """Add the pipeline's delta rows for (reward, state, +1 entering or -1 leaving)."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    sums: Counter[tuple[Any, ...]] = Counter()
+    for reward, state, sign in changes:
+        key = (reward.merchant_id, reward.is_test, reward.campaign_id, reward.currency, state)
+        counts[key] += sign
+        sums[key] += sign * reward.amount_minor
+    add_tallies({key: (counts[key], sums[key]) for key in counts})
+
+
+def add_tallies(deltas: dict[tuple[Any, ...], tuple[int, int]]) -> None:
+    """Insert delta rows: (merchant, is_test, campaign, currency, state) to (count, minor units)."""
+    RewardTally.objects.bulk_create(
+        [
+            RewardTally(
+                merchant_id=key[0],
+                is_test=key[1],
+                campaign_id=key[2],
+                currency=key[3],
+                state=key[4],
+                count=count,
+                amount_minor=minor,
+            )
+            for key, (count, minor) in deltas.items()
+            if count or minor
+        ]
+    )
+
+
+def approve(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:
+    """End the review early. Returns how many became due; Refused when one is not in review, and nothing moves."""
+    with transaction.atomic():
+        rows = lock(tenant, reward_ids)
+        return len(move(ACTS["approve"], [Target(row, State.DUE) for row in rows], actor=actor, note=note))
+
+
+def hold(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:
+    """Stop rewards until a person decides; silence never pays (PRODUCT.md)."""
+    with transaction.atomic():
+        rows = lock(tenant, reward_ids)
+        return len(
+            move(ACTS["hold"], [Target(row, State.HELD, "held_for_review") for row in rows], actor=actor, note=note)
+        )
+
+
+def release(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:
+    """Undo a hold: back to review while its period runs, else due."""
+    with transaction.atomic():
+        now = timezone.now()
+        rows = lock(tenant, reward_ids)
+        return len(
+            move(ACTS["release"], [Target(row, pipeline_state(row, now)) for row in rows], actor=actor, note=note)
+        )
+
+
+def void(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str, reason: str = DENIED) -> int:
+    """Decline rewards that have not left. `note` says why and is required; restore() undoes it."""
+    _need_note(note)
+    with transaction.atomic():
+        rows = lock(tenant, reward_ids)
+        return len(move(ACTS["void"], [Target(row, State.VOID, reason) for row in rows], actor=actor, note=note))
+
+
+def reverse(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str, reason: str = DENIED) -> int:
+    """Take issued rewards back: a negative entry that the person's next payout nets. `note` is required."""
+    _need_note(note)
+    with transaction.atomic():
+        rows = lock(tenant, reward_ids)
+        return len(move(ACTS["reverse"], [Target(row, State.REVERSED, reason) for row in rows], actor=actor, note=note))
+
+
+def restore(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:
+    """Undo a void or a reversal by the opposite entry. What the facts still forbid stays so (Refused `not_rewardable`)."""
+    with transaction.atomic():
+        rows = lock(tenant, reward_ids)
+        refuse_wrong_state(ACTS["restore"], rows)
+        forbidden = set(
+            Decision.objects.filter(
+                event__in=[row.event_id for row in rows], current=True, rewardable=False
+            ).values_list("event_id", "rule_key")
+        )
+        for row in rows:
+            if row.reason not in BY_HAND or (row.event_id, row.rule_key) in forbidden:
+                message = _(
+                    "The reward of %(amount)s to %(who)s was not declined by hand but by its conditions: %(reason)s."
+                )
+                words = {"amount": row.amount, "who": row.participant, "reason": row.reason}
+                raise Refused("not_rewardable", message % words, status=409, details={"reason": row.reason})
+        now = timezone.now()
+        targets = [
+            Target(row, State.ISSUED if row.state == State.REVERSED else pipeline_state(row, now)) for row in rows
+        ]
+        return len(move(ACTS["restore"], targets, actor=actor, note=note))
+
+
+def release_due(*, limit: int = 1000) -> int:
+    """Make due what has left review, by the database's clock. Returns how many; call again while it returns `limit`."""
+    with transaction.atomic():
+        ready = list(
+            Reward.objects.filter(state=State.REVIEW, review_ends_at__lte=Now())
+            .order_by("review_ends_at")
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("participant", "campaign", "merchant")[:limit]
+        )
+        by_tenant: dict[tuple[int, bool], list[Reward]] = {}
+        for row in ready:
+            by_tenant.setdefault((row.merchant_id, row.is_test), []).append(row)
+        for rows in by_tenant.values():
+            move(ACTS["clear"], [Target(row, State.DUE) for row in rows], actor=SYSTEM)
+    return len(ready)
+
+
+def _need_note(note: str) -> None:
+    if not note.strip():
+        raise Refused("note_required", _("Say why, so that it can be explained later."), field="note")
+
+
+def moved_text(count: int) -> str:
+    """ "3 rewards", for messages."""
+    return ngettext("%(count)d reward", "%(count)d rewards", count) % {"count": count}

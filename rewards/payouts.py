@@ -1,0 +1,167 @@
+"""Payouts by hand: the merchant has paid outside and marks it here; undo by opposite entries (PRODUCT.md, "Issuing")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record, record_many
+from referrals.lib.errors import Refused
+from rewards import lifecycle
+from rewards.models import LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, State
+
+MANUAL = "manual"
+
+
+def issue_by_hand(
+    *, tenant: Tenant, reward_ids: Collection[int], actor: Actor, key: str, note: str = ""
+) -> tuple[PayoutBatch, bool]:
+    """Mark due rewards as issued outside: one payout for each recipient and side, one batch for all. Returns (batch, made now).
+
+    `key` comes with the request: the same key again gives the same batch and pays nothing. All or nothing; raises Refused:
+    invalid_state (409) for a reward that is not due, reward_not_found (404), recipient_banned (409), too_long.
+    """
+    if len(note) > 500:
+        raise Refused("too_long", _("A note has at most 500 characters."), field="note")
+    if not 8 <= len(key) <= 80:
+        raise Refused("key", _("The request's key has 8 to 80 characters."), field="key")
+    try:
+        with transaction.atomic():
+            known = PayoutBatch.objects.for_tenant(tenant).filter(key=key).first()
+            if known is not None:
+                return known, False
+            batch = PayoutBatch.objects.create(
+                merchant=tenant.merchant,
+                is_test=tenant.is_test,
+                key=key,
+                method=MANUAL,
+                note=note.strip(),
+                created_by=actor.label,
+            )
+            rewards = lifecycle.lock(tenant, reward_ids)
+            lifecycle.refuse_wrong_state(lifecycle.ACTS["issue"], rewards)
+            _refuse_banned(rewards)
+            _pay(batch, rewards, actor)
+    except IntegrityError:
+        # The twin of a double click was first: its batch is the answer.
+        known = PayoutBatch.objects.for_tenant(tenant).filter(key=key).first()
+        if known is None:
+            raise
+        return known, False
+    return batch, True
+
+
+def _refuse_banned(rewards: Sequence[Reward]) -> None:
+    for reward in rewards:
+        if reward.participant.is_banned:
+            message = _("%(who)s is banned. Lift the ban before issuing, or take the reward out of the selection.")
+            raise Refused("recipient_banned", message % {"who": reward.participant}, status=409)
+
+
+def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
+    now = timezone.now()
+    groups: dict[tuple[int, str], list[Reward]] = {}
+    for reward in rewards:
+        groups.setdefault((reward.participant_id, reward.side), []).append(reward)
+    payouts = []
+    for group in groups.values():
+        payout = Payout(
+            merchant_id=batch.merchant_id,
+            is_test=batch.is_test,
+            batch=batch,
+            participant=group[0].participant,
+            side=group[0].side,
+            method=batch.method,
+            amount_minor=sum(reward.amount_minor for reward in group),
+            currency=group[0].currency,
+            status="paid",
+            attempts=1,
+            paid_at=now,
+        )
+        payout.key = payout.public_id
+        payouts.append(payout)
+    Payout.objects.bulk_create(payouts)
+    PayoutItem.objects.bulk_create(
+        PayoutItem(payout=payout, reward=reward, amount_minor=reward.amount_minor)
+        for payout, group in zip(payouts, groups.values(), strict=True)
+        for reward in group
+    )
+    _write_ledger(payouts, "pay", actor, batch.note)
+    record_many(batch.tenant, actor, [_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
+    for payout, group in zip(payouts, groups.values(), strict=True):
+        for reward in group:
+            reward.payout = payout
+    Reward.objects.bulk_update(rewards, ["payout"], batch_size=500)
+    targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
+    lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
+
+
+def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
+    """Undo a batch that was marked by hand: payments are taken out by opposite entries and the rewards are due again.
+
+    A reward that was reversed meanwhile ends void. Raises Refused `invalid_state` (409) when it is already undone.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        if PayoutBatch.objects.filter(pk=batch.pk, undone_at=None).update(undone_at=now) != 1:
+            raise Refused("invalid_state", _("This batch is already undone."), status=409)
+        batch.undone_at = now
+        payouts = list(batch.payouts.order_by("pk").select_related("participant__campaign", "merchant"))
+        rewards = list(
+            Reward.objects.filter(payout__batch=batch)
+            .order_by("pk")
+            .select_for_update(of=("self",))
+            .select_related("participant", "campaign", "merchant")
+        )
+        Payout.objects.filter(batch=batch).update(status="undone")
+        _write_ledger(payouts, "pay_back", actor, note)
+        issued = [row for row in rewards if row.state == State.ISSUED]
+        reversed_ = [row for row in rewards if row.state == State.REVERSED]
+        back = {"issued_at": None, "payout": None}
+        due = [lifecycle.Target(row, State.DUE) for row in issued]
+        lifecycle.move(lifecycle.ACTS["undo_issue"], due, actor=actor, note=note, extra=back)
+        void = [lifecycle.Target(row, State.VOID, row.reason) for row in reversed_]
+        lifecycle.move(lifecycle.ACTS["undo_reversed"], void, actor=actor, note=note, extra=back)
+        record(batch.tenant, actor, *[_happening(types.PAYOUT_UNDONE, payout) for payout in payouts])
+    return batch
+
+
+def _write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str) -> None:
+    sign = -1 if kind == "pay" else 1
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            key=f"payout:{payout.public_id}:{kind}",
+            merchant_id=payout.merchant_id,
+            is_test=payout.is_test,
+            participant_id=payout.participant_id,
+            side=payout.side,
+            kind=kind,
+            amount_minor=sign * payout.amount_minor,
+            currency=payout.currency,
+            payout=payout,
+            note=note,
+            actor=actor.label,
+        )
+        for payout in payouts
+    )
+
+
+def _happening(type_: str, payout: Payout) -> Happening:
+    return Happening(
+        type_,
+        "payout",
+        payout.public_id,
+        campaign=payout.participant.campaign.public_id,
+        participant=payout.participant.public_id,
+        data={
+            "method": payout.method,
+            "amount_minor": payout.amount_minor,
+            "currency": payout.currency,
+            "batch": payout.batch.public_id,
+        },
+    )

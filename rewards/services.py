@@ -1,0 +1,337 @@
+"""Deciding and owing: join, qualify, refund, ban. Facts go to `participants`, the pure answer comes from `eligibility`, and the
+difference to what is recorded is written as rewards, ledger lines and Events, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from campaigns.models import Campaign
+from campaigns.rules import rules_of
+from participants import services as facts
+from participants.attribution import Claim
+from participants.models import Participant, QualifyingEvent, Referral, Refund
+from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record
+from referrals.lib.codes import random_text
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from rewards import lifecycle
+from rewards.deciding import redecide
+from rewards.models import Decision, Reward, State
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Who joined, whether just now, and through whom."""
+
+    participant: Participant
+    created: bool
+    referral: Referral | None
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """The event, whether this call recorded it, its current decisions, and the rewards that stand for it."""
+
+    event: QualifyingEvent
+    created: bool
+    decisions: list[Decision] = field(default_factory=list)
+    rewards: list[Reward] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """What was taken back, of which event (None while it waits for it), and whether just now."""
+
+    refund: Refund
+    event: QualifyingEvent | None
+    created: bool
+
+
+def join(
+    *,
+    campaign: Campaign,
+    email: str,
+    actor: Actor,
+    source: str,
+    first_name: str = "",
+    last_name: str = "",
+    language: str = "",
+    referred_by_code: str = "",
+    referred_by_email: str = "",
+    promotion_code: str = "",
+    visitor: str = "",
+    cookie_code: str = "",
+    fraud_level: str = "",
+) -> Joined:
+    """Add a participant, bind them to their referrer, and award what joining earns. Idempotent by e-mail (API.md v1).
+
+    Raises Refused: email_invalid, code_not_found, referrer_not_found, self_referral, campaign_not_started|paused|ended.
+    """
+    claim = Claim(
+        code=referred_by_code,
+        promotion_code=promotion_code,
+        email=referred_by_email,
+        cookie_code=cookie_code,
+        visitor=visitor,
+    )
+    with transaction.atomic():
+        done = facts.enrol(
+            campaign=campaign,
+            email=email,
+            actor=actor,
+            source=source,
+            claim=claim,
+            first_name=first_name,
+            last_name=last_name,
+            language=language,
+            fraud_level=fraud_level,
+        )
+        if done.referral_created:
+            _award_joining(done.participant, actor)
+    return Joined(done.participant, done.created, done.referral)
+
+
+def _award_joining(participant: Participant, actor: Actor) -> None:
+    campaign = participant.campaign
+    if campaign.version_id is None:
+        return
+    if not any(terms.trigger == "join" for _pk, terms in rules_of(campaign.version_id, campaign.currency)):
+        return
+    _event, created = facts.add_event(
+        participant=participant,
+        type_="join",
+        amount=None,
+        source="passalong",
+        external_id=f"join:{participant.public_id}",
+        occurred_at=timezone.now(),
+        metadata={},
+    )
+    if created:
+        redecide(participant, actor)
+
+
+def qualify(
+    *,
+    participant: Participant,
+    actor: Actor,
+    source: str,
+    amount: Money | None = None,
+    external_id: str = "",
+    type: str = "purchase",
+    occurred_at: datetime | None = None,
+    references: Sequence[str] = (),
+    customer_id: str = "",
+    metadata: Mapping[str, Any] | None = None,
+) -> Qualified:
+    """Record what a participant did and decide every rule about it, at once and durably (API.md v2, `POST events`).
+
+    Idempotent by (campaign, source, external id) and by any of `references`, the source's other names for the same payment. Without
+    an external id each call is a new event. Raises Refused: campaign_not_started (a draft), currency, occurred_at,
+    amount_changed (409: the same id with another amount).
+    """
+    _check_event(participant.campaign, amount, occurred_at, external_id, type)
+    with transaction.atomic():
+        known = facts.find_event(participant.tenant, source, references)
+        if known is not None:
+            return _again(known, amount)
+        event, created = facts.add_event(
+            participant=participant,
+            type_=type,
+            amount=amount,
+            source=source,
+            external_id=external_id or f"auto:{random_text(22)}",
+            occurred_at=occurred_at or timezone.now(),
+            metadata=metadata or {},
+        )
+        if not created:
+            return _again(event, amount)
+        if references:
+            facts.name_event(event, references)
+            facts.claim_waiting_refunds(event, [*references, external_id])
+            _take_back(event)
+        if customer_id:
+            facts.name_customer(participant, source, customer_id)
+        decided = redecide(participant, actor, recorded=event)
+        return Qualified(event, True, decided.decisions_of(event), decided.rewards_of(event))
+
+
+def _again(event: QualifyingEvent, amount: Money | None) -> Qualified:
+    """The stored answer for a fact that is known. Another amount under the same name is a mistake somewhere: it is refused."""
+    if amount is not None and event.amount_minor is not None and amount.minor != event.amount_minor:
+        message = _(
+            "The event %(id)s is already recorded with %(old)s; %(new)s was sent now. Record a refund, or use another id."
+        )
+        words = {"id": event.external_id, "old": event.amount, "new": amount}
+        raise Refused("amount_changed", message % words, field="amount", status=409)
+    decisions = list(event.decisions.filter(current=True).order_by("pk"))
+    return Qualified(event, False, decisions, list(event.rewards.order_by("pk")))
+
+
+def _check_event(
+    campaign: Campaign, amount: Money | None, occurred_at: datetime | None, external_id: str, type_: str
+) -> None:
+    if amount is not None and amount.currency != campaign.currency:
+        message = _("%(amount)s is in %(given)s; the campaign %(name)s counts in %(wanted)s.")
+        words = {"amount": amount, "given": amount.currency, "name": campaign.name, "wanted": campaign.currency}
+        raise Refused("currency", message % words, field="currency")
+    if amount is not None and amount.minor < 0:
+        raise Refused("amount_not_positive", _("%(amount)s is below zero.") % {"amount": amount}, field="amount")
+    if occurred_at is not None and occurred_at > timezone.now() + timedelta(minutes=5):
+        raise Refused(
+            "occurred_at", _("%(time)s is in the future.") % {"time": occurred_at.isoformat()}, field="occurred_at"
+        )
+    if len(external_id) > 255:
+        raise Refused("too_long", _("An external id has at most 255 characters."), field="external_id")
+    if type_ == "join" or not 0 < len(type_) <= 40:
+        raise Refused(
+            "event_type", _("%(type)r can't be recorded; 'join' is written by joining.") % {"type": type_}, field="type"
+        )
+
+
+def refund(
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    source: str,
+    external_id: str,
+    event: QualifyingEvent | None = None,
+    references: Sequence[str] = (),
+    amount: Money | None = None,
+    kind: str = "refund",
+    occurred_at: datetime | None = None,
+) -> Refunded:
+    """Record money taken back (all of it without `amount`) and decide again. Idempotent by (tenant, source, external id).
+
+    One that comes before its purchase waits for it. Raises Refused: currency, amount_not_positive, refund_too_large.
+    """
+    with transaction.atomic():
+        event = event or facts.find_event(tenant, source, references)
+        if event is not None:
+            # The friend's row is the lock under which everything about them is decided.
+            _lock(event.participant_id)
+            event = QualifyingEvent.objects.select_related("participant__campaign__merchant").get(pk=event.pk)
+            _check_refund(event, amount, external_id, source)
+        row, created = facts.add_refund(
+            tenant=tenant,
+            source=source,
+            external_id=external_id,
+            event=event,
+            references=references,
+            amount=amount,
+            kind=kind,
+            occurred_at=occurred_at or timezone.now(),
+        )
+        if not created or event is None:
+            return Refunded(row, event or row.event, created)
+        _take_back(event)
+        type_ = types.EVENT_REFUNDED if kind == "refund" else types.EVENT_DISPUTED
+        data = {"kind": kind, "amount_minor": row.amount_minor, "currency": event.currency, "refund": row.public_id}
+        record(tenant, actor, event_happening(type_, event, data))
+        redecide(event.participant, actor)
+    return Refunded(row, event, True)
+
+
+def _check_refund(event: QualifyingEvent, amount: Money | None, external_id: str, source: str) -> None:
+    if amount is None:
+        return
+    if amount.currency != event.currency:
+        message = _("%(amount)s is not in the event's currency, %(wanted)s.")
+        raise Refused("currency", message % {"amount": amount, "wanted": event.currency}, field="amount")
+    if amount.minor <= 0:
+        raise Refused("amount_not_positive", _("%(amount)s is not above zero.") % {"amount": amount}, field="amount")
+    known = Refund.objects.for_tenant(event.tenant).filter(source=source, external_id=external_id[:255]).exists()
+    kept = event.kept
+    if not known and kept is not None and kept < amount:
+        message = _("%(amount)s is more than the %(kept)s that are left of this payment.")
+        raise Refused("refund_too_large", message % {"amount": amount, "kept": kept}, field="amount")
+
+
+def _take_back(event: QualifyingEvent) -> None:
+    """Bring the event's own figures in line with its refunds."""
+    refunded, disputed_at = facts.taken_back(event)
+    if (refunded, disputed_at) != (event.refunded_minor, event.disputed_at):
+        event.refunded_minor, event.disputed_at = refunded, disputed_at
+        event.save(update_fields=["refunded_minor", "disputed_at"])
+
+
+def event_happening(type_: str, event: QualifyingEvent, data: dict[str, Any]) -> Happening:
+    """An Event about a qualifying event, shown on the friend's timeline."""
+    return Happening(
+        type_,
+        "event",
+        event.public_id,
+        campaign=event.participant.campaign.public_id,
+        participant=event.participant.public_id,
+        data=data,
+    )
+
+
+def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
+    """Stop a person from earning: their rewards that have not left are held, and new events fail `referrer_banned`. unban() undoes it."""
+    if not reason.strip():
+        raise Refused("note_required", _("Say why, so that it can be explained later."), field="reason")
+    with transaction.atomic():
+        row = _lock(participant.pk)
+        if row.banned_at is not None:
+            raise Refused("invalid_state", _("%(who)s is already banned.") % {"who": row}, status=409)
+        row.banned_at, row.ban_reason = timezone.now(), reason.strip()[:300]
+        row.save(update_fields=["banned_at", "ban_reason"])
+        record(row.tenant, actor, _about(types.PARTICIPANT_BANNED, row, {"reason": row.ban_reason}))
+        open_rewards = _locked_rewards(row, State.REVIEW, State.DUE)
+        targets = [lifecycle.Target(reward, State.HELD, "referrer_banned") for reward in open_rewards]
+        lifecycle.move(lifecycle.ACTS["hold"], targets, actor=actor, note=row.ban_reason)
+    return row
+
+
+def unban(*, participant: Participant, actor: Actor, note: str = "") -> Participant:
+    """Undo a ban: what it held goes on, and what happened meanwhile is decided again."""
+    with transaction.atomic():
+        row = _lock(participant.pk)
+        if row.banned_at is None:
+            raise Refused("invalid_state", _("%(who)s is not banned.") % {"who": row}, status=409)
+        row.banned_at, row.ban_reason = None, ""
+        row.save(update_fields=["banned_at", "ban_reason"])
+        record(row.tenant, actor, _about(types.PARTICIPANT_UNBANNED, row, {"note": note}))
+        now = timezone.now()
+        held = [reward for reward in _locked_rewards(row, State.HELD) if reward.reason == "referrer_banned"]
+        targets = [lifecycle.Target(reward, lifecycle.pipeline_state(reward, now)) for reward in held]
+        lifecycle.move(lifecycle.ACTS["release"], targets, actor=actor, note=note)
+        friends = Participant.objects.filter(
+            referral__referrer=row, qualifying_events__decisions__reason="referrer_banned"
+        ).distinct()
+        for friend in friends.select_related("campaign__merchant").order_by("pk"):
+            redecide(friend, actor)
+    return row
+
+
+def _lock(participant_id: int) -> Participant:
+    return (
+        Participant.objects.select_for_update(of=("self",))
+        .select_related("campaign", "merchant")
+        .get(pk=participant_id)
+    )
+
+
+def _locked_rewards(participant: Participant, *states: State) -> list[Reward]:
+    rows = Reward.objects.filter(participant=participant, state__in=states).order_by("pk")
+    return list(rows.select_for_update(of=("self",)).select_related("participant", "campaign", "merchant"))
+
+
+def _about(type_: str, participant: Participant, data: dict[str, Any]) -> Happening:
+    return Happening(
+        type_,
+        "participant",
+        participant.public_id,
+        campaign=participant.campaign.public_id,
+        participant=participant.public_id,
+        data=data,
+    )

@@ -1,0 +1,75 @@
+"""Does everything add up? Compares every figure kept for speed with what it is derived from (RELIABILITY INV-02)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import connection
+
+# name, and a query whose rows are differences: (what, recorded, derived).
+CHECKS: tuple[tuple[str, str], ...] = (
+    (
+        "reward amount and its ledger lines",
+        """
+        SELECT r.public_id, CASE WHEN r.state IN ('void', 'reversed') THEN 0 ELSE r.amount_minor END, COALESCE(SUM(l.amount_minor), 0)
+        FROM rewards_reward r LEFT JOIN rewards_ledgerentry l ON l.reward_id = r.id
+        GROUP BY r.id, r.public_id, r.state, r.amount_minor
+        HAVING COALESCE(SUM(l.amount_minor), 0) <> CASE WHEN r.state IN ('void', 'reversed') THEN 0 ELSE r.amount_minor END
+        """,
+    ),
+    (
+        "payout and its ledger lines",
+        """
+        SELECT p.public_id, CASE WHEN p.status = 'paid' THEN -p.amount_minor ELSE 0 END, COALESCE(SUM(l.amount_minor), 0)
+        FROM rewards_payout p LEFT JOIN rewards_ledgerentry l ON l.payout_id = p.id
+        GROUP BY p.id, p.public_id, p.status, p.amount_minor
+        HAVING COALESCE(SUM(l.amount_minor), 0) <> CASE WHEN p.status = 'paid' THEN -p.amount_minor ELSE 0 END
+        """,
+    ),
+    (
+        "payout and its items",
+        """
+        SELECT p.public_id, p.amount_minor, COALESCE(SUM(i.amount_minor), 0)
+        FROM rewards_payout p LEFT JOIN rewards_payoutitem i ON i.payout_id = p.id
+        GROUP BY p.id, p.public_id, p.amount_minor HAVING COALESCE(SUM(i.amount_minor), 0) <> p.amount_minor
+        """,
+    ),
+    (
+        "rewards counted by stage",
+        """
+        SELECT x.name, SUM(x.tallied), SUM(x.counted) FROM (
+            SELECT t.campaign_id || ' ' || t.currency || ' ' || t.state AS name, t.count AS tallied, 0 AS counted FROM rewards_rewardtally t
+            UNION ALL
+            SELECT r.campaign_id || ' ' || r.currency || ' ' || r.state, 0, 1 FROM rewards_reward r
+        ) x GROUP BY x.name HAVING SUM(x.tallied) <> SUM(x.counted)
+        """,
+    ),
+    (
+        "money by stage",
+        """
+        SELECT x.name, SUM(x.tallied), SUM(x.counted) FROM (
+            SELECT t.campaign_id || ' ' || t.currency || ' ' || t.state AS name, t.amount_minor AS tallied, 0 AS counted
+            FROM rewards_rewardtally t
+            UNION ALL
+            SELECT r.campaign_id || ' ' || r.currency || ' ' || r.state, 0, r.amount_minor FROM rewards_reward r
+        ) x GROUP BY x.name HAVING SUM(x.tallied) <> SUM(x.counted)
+        """,
+    ),
+    (
+        "rewards without a decision that says so",
+        """
+        SELECT r.public_id, 1, COUNT(d.id) FROM rewards_reward r
+        LEFT JOIN rewards_decision d ON d.event_id = r.event_id AND d.rule_key = r.rule_key AND d.current
+        GROUP BY r.id, r.public_id HAVING COUNT(d.id) <> 1
+        """,
+    ),
+)
+
+
+def differences() -> Iterator[tuple[str, str, int, int]]:
+    """Every difference as (check, what, recorded, derived); nothing when all adds up."""
+    with connection.cursor() as cursor:
+        for name, query in CHECKS:
+            cursor.execute(query)
+            for what, recorded, derived in cursor.fetchall():
+                yield name, str(what), int(recorded), int(derived)
