@@ -9,7 +9,10 @@ from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 
 
 class IdempotencyRecord(TenantModel):
-    """One key of one tenant, what was asked, and the answer once there is one; a lease while it runs."""
+    """One key of one tenant, what was asked, and the answer once there is one; a lease while it runs.
+
+    `owner` names the request that holds the lease, so that one that was overtaken can't store its answer.
+    """
 
     key = models.CharField(max_length=255)
     method = models.CharField(max_length=6)
@@ -17,8 +20,10 @@ class IdempotencyRecord(TenantModel):
     request_hash = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)
     body = models.TextField(blank=True)
+    headers = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
     leased_until = models.DateTimeField(null=True)
+    owner = models.CharField(max_length=22, default="")
 
     objects = TenantQuerySet["IdempotencyRecord"].as_manager()
 

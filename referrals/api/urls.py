@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import URLPattern, URLResolver, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from referrals.api.errors import error_answer
+from referrals.api.v1.views import API as V1
+
+
+@csrf_exempt
+def unknown(request: HttpRequest, rest: str) -> HttpResponseBase:
+    """JSON 404 for every other address below /api/, whatever the method."""
+    return error_answer(Http404(), request.path)
+
 
 app_name = "api"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    *V1.urls(),
+    re_path(r"^api/(?P<rest>.*)\Z", unknown, name="unknown"),
+]

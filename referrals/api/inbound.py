@@ -1,0 +1,39 @@
+"""`POST /in/<connection>/`: where providers send their messages. The raw bytes go to integrations.inbox, which verifies them."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from integrations.inbox import MAX_BYTES, receive
+
+
+@csrf_exempt
+@require_POST
+def inbound(request: HttpRequest, connection: str) -> JsonResponse:
+    """Answer a provider: 200 once its message is stored, else an error in the form of API v1 that names no secret.
+
+    No session and no CSRF token: the signature is the proof. 413 above 1 MiB, 415 for a compressed body.
+    """
+    try:
+        length = int(request.headers.get("Content-Length") or 0)
+    except ValueError:
+        length = 0
+    if length > MAX_BYTES:
+        return _error(request, 413, "too_large", "A message may have 1 MiB.")
+    if request.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
+        return _error(request, 415, "content_encoding", "Send the message without compression.")
+    receipt = receive(connection, request.read(MAX_BYTES + 1), request.headers)
+    if receipt.status != 200:
+        return _error(request, receipt.status, receipt.code, receipt.message)
+    return JsonResponse({"received": True})
+
+
+def _error(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
+    body = {"status": status, "error": code, "message": message, "path": request.path, "details": {}}
+    return JsonResponse(body, status=status)
+
+
+urlpatterns = [path("in/<str:connection>/", inbound, name="inbound")]
