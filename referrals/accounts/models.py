@@ -105,9 +105,14 @@ class Role(models.TextChoices):
         return order.index(self) <= order.index(needed)
 
 
+def _membership_id() -> str:
+    return public_id("mem")
+
+
 class Membership(models.Model):
     """A user's place in a merchant's team. There is at most one for a pair."""
 
+    public_id = models.CharField(max_length=32, unique=True, default=_membership_id, editable=False)
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(_("role"), max_length=8, choices=Role.choices, default=Role.VIEWER)
@@ -129,11 +134,16 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def _invitation_id() -> str:
+    return public_id("inv")
+
+
 class Invitation(models.Model):
     """An invitation to a merchant's team, mailed as a link that works once and for seven days."""
 
     LIFE = timedelta(days=7)
 
+    public_id = models.CharField(max_length=32, unique=True, default=_invitation_id, editable=False)
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField(_("e-mail address"), max_length=254)
     role = models.CharField(_("role"), max_length=8, choices=Role.choices, default=Role.VIEWER)
@@ -182,12 +192,16 @@ class ApiKeyQuerySet(TenantQuerySet["ApiKey"]):
         return self.filter(revoked_at=None).exclude(expires_at__lte=now)
 
 
+def _key_id() -> str:
+    return public_id("key")
+
+
 class ApiKey(TenantModel):
     """A key for the REST API. Only its hash is stored; prefix and last four characters are shown."""
 
     KINDS = (("secret", _("Secret")), ("publishable", _("Publishable")))
 
-    public_id = models.CharField(max_length=32, unique=True, editable=False)
+    public_id = models.CharField(max_length=32, unique=True, default=_key_id, editable=False)
     name = models.CharField(_("name"), max_length=80)
     kind = models.CharField(max_length=11, choices=KINDS, default="secret")
     prefix = models.CharField(max_length=12, editable=False)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from referrals.accounts.models import Membership, Merchant, Role, User
+from referrals.accounts.services import user_actor
 from referrals.accounts.tenancy import Tenant, TenantQuerySet
 from referrals.events.services import Actor
 from referrals.lib.errors import Refused
@@ -52,11 +53,6 @@ class MerchantRequest(UserRequest):
 
 UserView = Callable[Concatenate[Any, P], HttpResponseBase]
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
-
-
-def user_actor(user: User) -> Actor:
-    """How history names a user: the key is theirs, the label stays readable when they leave."""
-    return Actor("user", str(user.pk), user.email)
 
 
 def attach(request: HttpRequest) -> bool:
