@@ -10,12 +10,12 @@ from typing import cast
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.terms import Amount, Delivery, Fixed, Kind, Percent, RuleTerms, Side, Trigger
 from referrals.accounts.models import User, check_currency_code
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.lib import clock
 from referrals.lib.codes import campaign_id, public_id
 from referrals.lib.money import Money
 
@@ -68,7 +68,7 @@ class Campaign(TenantModel):
     type = models.CharField(_("type"), max_length=16, choices=CampaignType.choices, default=CampaignType.REFER_A_FRIEND)
     status = models.CharField(_("status"), max_length=6, choices=Status.choices, default=Status.DRAFT)
     # Events from this moment on are judged by the present status without reading its history.
-    status_since = models.DateTimeField(default=timezone.now, editable=False)
+    status_since = models.DateTimeField(default=clock.now, editable=False)
     currency = models.CharField(_("currency"), max_length=3, validators=[check_currency_code])
     starts_at = models.DateTimeField(_("starts"), null=True, blank=True)
     ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
@@ -88,7 +88,7 @@ class Campaign(TenantModel):
         "CampaignVersion", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     launched_at = models.DateTimeField(null=True, editable=False)
 
     objects = CampaignQuerySet.as_manager()
@@ -112,7 +112,7 @@ class Campaign(TenantModel):
     @property
     def is_open(self) -> bool:
         """Whether people can join now: active and inside its dates."""
-        return self.closed_reason(timezone.now()) is None
+        return self.closed_reason(clock.now()) is None
 
     def closed_reason(self, at: datetime, status: str | None = None) -> str | None:
         """Why nobody can join or earn at `at`: campaign_not_started, campaign_paused, campaign_ended, or None.
@@ -150,7 +150,7 @@ class StatusChange(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="status_changes")
     status = models.CharField(max_length=6, choices=Status.choices)
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering = ["at", "pk"]
@@ -165,7 +165,7 @@ class CampaignVersion(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    published_at = models.DateTimeField(default=timezone.now)
+    published_at = models.DateTimeField(default=clock.now)
     published_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.models import (
@@ -26,6 +25,7 @@ from campaigns.terms import Fixed, Percent, RuleTerms, TermsError, terms_to_json
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import MoneyError, check_currency
 
@@ -144,7 +144,7 @@ def launch(*, campaign: Campaign, actor: Actor) -> Campaign:
     """Make a draft public. Raises Refused when it has no rules or its end has passed."""
     if not campaign.version_id or not RewardRule.objects.filter(version_id=campaign.version_id).exists():
         raise Refused("no_rules", _("Add at least one reward rule before launching."), status=409)
-    if campaign.ends_at is not None and campaign.ends_at <= timezone.now():
+    if campaign.ends_at is not None and campaign.ends_at <= clock.now():
         raise Refused("ends_in_the_past", _("The end date has passed; move it or leave it empty."), field="ends_at")
     return _move(campaign, actor, "launch")
 
@@ -193,7 +193,7 @@ def _without_key(rule: RuleTerms) -> RuleTerms:
 
 def _move(campaign: Campaign, actor: Actor, action: str) -> Campaign:
     allowed, target = MOVES[action]
-    now = timezone.now()
+    now = clock.now()
     with transaction.atomic():
         campaign = _locked(campaign, None)
         if campaign.status not in allowed:

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.outcomes import sentence
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.sealed import seal, unseal
 
@@ -30,7 +30,7 @@ class Connection(TenantModel):
     provider = models.CharField(max_length=24)
     label = models.CharField(_("name"), max_length=80, blank=True)
     sealed = models.TextField(editable=False)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
     last_event_at = models.DateTimeField(null=True)
     failing_since = models.DateTimeField(null=True)
@@ -83,8 +83,8 @@ class InboundEvent(TenantModel):
     error = models.TextField(blank=True)
     event_ref = models.CharField(max_length=32, blank=True)
     attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, default=timezone.now)
-    received_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(null=True, default=clock.now)
+    received_at = models.DateTimeField(default=clock.now)
     processed_at = models.DateTimeField(null=True)
 
     objects = TenantQuerySet["InboundEvent"].as_manager()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from participants.models import Participant, Visit
+from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 
@@ -100,7 +100,7 @@ def _visit(referrer: Participant, visitor: str) -> int | None:
     """The visitor's first counted visit on this referrer's link within the campaign's window."""
     if not visitor:
         return None
-    since = timezone.now() - timedelta(days=referrer.campaign.window_days)
+    since = clock.now() - timedelta(days=referrer.campaign.window_days)
     return (
         Visit.objects.filter(
             visitor=visitor,

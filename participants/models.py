@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, CampaignVersion
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.lib import clock
 from referrals.lib.codes import public_id, random_text, referral_code
 from referrals.lib.money import Money
 
@@ -48,7 +48,7 @@ class Participant(TenantModel):
     existing_customer = models.BooleanField(_("was a customer before"), default=False)
     # "" for people added through the API, as the documented contract has it (API.md v1, fraudScore).
     fraud_level = models.CharField(max_length=8, blank=True)
-    joined_at = models.DateTimeField(default=timezone.now)
+    joined_at = models.DateTimeField(default=clock.now)
     banned_at = models.DateTimeField(null=True, blank=True)
     ban_reason = models.CharField(max_length=300, blank=True)
     note = models.TextField(blank=True, max_length=4000)
@@ -87,7 +87,7 @@ class Visit(models.Model):
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="visits", db_index=False)
     referrer = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="visits", db_index=False)
     visitor = models.CharField(max_length=22)
-    occurred_at = models.DateTimeField(default=timezone.now)
+    occurred_at = models.DateTimeField(default=clock.now)
     hidden_reason = models.CharField(max_length=12, blank=True)
     channel = models.CharField(max_length=40, blank=True)
     network = models.GenericIPAddressField(null=True)
@@ -129,7 +129,7 @@ class Referral(TenantModel):
     how = models.CharField(max_length=14, choices=HOW)
     status = models.CharField(max_length=9, choices=STATUSES, default="pending")
     visit = models.ForeignKey(Visit, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     detached_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Referral"].as_manager()
@@ -158,7 +158,7 @@ class QualifyingEvent(TenantModel):
     source = models.CharField(max_length=24)
     external_id = models.CharField(max_length=255)
     occurred_at = models.DateTimeField()
-    recorded_at = models.DateTimeField(default=timezone.now)
+    recorded_at = models.DateTimeField(default=clock.now)
     # Taken back so far: the sum of the refunds' rows, kept here for lists.
     refunded_minor = models.BigIntegerField(default=0)
     disputed_at = models.DateTimeField(null=True, blank=True)
@@ -242,7 +242,7 @@ class Refund(TenantModel):
     source = models.CharField(max_length=24)
     external_id = models.CharField(max_length=255)
     occurred_at = models.DateTimeField()
-    recorded_at = models.DateTimeField(default=timezone.now)
+    recorded_at = models.DateTimeField(default=clock.now)
 
     objects = TenantQuerySet["Refund"].as_manager()
 
@@ -270,7 +270,7 @@ class PortalLink(models.Model):
 
     participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="portal_links")
     nonce = models.CharField(max_length=22, default=_nonce)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     sent_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
 
@@ -288,7 +288,7 @@ class PortalSession(models.Model):
 
     participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="portal_sessions")
     token_hash = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     agent = models.CharField(max_length=200, blank=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from django.core import signing
 from django.db import transaction
-from django.utils import timezone
 
 from participants.models import Participant, PortalLink, PortalSession
 from referrals.accounts.models import hash_token, new_token
+from referrals.lib import clock
 from referrals.lib.queue import enqueue
 
 _SALT = "participants.portal"
@@ -48,7 +48,7 @@ def find_link(token: str) -> PortalLink | None:
         .select_related("participant__campaign__merchant")
         .first()
     )
-    if link is None or link.created_at + PortalLink.LIFE < timezone.now():
+    if link is None or link.created_at + PortalLink.LIFE < clock.now():
         return None
     return link
 
@@ -58,7 +58,7 @@ def open_link(token: str, *, agent: str = "") -> Opened | None:
     link = find_link(token)
     if link is None:
         return None
-    now = timezone.now()
+    now = clock.now()
     with transaction.atomic():
         if PortalLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now) != 1:
             return None
@@ -70,7 +70,7 @@ def _open(participant: Participant, agent: str) -> Opened:
     session = PortalSession.objects.create(
         participant=participant,
         token_hash=hash_token(text),
-        expires_at=timezone.now() + PortalSession.LIFE,
+        expires_at=clock.now() + PortalSession.LIFE,
         agent="".join(c for c in agent if c.isprintable())[:200],
     )
     return Opened(session, text)
@@ -81,7 +81,7 @@ def session_for(token: str) -> PortalSession | None:
     if not token or len(token) > 100:
         return None
     return (
-        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=timezone.now())
+        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=clock.now())
         .select_related("participant__campaign__merchant")
         .first()
     )
@@ -89,4 +89,4 @@ def session_for(token: str) -> PortalSession | None:
 
 def end_session(session: PortalSession) -> None:
     """Log this browser out."""
-    PortalSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=timezone.now())
+    PortalSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=clock.now())

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
@@ -24,6 +23,7 @@ from participants.models import (
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -88,7 +88,7 @@ def enrol(
     found = Participant.objects.filter(campaign=campaign, email_key=address.key).first()
     if found is not None:
         return _enrolled_before(found, campaign, claim, actor)
-    reason = campaign.closed_reason(timezone.now())
+    reason = campaign.closed_reason(clock.now())
     if reason is not None:
         raise Refused(reason, closed_message(campaign, reason), details={"campaign": campaign.public_id})
     origin = resolve(campaign, address, claim)
@@ -158,7 +158,7 @@ def _bind_late(
     participant: Participant, campaign: Campaign, claim: Claim, actor: Actor
 ) -> tuple[Referral | None, bool]:
     """Bind a participant to a referrer on a later call; the first one stays for good."""
-    if claim.is_empty or campaign.closed_reason(timezone.now()) is not None:
+    if claim.is_empty or campaign.closed_reason(clock.now()) is not None:
         return None, False
     address = Email(participant.email, participant.email_key, participant.identity_key)
     origin = resolve(campaign, address, claim)

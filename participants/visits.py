@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Q
-from django.utils import timezone
 
 from participants.models import Participant, Visit
+from referrals.lib import clock
 from referrals.lib.requests import truncate_ip
 
 
@@ -38,7 +38,7 @@ def visit_row(
         campaign_id=referrer.campaign_id,
         referrer=referrer,
         visitor=visitor[:22],
-        occurred_at=at or timezone.now(),
+        occurred_at=at or clock.now(),
         hidden_reason=hidden_reason[:12],
         channel=channel[:40],
         network=truncate_ip(ip) if ip else None,

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from campaigns.rules import rules_of
 from campaigns.terms import RuleTerms
 from participants.models import Participant, QualifyingEvent, Referral
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record_many
+from referrals.lib import clock
 from referrals.lib.money import Money
 from rewards import lifecycle
 from rewards.eligibility import Bond, EventFacts, PersonFacts, Verdict, decide_all
@@ -126,7 +125,7 @@ def _known(events: Sequence[QualifyingEvent]) -> Decided:
 
 def _write_decisions(friend: Participant, asked: Sequence[_Asked], known: Decided) -> Decided:
     """Add a decision where none stands or the answer has changed; the old one stays as history."""
-    now = timezone.now()
+    now = clock.now()
     fresh: list[Decision] = []
     stale: list[int] = []
     result = Decided(rewards=dict(known.rewards))
@@ -196,7 +195,7 @@ def _correction(reward: Reward, verdict: Verdict) -> tuple[str, lifecycle.Target
     if verdict.rewardable:
         if reward.state not in {State.VOID, State.REVERSED} or reward.reason in lifecycle.BY_HAND:
             return None
-        state = State.ISSUED if reward.state == State.REVERSED else lifecycle.pipeline_state(reward, timezone.now())
+        state = State.ISSUED if reward.state == State.REVERSED else lifecycle.pipeline_state(reward, clock.now())
         return "restore", lifecycle.Target(reward, state)
     if reward.state == State.ISSUED:
         return "reverse", lifecycle.Target(reward, State.REVERSED, verdict.reason)
@@ -208,7 +207,7 @@ def _correction(reward: Reward, verdict: Verdict) -> tuple[str, lifecycle.Target
 
 def _new_reward(friend: Participant, referral: Referral, item: _Asked, amount: Money) -> Reward:
     terms, event = item.terms, item.event
-    now = timezone.now()
+    now = clock.now()
     ends = event.occurred_at + timedelta(days=terms.review_days) if terms.review_days else None
     reward = Reward(
         merchant=friend.merchant,

@@ -6,18 +6,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, Happening, record_many
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 
@@ -97,7 +98,7 @@ def move(
     if len(note) > 500:
         raise Refused("too_long", _("A note has at most 500 characters."), field="note")
     refuse_wrong_state(act, [target.reward for target in targets])
-    now = timezone.now()
+    now = clock.now()
     columns = extra or {}
     for (state, reason), group in _grouped(targets).items():
         changed = Reward.objects.filter(pk__in=[r.pk for r in group], state__in=act.sources).update(
@@ -245,7 +246,7 @@ def hold(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str
 def release(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:
     """Undo a hold: back to review while its period runs, else due."""
     with transaction.atomic():
-        now = timezone.now()
+        now = clock.now()
         rows = lock(tenant, reward_ids)
         return len(
             move(ACTS["release"], [Target(row, pipeline_state(row, now)) for row in rows], actor=actor, note=note)
@@ -285,18 +286,21 @@ def restore(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: 
                 )
                 words = {"amount": row.amount, "who": row.participant, "reason": row.reason}
                 raise Refused("not_rewardable", message % words, status=409, details={"reason": row.reason})
-        now = timezone.now()
+        now = clock.now()
         targets = [
             Target(row, State.ISSUED if row.state == State.REVERSED else pipeline_state(row, now)) for row in rows
         ]
         return len(move(ACTS["restore"], targets, actor=actor, note=note))
 
 
-def release_due(*, limit: int = 1000) -> int:
-    """Make due what has left review, by the database's clock. Returns how many; call again while it returns `limit`."""
+def release_due(*, limit: int = 1000, until: datetime | None = None) -> int:
+    """Make due what has left review, by the database's clock (or by `until`, for a story told at its own pace).
+
+    Returns how many; call again while it returns `limit`.
+    """
     with transaction.atomic():
         ready = list(
-            Reward.objects.filter(state=State.REVIEW, review_ends_at__lte=Now())
+            Reward.objects.filter(state=State.REVIEW, review_ends_at__lte=until or Now())
             .order_by("review_ends_at")
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("participant", "campaign", "merchant")[:limit]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, RewardRule
 from participants.models import Participant, QualifyingEvent
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.events.models import AppendOnlyModel, AppendOnlyQuerySet
+from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.money import Money
 
@@ -44,7 +44,7 @@ class Decision(TenantModel):
     reason = models.CharField(max_length=32, blank=True)
     amount_minor = models.BigIntegerField(default=0)
     conditions = models.JSONField(default=list)
-    decided_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(default=clock.now)
     current = models.BooleanField(default=True)
 
     objects = TenantQuerySet["Decision"].as_manager()
@@ -105,9 +105,9 @@ class Reward(TenantModel):
     reason = models.CharField(max_length=32, blank=True)
     note = models.CharField(max_length=500, blank=True)
     # Since when it stands there ("Due since"); one index serves every tab.
-    stage_at = models.DateTimeField(default=timezone.now)
+    stage_at = models.DateTimeField(default=clock.now)
     review_ends_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     issued_at = models.DateTimeField(null=True, blank=True)
     payout = models.ForeignKey("Payout", on_delete=models.PROTECT, null=True, related_name="rewards")
     # Counts the changes of state: part of the ledger's keys, and the guard against two tabs.
@@ -162,7 +162,7 @@ class LedgerEntry(AppendOnlyModel):
     payout = models.ForeignKey("Payout", on_delete=models.PROTECT, null=True, related_name="ledger")
     note = models.CharField(max_length=500, blank=True)
     actor = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     objects = AppendOnlyQuerySet["LedgerEntry"].as_manager()
 
@@ -195,7 +195,7 @@ class PayoutBatch(TenantModel):
     method = models.CharField(max_length=24)
     note = models.CharField(max_length=500, blank=True)
     created_by = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     undone_at = models.DateTimeField(null=True)
 
     objects = TenantQuerySet["PayoutBatch"].as_manager()
@@ -237,7 +237,7 @@ class Payout(TenantModel):
     message = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     paid_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Payout"].as_manager()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record, record_many
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import lifecycle
 from rewards.models import LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, State
@@ -64,7 +64,7 @@ def _refuse_banned(rewards: Sequence[Reward]) -> None:
 
 
 def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
-    now = timezone.now()
+    now = clock.now()
     groups: dict[tuple[int, str], list[Reward]] = {}
     for reward in rewards:
         groups.setdefault((reward.participant_id, reward.side), []).append(reward)
@@ -106,7 +106,7 @@ def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
 
     A reward that was reversed meanwhile ends void. Raises Refused `invalid_state` (409) when it is already undone.
     """
-    now = timezone.now()
+    now = clock.now()
     with transaction.atomic():
         if PayoutBatch.objects.filter(pk=batch.pk, undone_at=None).update(undone_at=now) != 1:
             raise Refused("invalid_state", _("This batch is already undone."), status=409)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
@@ -20,6 +19,7 @@ from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -112,7 +112,7 @@ def _award_joining(participant: Participant, actor: Actor) -> None:
         amount=None,
         source="passalong",
         external_id=f"join:{participant.public_id}",
-        occurred_at=timezone.now(),
+        occurred_at=clock.now(),
         metadata={},
     )
     if created:
@@ -149,7 +149,7 @@ def qualify(
             amount=amount,
             source=source,
             external_id=external_id or f"auto:{random_text(22)}",
-            occurred_at=occurred_at or timezone.now(),
+            occurred_at=occurred_at or clock.now(),
             metadata=metadata or {},
         )
         if not created:
@@ -185,7 +185,7 @@ def _check_event(
         raise Refused("currency", message % words, field="currency")
     if amount is not None and amount.minor < 0:
         raise Refused("amount_not_positive", _("%(amount)s is below zero.") % {"amount": amount}, field="amount")
-    if occurred_at is not None and occurred_at > timezone.now() + timedelta(minutes=5):
+    if occurred_at is not None and occurred_at > clock.now() + timedelta(minutes=5):
         raise Refused(
             "occurred_at", _("%(time)s is in the future.") % {"time": occurred_at.isoformat()}, field="occurred_at"
         )
@@ -228,7 +228,7 @@ def refund(
             references=references,
             amount=amount,
             kind=kind,
-            occurred_at=occurred_at or timezone.now(),
+            occurred_at=occurred_at or clock.now(),
         )
         if not created or event is None:
             return Refunded(row, event or row.event, created)
@@ -283,7 +283,7 @@ def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
         row = _lock(participant.pk)
         if row.banned_at is not None:
             raise Refused("invalid_state", _("%(who)s is already banned.") % {"who": row}, status=409)
-        row.banned_at, row.ban_reason = timezone.now(), reason.strip()[:300]
+        row.banned_at, row.ban_reason = clock.now(), reason.strip()[:300]
         row.save(update_fields=["banned_at", "ban_reason"])
         record(row.tenant, actor, _about(types.PARTICIPANT_BANNED, row, {"reason": row.ban_reason}))
         open_rewards = _locked_rewards(row, State.REVIEW, State.DUE)
@@ -301,7 +301,7 @@ def unban(*, participant: Participant, actor: Actor, note: str = "") -> Particip
         row.banned_at, row.ban_reason = None, ""
         row.save(update_fields=["banned_at", "ban_reason"])
         record(row.tenant, actor, _about(types.PARTICIPANT_UNBANNED, row, {"note": note}))
-        now = timezone.now()
+        now = clock.now()
         held = [reward for reward in _locked_rewards(row, State.HELD) if reward.reason == "referrer_banned"]
         targets = [lifecycle.Target(reward, lifecycle.pipeline_state(reward, now)) for reward in held]
         lifecycle.move(lifecycle.ACTS["release"], targets, actor=actor, note=note)

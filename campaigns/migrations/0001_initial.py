@@ -2,12 +2,12 @@
 
 import django.core.validators
 import django.db.models.deletion
-import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
 import campaigns.models
 import referrals.accounts.models
+import referrals.lib.clock
 import referrals.lib.codes
 
 
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                         verbose_name="status",
                     ),
                 ),
-                ("status_since", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("status_since", models.DateTimeField(default=referrals.lib.clock.now, editable=False)),
                 (
                     "currency",
                     models.CharField(
@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("revision", models.PositiveIntegerField(default=1, editable=False)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("created_at", models.DateTimeField(default=referrals.lib.clock.now, editable=False)),
                 ("launched_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "merchant",
@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
                     models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("number", models.PositiveIntegerField()),
-                ("published_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("published_at", models.DateTimeField(default=referrals.lib.clock.now)),
                 (
                     "campaign",
                     models.ForeignKey(
@@ -336,7 +336,7 @@ class Migration(migrations.Migration):
                         max_length=6,
                     ),
                 ),
-                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("at", models.DateTimeField(default=referrals.lib.clock.now)),
                 (
                     "campaign",
                     models.ForeignKey(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from django.db import models
-from django.utils import timezone
 
 from referrals.accounts.tenancy import M, TenantModel, TenantQuerySet
+from referrals.lib import clock
 from referrals.lib.codes import public_id
 
 
@@ -64,7 +64,7 @@ class Event(AppendOnlyModel):
     actor_label = models.CharField(max_length=254, blank=True)
     data = models.JSONField(default=dict)
     request_id = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     objects = AppendOnlyQuerySet["Event"].as_manager()
 
