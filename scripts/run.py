@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ctypes
+import hashlib
 import os
 import secrets
 import signal
@@ -78,6 +79,7 @@ def port_problem(host: str, port: str) -> str:
 
 def prepare_database() -> None:
     """Bring the tables up to date, fill an empty database with the demo; quick when nothing is to do."""
+    django.setup()
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         print("Preparing the database", flush=True)
@@ -85,15 +87,34 @@ def prepare_database() -> None:
     if not apps.get_model("accounts", "Merchant").objects.exists():
         print("Filling it with demo data", flush=True)
         call_command("demo")
+    connection.close()
+
+
+def fingerprint() -> str:
+    """What the tables depend on: our migrations by name, and the locked packages with theirs."""
+    found = [*ROOT.glob("*/migrations/[0-9]*.py"), *ROOT.glob("*/*/migrations/[0-9]*.py")]
+    migrations = sorted(str(path.relative_to(ROOT)) for path in found)
+    return hashlib.sha256("\n".join([(ROOT / "requirements.txt").read_text(), *migrations]).encode()).hexdigest()
+
+
+def looks_prepared(folder: Path) -> bool:
+    """Whether the server may start before the database is looked at: same code, same SQLite file as last time."""
+    stamp = folder / "prepared"
+    return (
+        not os.environ.get("DATABASE_URL")
+        and (folder / "passalong.sqlite3").exists()
+        and stamp.exists()
+        and stamp.read_text() == fingerprint()
+    )
 
 
 def answers(url: str) -> bool:
-    """Whether the web server gives an answer at all; any status will do."""
+    """Whether the web server gives an answer; any status will do that is not its own failure."""
     try:
         with urllib.request.urlopen(url, timeout=2):  # noqa: S310 -- our own address
             return True
-    except urllib.error.HTTPError:
-        return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
     except OSError:
         return False
 
@@ -168,17 +189,19 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     supervisor: Supervisor | None = None
+    folder = Path(os.environ["DATA_DIR"])
     try:
-        django.setup()
-        prepare_database()
-        connection.close()
+        if not looks_prepared(folder):
+            prepare_database()
         supervisor = Supervisor()
         if not supervisor.wait_until_up(f"http://127.0.0.1:{os.environ['PORT']}/livez"):
             print("The web server did not start; the lines above say why.", file=sys.stderr)
             return 1
+        prepare_database()
+        (folder / "prepared").write_text(fingerprint())
         print(f"\nPassalong runs at {os.environ['SITE_URL']}", flush=True)
         call_command("demo", summary=True)
-        print("Mails are written to", Path(os.environ["DATA_DIR"]) / "mail")
+        print("Mails are written to", folder / "mail")
         print("Stop with Ctrl-C.", flush=True)
         connection.close()
         return supervisor.wait()

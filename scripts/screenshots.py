@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import django
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
@@ -209,7 +208,6 @@ def main() -> int:
     run.prepare_environment()
     # Playwright runs an event loop in this thread; Django would refuse the database here.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    django.setup()
     run.prepare_database()
     folder = README_FOLDER if options.readme else options.folder
     folder.mkdir(parents=True, exist_ok=True)

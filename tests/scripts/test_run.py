@@ -39,3 +39,20 @@ def test_what_is_no_port_is_refused(port: str) -> None:
     assert run.port_problem("127.0.0.1", port) == (
         f"PORT={port} is not a port number. Choose one from 1024 to 65535: make run PORT=8080"
     )
+
+
+def test_only_a_database_of_this_code_counts_as_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert not run.looks_prepared(tmp_path)
+
+    (tmp_path / "passalong.sqlite3").touch()
+    assert not run.looks_prepared(tmp_path)
+
+    (tmp_path / "prepared").write_text("another version's")
+    assert not run.looks_prepared(tmp_path)
+
+    (tmp_path / "prepared").write_text(run.fingerprint())
+    assert run.looks_prepared(tmp_path)
+
+    monkeypatch.setenv("DATABASE_URL", "postgres://user@db.example.com/passalong")
+    assert not run.looks_prepared(tmp_path)
