@@ -1,0 +1,234 @@
+"""The inspector: one reward, why it stands where it stands, what happened to it, and what can be done now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from participants.models import Participant, Referral
+from referrals.accounts.models import Role
+from referrals.events.models import Event
+from referrals.web.access import MerchantRequest
+from referrals.web.reward_choice import STAGE_ACTIONS
+from referrals.web.reward_pipeline import STAGE_NAMES
+from referrals.web.reward_rows import KIND_ICONS, earned_for
+from referrals.web.reward_state import ListState
+from referrals.web.templatetags.ui import money
+from referrals.web.timeline import entries_of
+from rewards.lifecycle import BY_HAND
+from rewards.models import Decision, LedgerEntry, Reward, State
+from rewards.pipeline import STAGE_OF
+from rewards.reasons import REASONS, reason_sentence, sentence
+
+# Nobody reads further; the rest is in the event log.
+_HISTORY = 30
+WHY = {
+    "review": gettext_lazy("Why this is in review"),
+    "due": gettext_lazy("Why this is due"),
+    "sending": gettext_lazy("Why this is being sent"),
+    "issued": gettext_lazy("Why this was earned"),
+    "attention": gettext_lazy("Why this waits for you"),
+    "closed": gettext_lazy("Why this was refused"),
+}
+_SINCE = {
+    State.REVIEW: gettext_lazy("In review for %(time)s"),
+    State.DUE: gettext_lazy("Due for %(time)s"),
+    State.ISSUED: gettext_lazy("Issued %(time)s ago"),
+    State.HELD: gettext_lazy("On hold for %(time)s"),
+    State.VOID: gettext_lazy("Declined %(time)s ago"),
+    State.REVERSED: gettext_lazy("Taken back %(time)s ago"),
+}
+_ACTIONS = {
+    "approve": gettext_lazy("Approve now"),
+    "issue": gettext_lazy("Mark as issued"),
+    "hold": gettext_lazy("Hold…"),
+    "release": gettext_lazy("Release"),
+    "void": gettext_lazy("Decline…"),
+    "reverse": gettext_lazy("Take back…"),
+    "restore": gettext_lazy("Restore"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the check list: `state` is ok, fail, warn or todo; `facts` is the small line under it."""
+
+    state: str
+    text: str
+    facts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button of the inspector."""
+
+    name: str
+    label: str
+
+
+def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any]:
+    """Context of web/rewards/_inspector.html. Three queries beside the reward's own: decision, ledger, history.
+
+    `reward` comes with campaign, participant, event, the event's participant and referral, and payout with its batch.
+    """
+    stage = STAGE_OF[reward.state]
+    can_change = request.membership.may(Role.MANAGER)
+    presses = [Press(name, _label(name, reward)) for name in _possible(reward, stage)] if can_change else []
+    back = QueryDict(request.POST.get("back", "")).urlencode() if request.method == "POST" else ""
+    return {
+        "reward": reward,
+        "person": reward.participant,
+        "person_name": reward.participant.name or reward.participant.email,
+        "person_url": reverse("web:participant", args=[reward.participant.public_id]),
+        "amount": money(reward.amount),
+        "since": _since(reward),
+        "summary": _summary(reward),
+        "kind_icon": KIND_ICONS.get(reward.kind, "gift"),
+        "why": str(_why(reward, stage)),
+        "checks": checks(reward),
+        "note": reward.note,
+        "presses": presses,
+        "first_press": presses[0] if presses else None,
+        "more_presses": presses[1:],
+        "back": back or ListState(stage=stage).query(),
+        "stage": stage,
+        "stage_name": str(STAGE_NAMES[stage]),
+        "stage_url": ListState(stage=stage).url(),
+        "ledger": list(LedgerEntry.objects.for_tenant(request.tenant).filter(reward=reward).order_by("pk")),
+        "timeline": entries_of(
+            Event.objects.for_tenant(request.tenant).filter(subject_id=reward.public_id).order_by("-pk")[:_HISTORY]
+        ),
+    }
+
+
+def _possible(reward: Reward, stage: str) -> tuple[str, ...]:
+    """The actions that can succeed from the reward's own state, not only from some state of its stage."""
+    if reward.state in {State.WAITING, State.ATTENTION}:
+        return ("void",)
+    if stage == "closed" and reward.reason not in BY_HAND:
+        return ()
+    return STAGE_ACTIONS[stage]
+
+
+def _label(name: str, reward: Reward) -> str:
+    if name == "issue":
+        return _("Mark %(amount)s as issued…") % {"amount": money(reward.amount)}
+    return str(_ACTIONS[name])
+
+
+def _since(reward: Reward) -> str:
+    words = _SINCE.get(State(reward.state))
+    if words is None:
+        return str(reward.get_state_display())
+    return str(words) % {"time": timesince(reward.stage_at, depth=1)}
+
+
+def _summary(reward: Reward) -> str:
+    friend = reward.event.participant
+    given = {"who": friend.name or friend.email, "campaign": reward.campaign.name}
+    if reward.side == "invitee":
+        return _("As an invited friend · %(campaign)s") % given
+    return _("For inviting %(who)s · %(campaign)s") % given
+
+
+def _why(reward: Reward, stage: str) -> Any:
+    if reward.state == State.REVERSED:
+        return _("Why this was taken back")
+    if reward.state == State.HELD:
+        return _("Why this is on hold")
+    return WHY[stage]
+
+
+def checks(reward: Reward) -> list[Check]:
+    """Every condition of the decision with its facts, what a person decided, and where the review stands."""
+    decision = Decision.objects.filter(event_id=reward.event_id, rule_key=reward.rule_key, current=True).first()
+    lines = [_occasion(reward)]
+    lines += [_check(condition, reward) for condition in (decision.conditions if decision else [])]
+    if reward.reason in BY_HAND or reward.state in {State.HELD, State.ATTENTION, State.WAITING}:
+        lines.append(_by_hand(reward))
+    review = _review(reward)
+    return [*lines, review] if review else lines
+
+
+def _occasion(reward: Reward) -> Check:
+    event = reward.event
+    parts = [_day(event.occurred_at), money(event.amount) if event.amount else ""]
+    return Check("ok", earned_for(event), " · ".join(part for part in parts if part))
+
+
+def _check(condition: dict[str, Any], reward: Reward) -> Check:
+    state = "ok" if condition["passed"] else "fail"
+    return Check(state, sentence(condition), _facts(condition, reward))
+
+
+def _facts(condition: dict[str, Any], reward: Reward) -> str:
+    """The small line: what was looked at, where the sentence itself does not say it."""
+    friend = reward.event.participant
+    code, facts = condition["code"], condition.get("facts", {})
+    if code == "not_referred":
+        referral = _referral(friend)
+        if referral is None:
+            return friend.email
+        how = {"who": referral.referrer.name or referral.referrer.email, "how": referral.get_how_display()}
+        return _("%(who)s · %(how)s · %(day)s") % {**how, "day": _day(referral.created_at)}
+    if code == "existing_customer":
+        return friend.email
+    if code.startswith("campaign_"):
+        return reward.campaign.name if code == "campaign_ended" else ""
+    for name in ("refunded", "disputed_at", "banned_at"):
+        if facts.get(name):
+            return reason_text(facts[name])
+    return ""
+
+
+def reason_text(value: Any) -> str:
+    """A fact by itself: an amount, or a time."""
+    if isinstance(value, dict):
+        return money(int(value["amount_minor"]), str(value["currency"]))
+    return _day(datetime.fromisoformat(str(value)))
+
+
+def _referral(friend: Participant) -> Referral | None:
+    try:
+        return friend.referral
+    except Referral.DoesNotExist:
+        return None
+
+
+def _by_hand(reward: Reward) -> Check:
+    code = reward.reason
+    text = reason_sentence(code) if code in REASONS else str(reward.get_state_display())
+    return Check("fail" if reward.state in {State.VOID, State.REVERSED} else "warn", text, reward.note)
+
+
+def _review(reward: Reward) -> Check | None:
+    ends = reward.review_ends_at
+    if ends is None:
+        return Check("ok", _("No review period")) if reward.state in {State.DUE, State.ISSUED} else None
+    if ends > timezone.now():
+        if reward.state in {State.DUE, State.ISSUED}:
+            return Check(
+                "ok", _("Approved before the review ended"), _("It would have ended %(at)s") % {"at": _moment(ends)}
+            )
+        if reward.state == State.REVIEW:
+            return Check("todo", _("Review period runs"), _("Ends %(at)s") % {"at": _moment(ends)})
+        return None
+    return Check("ok", _("Review period over"), _("Ended %(at)s") % {"at": _moment(ends)})
+
+
+def _day(at: datetime) -> str:
+    return date_format(timezone.localtime(at), "j M Y")
+
+
+def _moment(at: datetime) -> str:
+    local = timezone.localtime(at)
+    return f"{date_format(local, 'j M Y')}, {date_format(local, 'H:i')}"

@@ -1,0 +1,175 @@
+"""Rows of the rewards table, ready to print: the template only places texts (PERFORMANCE.md, section 4: formatting dominates)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
+
+from participants.models import Participant, QualifyingEvent
+from referrals.lib.money import Money, exponent_of
+from referrals.web.templatetags.ui import ago, avatar, icon, money, stage_tag
+from rewards.models import Reward, State
+from rewards.pipeline import STAGES
+
+KIND_ICONS = {
+    "cash": "banknote",
+    "coupon": "ticket-percent",
+    "store_credit": "wallet",
+    "gift_card": "gift",
+    "custom": "sparkles",
+}
+# What one press in a row does, by the reward's state: the action's name, its words, its key.
+ROW_ACTIONS = {
+    State.REVIEW: ("approve", gettext_lazy("Approve"), "i"),
+    State.DUE: ("issue", gettext_lazy("Issue"), "i"),
+    State.HELD: ("release", gettext_lazy("Release"), "i"),
+    State.VOID: ("restore", gettext_lazy("Restore"), ""),
+}
+_ONE_OF_SEVERAL = frozenset(state for states in STAGES.values() if len(states) > 1 for state in states)
+# Only what a row prints: no metadata, no note, no JSON is read for a list.
+_FIELDS = (
+    "public_id",
+    "side",
+    "kind",
+    "amount_minor",
+    "currency",
+    "state",
+    "stage_at",
+    "review_ends_at",
+    "participant__email",
+    "participant__first_name",
+    "participant__last_name",
+    "event__type",
+    "event__external_id",
+    "event__source",
+    "event__amount_minor",
+    "event__currency",
+    "event__participant__email",
+    "event__participant__first_name",
+    "event__participant__last_name",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One reward as the table prints it; every text is translated and in the reader's locale."""
+
+    id: str
+    name: str
+    email: str
+    avatar: SafeString
+    amount: str
+    minor: int
+    currency: str
+    exponent: int
+    kind: str
+    kind_icon: SafeString
+    earned: str
+    by: str
+    since: SafeString
+    extra: SafeString
+    url: str
+    select_label: str
+    action: str
+    action_text: str
+    action_label: str
+    action_key: str
+    checked: bool
+
+
+def for_rows(rewards: QuerySet[Reward]) -> QuerySet[Reward]:
+    """The queryset with everything that make_rows() reads, in one query."""
+    return rewards.select_related("participant", "event__participant").only(*_FIELDS)
+
+
+def make_rows(
+    rewards: Iterable[Reward], *, ticked: Iterable[str] = (), all_but: Iterable[str] | None = None
+) -> list[Row]:
+    """Rows for the table. Ticked are those in `ticked`, or, when `all_but` is given, all except those in it (public ids)."""
+    chosen, left_out = set(ticked), None if all_but is None else set(all_but)
+    now = timezone.now()
+    rows = []
+    for reward in rewards:
+        checked = reward.public_id in chosen if left_out is None else reward.public_id not in left_out
+        rows.append(_row(reward, now, checked))
+    return rows
+
+
+def _row(reward: Reward, now: datetime, checked: bool) -> Row:
+    person = reward.participant
+    name = person.name or person.email
+    amount = money_text(reward.amount_minor, reward.currency, get_language() or "en")
+    action, words, key = ROW_ACTIONS.get(State(reward.state), ("", "", ""))
+    return Row(
+        id=reward.public_id,
+        name=name,
+        email=person.email if person.name else "",
+        avatar=avatar(name, person.email),
+        amount=amount,
+        minor=reward.amount_minor,
+        currency=reward.currency,
+        exponent=exponent_of(reward.currency),
+        kind=reward.get_kind_display(),
+        kind_icon=icon(KIND_ICONS.get(reward.kind, "gift"), 13),
+        earned=earned_for(reward.event),
+        by=_by(reward, person),
+        since=ago(reward.stage_at, now),
+        extra=_extra(reward, now),
+        url=reverse("web:reward", args=[reward.public_id]),
+        select_label=_("Select %(name)s, %(amount)s") % {"name": name, "amount": amount},
+        action=action,
+        action_text=str(words),
+        action_label=_("%(action)s: %(amount)s to %(name)s") % {"action": words, "amount": amount, "name": name},
+        action_key=key,
+        checked=checked,
+    )
+
+
+def _extra(reward: Reward, now: datetime) -> SafeString:
+    """The second line under the date: when the review ends, or which of a tab's several states it is."""
+    if reward.state == State.REVIEW and reward.review_ends_at is not None:
+        return format_html("<small>{}</small>", _clears(ago(reward.review_ends_at, now)))
+    if reward.state in _ONE_OF_SEVERAL:
+        return format_html("<br>{}", stage_tag(reward.state))
+    return mark_safe("")
+
+
+def _clears(time: SafeString) -> SafeString:
+    return format_html(_("clears {time}"), time=time)
+
+
+def _by(reward: Reward, person: Participant) -> str:
+    """Whose doing it was, and what they paid: "Maya Chen · $64.20"."""
+    event = reward.event
+    friend = event.participant
+    own = reward.side == "invitee"
+    parts = [_("as the invited friend") if own and friend.pk == person.pk else friend.name or friend.email]
+    if event.amount_minor is not None:
+        parts.append(money_text(event.amount_minor, event.currency, get_language() or "en"))
+    return " · ".join(parts)
+
+
+def earned_for(event: QualifyingEvent) -> str:
+    """What was done, in a few words: "Purchase 10482", "Joined"."""
+    if event.type == "join":
+        return _("Joined")
+    if event.type == "purchase":
+        return _("Purchase %(reference)s") % {"reference": event.external_id}
+    words = event.type.replace("_", " ")
+    return f"{words[:1].upper()}{words[1:]} {event.external_id}"
+
+
+@lru_cache(maxsize=4096)
+def money_text(minor: int, currency: str, language: str) -> str:
+    """Money in the active language. Lists repeat few amounts many times, and Babel is the slowest part of a row."""
+    return money(Money(minor, currency))
