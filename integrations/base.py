@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -38,7 +38,7 @@ class PayloadError(ValueError):
 class Ignored(Exception):
     """A genuine message with nothing to do. `code` is one of integrations.outcomes, `facts` fill in its sentence."""
 
-    def __init__(self, code: str, **facts: Any) -> None:
+    def __init__(self, code: str, /, **facts: Any) -> None:
         super().__init__(code)
         self.code = code
         self.facts = facts
@@ -46,10 +46,10 @@ class Ignored(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Something that may name a referrer: a code as text, or a promotion code's id at the company, which has to be looked up."""
+    """Something that may name a referrer: a referral code, a promotion code, or a promotion code's id, which has to be looked up."""
 
     text: str
-    kind: Literal["code", "promotion_code"] = "code"
+    kind: Literal["code", "promotion", "promotion_id"] = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,10 @@ class Signal:
     customer_id: str = ""
     is_first: bool | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, moment: datetime) -> Signal:
+        """The same at another time."""
+        return replace(self, occurred_at=moment)
 
 
 class Source(Protocol):

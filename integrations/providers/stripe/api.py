@@ -67,13 +67,13 @@ def look_up(signals: Sequence[Signal], secrets: Secrets) -> list[Signal]:
 
 
 def _with_codes(signal: Signal, api: StripeApi) -> Signal:
-    if not any(code.kind == "promotion_code" for code in signal.codes):
+    if not any(code.kind == "promotion_id" for code in signal.codes):
         return signal
     codes = []
     for code in signal.codes:
-        text = api.promotion_code(code.text) if code.kind == "promotion_code" else code.text
-        if text:
-            codes.append(Code(text))
+        found = Code(api.promotion_code(code.text), "promotion") if code.kind == "promotion_id" else code
+        if found.text:
+            codes.append(found)
     return dataclasses.replace(signal, codes=tuple(dict.fromkeys(codes)))
 
 

@@ -283,10 +283,11 @@ def _promotions(thing: Object) -> list[Code]:
     found = []
     for discount in discounts:
         promotion = discount.get("promotion_code")
-        if isinstance(promotion, Mapping) and _texts(promotion.get("code")):
-            found += _texts(promotion.get("code"))
+        written = _texts(promotion.get("code")) if isinstance(promotion, Mapping) else []
+        if written:
+            found += [Code(code.text, "promotion") for code in written]
         elif _id(promotion):
-            found.append(Code(_id(promotion), "promotion_code"))
+            found.append(Code(_id(promotion), "promotion_id"))
     return found
 
 

@@ -1,0 +1,260 @@
+"""What a signal does: who it is about, and which service to call. Runs in the caller's transaction; decides no amount."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrations.base import Code, Ignored, Signal
+from integrations.models import InboundEvent
+from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
+from participants.services import name_customer
+from referrals.accounts.tenancy import Tenant
+from referrals.events.services import Actor
+from referrals.lib.emails import EmailError, parse_email
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from rewards import services as rewards
+
+# More partial refunds of one payment than anybody makes.
+MAX_REFUNDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What was done: a code of integrations.outcomes, its facts, and the public id of the qualifying event."""
+
+    code: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    event_ref: str = ""
+
+
+def apply(row: InboundEvent, signal: Signal) -> Effect:
+    """Carry a signal out; raises Ignored with the reason when there is nothing to do."""
+    actor = Actor("provider", row.public_id, row.connection.provider)
+    try:
+        if signal.fact in {"purchase", "signup"}:
+            return _customer_did(row, signal, actor)
+        return _taken_back(row, signal, actor)
+    except Refused as error:
+        raise Ignored("refused", message=error.message, code=error.code) from error
+
+
+def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
+    """A payment or a free sign-up: by its code the payer joins; without one they have to be known."""
+    tenant, source = row.connection.tenant, row.connection.provider
+    code, referrer = _referrer(tenant, signal.codes)
+    if code is not None and referrer is not None:
+        _check_currency(signal, referrer)
+        participant = _joined(tenant, source, signal, code, referrer, actor)
+    else:
+        participant = _known_friend(tenant, source, signal)
+        _check_currency(signal, participant)
+    if signal.customer_id:
+        name_customer(participant, source, signal.customer_id)
+    who = {"email": participant.email, "campaign": participant.campaign.name, "participant": participant.public_id}
+    if signal.fact == "signup":
+        if referrer is None:
+            raise Ignored("nothing_paid")
+        return Effect("joined", {**who, "referrer": referrer.email})
+    return _qualified(row, signal, participant, actor, who)
+
+
+def _qualified(
+    row: InboundEvent, signal: Signal, participant: Participant, actor: Actor, who: dict[str, Any]
+) -> Effect:
+    # Whatever is decided about one person happens in turn: two names of one payment must not both look new.
+    Participant.objects.select_for_update(of=("self",)).get(pk=participant.pk)
+    source = row.connection.provider
+    try:
+        done = rewards.qualify(
+            participant=participant,
+            actor=actor,
+            source=source,
+            external_id=signal.external_id,
+            amount=signal.money,
+            occurred_at=signal.occurred_at,
+            references=signal.references,
+            customer_id=signal.customer_id,
+            metadata=dict(signal.metadata),
+        )
+    except Refused as error:
+        # Another name of a payment may show another sum, such as an invoice partly paid from a balance: the first one stands.
+        if error.code == "amount_changed":
+            return Effect("same_payment", who)
+        raise
+    facts = {**who, "amount": str(signal.money), "rewards": len(done.rewards)}
+    if not done.created:
+        return Effect("same_payment", facts, done.event.public_id)
+    return Effect("rewarded" if done.rewards else "recorded", facts, done.event.public_id)
+
+
+def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Participant | None]:
+    """The first of the codes that belongs to somebody in a launched campaign. Merchants put other things in these fields, too."""
+    readable = [code for code in codes if code.kind != "promotion_id"]
+    if not readable:
+        return None, None
+    found = {
+        participant.referral_code: participant
+        for participant in Participant.objects.for_tenant(tenant)
+        .filter(referral_code__in=[code.text for code in readable])
+        .exclude(campaign__status="draft")
+        .select_related("campaign__merchant")
+    }
+    for code in readable:
+        if code.text in found:
+            return code, found[code.text]
+    return None, None
+
+
+def _joined(
+    tenant: Tenant, source: str, signal: Signal, code: Code, referrer: Participant, actor: Actor
+) -> Participant:
+    """The payer as a participant of the referrer's campaign; joins them when they are not in it yet."""
+    if not signal.email:
+        known = _by_customer(tenant, source, signal.customer_id)
+        mine = [person for person in known if person.campaign_id == referrer.campaign_id]
+        if not mine:
+            raise Ignored("no_email")
+        return mine[0]
+    first, _, last = signal.name.partition(" ")
+    claim = {"promotion_code" if code.kind == "promotion" else "referred_by_code": code.text}
+    done = rewards.join(
+        campaign=referrer.campaign,
+        email=signal.email,
+        actor=actor,
+        source=source,
+        first_name=first[:80],
+        last_name=last[:80],
+        **claim,
+    )
+    return done.participant
+
+
+def _known_friend(tenant: Tenant, source: str, signal: Signal) -> Participant:
+    """Who paid, by the company's customer id, else by e-mail address; in several campaigns, the one that the payment counts for.
+
+    A payment counts once. Among the campaigns in which somebody referred the person, one that is running and has the payment's
+    currency comes first, then the earliest referral.
+    """
+    people = _by_customer(tenant, source, signal.customer_id) or _by_email(tenant, signal.email)
+    if not people:
+        raise _nobody(signal)
+    referred = [person for person in people if _is_referred(person)]
+    if not referred:
+        raise Ignored("not_referred", email=people[0].email, campaign=people[0].campaign.name)
+    currency = signal.money.currency if signal.money else ""
+    return min(
+        referred,
+        key=lambda person: (
+            person.campaign.currency != currency,
+            person.campaign.status != "active",
+            person.referral.created_at,
+            person.pk,
+        ),
+    )
+
+
+def _nobody(signal: Signal) -> Ignored:
+    codes = [code.text for code in signal.codes if code.kind != "promotion_id"]
+    if not signal.email and not codes:
+        return Ignored("no_email")
+    if codes:
+        return Ignored("no_participant_code", email=signal.email, code=", ".join(codes)[:100])
+    if signal.codes:
+        return Ignored("no_participant_promotion", email=signal.email)
+    return Ignored("no_participant", email=signal.email)
+
+
+def _is_referred(person: Participant) -> bool:
+    referral = getattr(person, "referral", None)
+    return referral is not None and referral.detached_at is None
+
+
+def _by_customer(tenant: Tenant, source: str, customer_id: str) -> list[Participant]:
+    if not customer_id:
+        return []
+    rows = (
+        CustomerReference.objects.for_tenant(tenant)
+        .filter(source=source, customer_id=customer_id)
+        .exclude(participant__campaign__status="draft")
+        .select_related("participant__campaign__merchant", "participant__referral")[:50]
+    )
+    return [row.participant for row in rows]
+
+
+def _by_email(tenant: Tenant, email: str) -> list[Participant]:
+    try:
+        key = parse_email(email).key
+    except EmailError:
+        return []
+    return list(
+        Participant.objects.for_tenant(tenant)
+        .filter(email_key=key)
+        .exclude(campaign__status="draft")
+        .select_related("campaign__merchant", "referral")
+        .order_by("pk")[:50]
+    )
+
+
+def _check_currency(signal: Signal, participant: Participant) -> None:
+    campaign = participant.campaign
+    if signal.money is not None and signal.money.currency != campaign.currency:
+        paid = signal.money.currency
+        raise Ignored("currency_differs", paid=paid, campaign=campaign.name, currency=campaign.currency)
+
+
+def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
+    """A refund or a dispute. One that comes before its payment is remembered until that arrives."""
+    external_id, money = signal.external_id, signal.money
+    if signal.fact == "refund":
+        external_id, money = _next_refund(row, signal)
+    call: dict[str, Any] = {
+        "tenant": row.connection.tenant,
+        "actor": actor,
+        "source": row.connection.provider,
+        "external_id": external_id,
+        "references": signal.references,
+        "kind": signal.fact,
+        "occurred_at": signal.occurred_at,
+    }
+    try:
+        done = rewards.refund(amount=money, **call)
+    except Refused as error:
+        if error.code != "refund_too_large":
+            raise
+        # More than is left, because a part was taken back by hand before: all that is left goes.
+        done = rewards.refund(amount=None, **call)
+    if not done.created:
+        return Effect("refund_known", event_ref=done.event.public_id if done.event else "")
+    if done.event is None:
+        return Effect("refund_waits")
+    words = {"refund": "refunded", "dispute": "disputed", "dispute_won": "dispute_won"}[signal.fact]
+    return Effect(words, {**_about(done.event), "amount": str(money or "")}, done.event.public_id)
+
+
+def _next_refund(row: InboundEvent, signal: Signal) -> tuple[str, Money]:
+    """Stripe and others tell the total taken back so far; what is new is the total less what is recorded.
+
+    So a message that was lost, came twice or out of order makes no difference. The rows are numbered, and their unique names see
+    to it that a number is taken once.
+    """
+    if signal.money is None:
+        raise Ignored("nothing_refunded")
+    names = [f"{signal.external_id}#{number}" for number in range(1, MAX_REFUNDS + 1)]
+    rows = (
+        Refund.objects.for_tenant(row.connection.tenant)
+        .filter(source=row.connection.provider, external_id__in=names)
+        .values_list("amount_minor", flat=True)
+    )
+    recorded = list(rows)
+    rest = 0 if None in recorded else signal.money.minor - sum(minor or 0 for minor in recorded)
+    if rest <= 0 or len(recorded) >= MAX_REFUNDS:
+        raise Ignored("refund_known")
+    return names[len(recorded)], Money(rest, signal.money.currency)
+
+
+def _about(event: QualifyingEvent) -> dict[str, Any]:
+    person = event.participant
+    return {"email": person.email, "campaign": person.campaign.name, "participant": person.public_id}

@@ -1,0 +1,288 @@
+"""Messages from providers: receive() stores a genuine one and answers, process() acts on it later (RELIABILITY section 3.2).
+
+The row is the job: it carries its state, its attempts and when it is next due; a task in the queue only says "look now".
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from integrations import registry
+from integrations.base import Ignored, PayloadError, Provider, ProviderError, Signal
+from integrations.effects import Effect, apply
+from integrations.models import Connection, InboundEvent
+from referrals.lib.queue import enqueue
+from referrals.lib.sealed import SealError
+from referrals.lib.signing import SignatureError
+
+MAX_BYTES = 1024 * 1024
+MAX_ATTEMPTS = 7
+# How long a worker may take before another one may believe it dead; more than django-q2's time-out of 120 s.
+LEASE = timedelta(minutes=5)
+# Seconds before the next try, by the number of tries made, +-20 %.
+BACK_OFF = (30, 120, 600, 1800, 7200, 28800)
+# A message that a lost nudge left behind is picked up when it is this old.
+NUDGE_LOST = timedelta(seconds=60)
+SWEEP_SECONDS = 45.0
+_KEPT_HEADERS = ("Content-Type", "User-Agent")
+_NOBODY = {"webhook_secret": "whsec_of_nobody_0000000000000000"}
+_ACCEPTED = "received"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a provider: HTTP status, a stable code, and words. Nothing in it is secret."""
+
+    status: int
+    code: str
+    message: str = ""
+
+
+def receive(connection_id: str, body: bytes, headers: Mapping[str, str]) -> Receipt:
+    """Check who sent it, store it, and have it worked on. No business is done here: a provider waits only seconds.
+
+    413 above 1 MiB; 404 for a connection that does not exist, after the same work as for one that does; 400 for a signature that
+    is missing, wrong, old or from the future, with no row but counted on the connection; 200 for a genuine message, also when it
+    comes again.
+    """
+    if len(body) > MAX_BYTES:
+        return Receipt(413, "too_large", "A message may have 1 MiB.")
+    connection = Connection.objects.filter(public_id=connection_id[:32], removed_at=None).first()
+    provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
+    try:
+        provider.source.verify(body, headers, _secrets(connection))
+    except Exception as error:
+        # Any junk in a header is a refusal, never a fault of ours (RELIABILITY F8).
+        if connection is None:
+            return Receipt(404, "not_found", "There is no such connection.")
+        if not isinstance(error, SignatureError):
+            logger.warning("verifying a message for %s raised %s", connection.public_id, type(error).__name__)
+        Connection.objects.filter(pk=connection.pk).update(refused=F("refused") + 1, last_refused_at=timezone.now())
+        return Receipt(
+            400, "signature", str(error) if isinstance(error, SignatureError) else "The signature is malformed."
+        )
+    if connection is None:
+        return Receipt(404, "not_found", "There is no such connection.")
+    try:
+        payload = _read(body)
+        row = _row(connection, provider, payload, body, headers)
+    except PayloadError as error:
+        return Receipt(400, "payload", str(error))
+    return _store(connection, row)
+
+
+def _secrets(connection: Connection | None) -> dict[str, Any]:
+    if connection is None:
+        return _NOBODY
+    try:
+        return connection.secrets
+    except SealError:
+        logger.exception("the secrets of %s can't be opened", connection.public_id)
+        return {}
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    """A JSON object; raises PayloadError for everything else, also for one nested too deeply to be read."""
+    try:
+        payload = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PayloadError("The body is not JSON in UTF-8.") from error
+    if not isinstance(payload, dict):
+        raise PayloadError("The body is not a JSON object.")
+    return payload
+
+
+def _row(
+    connection: Connection, provider: Provider, payload: dict[str, Any], body: bytes, headers: Mapping[str, str]
+) -> InboundEvent:
+    kept = {name: headers.get(name, "").replace("\x00", "")[:200] for name in _KEPT_HEADERS if headers.get(name)}
+    return InboundEvent(
+        merchant_id=connection.merchant_id,
+        is_test=connection.is_test,
+        connection=connection,
+        event_id=provider.source.event_id(payload, headers),
+        type=provider.source.event_type(payload, headers),
+        body=body,
+        headers={**kept, provider.source.signature_header: "•••"},
+    )
+
+
+def _store(connection: Connection, row: InboundEvent) -> Receipt:
+    """One row for (connection, event id), and its nudge in the same transaction."""
+    now = timezone.now()
+    fresh = {}
+    # At most once a minute, so that a busy connection's row is not written for every message.
+    if connection.last_event_at is None or now - connection.last_event_at > timedelta(minutes=1) or connection.refused:
+        fresh = {"last_event_at": now, "refused": 0}
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            if fresh:
+                Connection.objects.filter(pk=connection.pk).update(**fresh)
+            enqueue("integrations.inbox.process", row.pk)
+    except IntegrityError:
+        return Receipt(200, _ACCEPTED, "It was received before.")
+    return Receipt(200, _ACCEPTED)
+
+
+def process(inbound_id: int) -> str:
+    """Act on a stored message, once in effect however often this is called; returns its state.
+
+    Attempts are counted before the work, in a transaction of their own, so that one which kills its worker is given up after
+    MAX_ATTEMPTS as well (RELIABILITY F2). The effect and the row's new state commit together.
+    """
+    row = _claim(inbound_id)
+    if row is None:
+        return InboundEvent.objects.values_list("state", flat=True).get(pk=inbound_id)
+    if row.attempts > MAX_ATTEMPTS:
+        return _finish(row, "failed", Effect("gave_up", {"attempts": MAX_ATTEMPTS}))
+    try:
+        effect = _work(row)
+    except Ignored as reason:
+        return _finish(row, "ignored", Effect(reason.code, reason.facts))
+    except PayloadError as error:
+        return _finish(row, "failed", Effect("unreadable", {"message": str(error)}))
+    except Exception as error:
+        logger.exception("processing %s failed", row.public_id)
+        return _retry(row, error)
+    return "processed" if effect else "received"
+
+
+def _claim(inbound_id: int) -> InboundEvent | None:
+    """Take the row for the length of a lease; None when it is done, not due, or somebody else's."""
+    now = timezone.now()
+    row = (
+        InboundEvent.objects.filter(pk=inbound_id, state="received", next_attempt_at__lte=now)
+        .select_related("connection__merchant")
+        .first()
+    )
+    if row is None:
+        return None
+    taken = InboundEvent.objects.filter(
+        pk=row.pk, state="received", attempts=row.attempts, next_attempt_at=row.next_attempt_at
+    ).update(attempts=F("attempts") + 1, next_attempt_at=now + LEASE)
+    row.attempts += 1
+    return row if taken else None
+
+
+def _work(row: InboundEvent) -> bool:
+    """Read, ask the company if need be, and apply. The network is done before the transaction begins. False: the lease was lost."""
+    provider = registry.get(row.connection.provider)
+    payload = _read(bytes(row.body))
+    mode = provider.source.is_test(payload)
+    if mode is not None and mode is not row.is_test:
+        raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
+    signals, refusal = _looked_up(row, provider.source.parse(payload))
+    with transaction.atomic():
+        # One message of a connection at a time: a checkout and its invoice, or a payment and its refund, never race each other.
+        # No stronger lock than this, or storing the next message would have to wait for it.
+        Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
+        try:
+            effects = [apply(row, _in_time(signal, row.received_at)) for signal in signals]
+        except Ignored as reason:
+            if refusal and reason.code == "no_participant_promotion":
+                raise Ignored("provider_refused", message=refusal) from reason
+            raise
+        done = _settled(row, "processed", effects[0])
+        if not done:
+            transaction.set_rollback(True)
+    return done
+
+
+def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], str]:
+    """The signals with what only the company knows. One that refuses us for good does not stop what can be done without it."""
+    ask = registry.look_up(row.connection.provider)
+    if ask is None:
+        return signals, ""
+    try:
+        return ask(signals, row.connection.secrets), ""
+    except ProviderError as error:
+        if error.retry:
+            raise
+        return signals, str(error)
+
+
+def _in_time(signal: Signal, received_at: datetime) -> Signal:
+    """The signal with a time that can be: providers keep messages for a month at most, and their clocks are not ours.
+
+    Whole seconds mean "somewhere in this second": its end is taken, so that a payment in the very second of a campaign's launch is
+    not before it.
+    """
+    at = signal.occurred_at
+    if at.microsecond == 0:
+        at = at.replace(microsecond=999_999)
+    if received_at - timedelta(days=30) <= at:
+        return signal.at(min(at, received_at))
+    return signal.at(received_at)
+
+
+def _settled(row: InboundEvent, state: str, effect: Effect) -> bool:
+    """Write the outcome if the row is still ours; the error of earlier tries goes."""
+    return bool(
+        InboundEvent.objects.filter(pk=row.pk, state="received", attempts=row.attempts).update(
+            state=state,
+            outcome=effect.code,
+            facts=effect.facts,
+            event_ref=effect.event_ref,
+            error="",
+            next_attempt_at=None,
+            processed_at=timezone.now(),
+        )
+    )
+
+
+def _finish(row: InboundEvent, state: str, effect: Effect) -> str:
+    """A row that ends without an effect; one that failed marks its connection."""
+    with transaction.atomic():
+        kept = row.error
+        if _settled(row, state, effect) and state == "failed":
+            InboundEvent.objects.filter(pk=row.pk).update(error=kept)
+            Connection.objects.filter(pk=row.connection_id, failing_since=None).update(failing_since=timezone.now())
+    return state
+
+
+def _retry(row: InboundEvent, error: Exception) -> str:
+    """Keep the error outside of what was rolled back, and come back later; after the last try the row has failed."""
+    row.error = "".join(traceback.format_exception(error))[-4000:].replace("\x00", "")
+    if row.attempts >= MAX_ATTEMPTS or (isinstance(error, ProviderError) and not error.retry):
+        return _finish(row, "failed", Effect("gave_up", {"attempts": row.attempts}))
+    delay = BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    InboundEvent.objects.filter(pk=row.pk, state="received", attempts=row.attempts).update(
+        error=row.error, next_attempt_at=timezone.now() + timedelta(seconds=delay)
+    )
+    return "received"
+
+
+def sweep(limit: int = 500) -> int:
+    """Work on what is due: rows whose nudge was lost, whose worker died, or whose next try has come. Returns how many were tried.
+
+    It does the work itself instead of queueing it, so that it also helps where no worker runs.
+    """
+    now = timezone.now()
+    due = (
+        InboundEvent.objects.filter(state="received", next_attempt_at__lte=now)
+        .filter(Q(attempts__gt=0) | Q(received_at__lte=now - NUDGE_LOST))
+        .order_by("next_attempt_at")
+        .values_list("pk", flat=True)[:limit]
+    )
+    end = time.monotonic() + SWEEP_SECONDS
+    tried = 0
+    for pk in list(due):
+        if time.monotonic() > end:
+            break
+        process(pk)
+        tried += 1
+    return tried
