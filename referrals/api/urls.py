@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from referrals.api.errors import error_answer
+from referrals.api.inbound import urlpatterns as inbound
 from referrals.api.v1.views import API as V1
 
 
@@ -18,6 +19,7 @@ def unknown(request: HttpRequest, rest: str) -> HttpResponseBase:
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
+    *inbound,
     *V1.urls(),
     re_path(r"^api/(?P<rest>.*)\Z", unknown, name="unknown"),
 ]
