@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from referrals.web import business, developers, history, team
+
+urlpatterns = [
+    path("settings/", business.settings_page, name="settings"),
+    path("settings/team/", team.team, name="team"),
+    path("settings/team/<str:public_id>/role/", team.change_role, name="member_role"),
+    path("settings/team/<str:public_id>/remove/", team.remove, name="member_remove"),
+    path("settings/team/invitations/<str:public_id>/resend/", team.resend, name="invitation_resend"),
+    path("settings/team/invitations/<str:public_id>/revoke/", team.revoke, name="invitation_revoke"),
+    path("settings/history/", history.history, name="history"),
+    path("developers/", developers.developers, name="developers"),
+    path("developers/keys/<str:public_id>/rotate/", developers.rotate, name="key_rotate"),
+    path("developers/keys/<str:public_id>/revoke/", developers.revoke, name="key_revoke"),
+    path("business/new/", business.new_business, name="new_business"),
+    path("switch/business/", business.switch_merchant, name="switch_merchant"),
+    path("switch/mode/", business.switch_mode, name="switch_mode"),
+]

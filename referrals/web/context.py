@@ -1,12 +1,53 @@
-"""What every merchant page needs: navigation, memberships, which side is shown."""
+"""What every merchant page needs: navigation with what is due, the businesses to choose from, which side is shown."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
+
+from referrals.accounts.tenancy import Tenant
+from referrals.web.access import attach
+from rewards.pipeline import pipeline
+
+Item = dict[str, Any]
 
 
 def merchant(request: HttpRequest) -> dict[str, Any]:
-    """Template context for merchant pages; empty elsewhere."""
-    return {}
+    """Template context for merchant pages; empty elsewhere. The navigation is worked out only when a page shows it.
+
+    Account pages (password, sessions) get the frame of the business too.
+    """
+    user = getattr(request, "user", None)
+    if user is None:
+        return {}
+    if request.path.startswith("/account/") and user.is_authenticated:
+        attach(request)
+    tenant: Tenant | None = getattr(request, "tenant", None)
+    if tenant is None:
+        return {}
+    return {
+        "nav": SimpleLazyObject(lambda: navigation(request.path, tenant)),
+        "memberships": getattr(request, "memberships", []),
+    }
+
+
+def navigation(path: str, tenant: Tenant) -> list[Item]:
+    """The main menu with the number of rewards that are due; the entry whose address the path begins with is the current one."""
+    due = next((totals.count for totals in pipeline(tenant) if totals.stage == "due"), 0)
+    home = reverse("web:home")
+    items: list[Item] = [
+        {"icon": "house", "label": _("Home"), "url": home},
+        {"icon": "megaphone", "label": _("Campaigns"), "url": reverse("web:campaigns")},
+        {"icon": "users", "label": _("Participants"), "url": reverse("web:participants")},
+        {"icon": "gift", "label": _("Rewards"), "url": reverse("web:rewards"), "count": due, "id": "rewards"},
+        {"icon": "plug", "label": _("Connections"), "url": reverse("web:connections"), "group": "setup"},
+        {"icon": "code-xml", "label": _("Developers"), "url": reverse("web:developers"), "group": "setup"},
+        {"icon": "settings", "label": _("Settings"), "url": reverse("web:settings"), "group": "setup"},
+    ]
+    for item in items:
+        item["current"] = path == home if item["url"] == home else path.startswith(item["url"])
+    return items

@@ -3,6 +3,7 @@
 //   data-once               on a form: a second press of its button does nothing while the first is on its way
 //   data-mirror="#id"       on a colour field: shows its value in that <output>, and the other way round
 //   data-preview="#frame"   on a form: a change reloads that iframe (address in its data-src, fields as the query)
+//   data-time-zone          on a field or select that still has its default: the browser's time zone is filled in
 //   data-jump               on an error summary: takes the focus when the page opens
 
 function debounce(run, wait) {
@@ -51,5 +52,10 @@ export function startForms() {
       form.classList.remove("is-busy");
     }
   });
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const field of document.querySelectorAll("[data-time-zone]")) {
+    if (!zone || (field.value && field.value !== "UTC")) continue;
+    if (field.tagName !== "SELECT" || [...field.options].some((option) => option.value === zone)) field.value = zone;
+  }
   document.querySelector("[data-jump]")?.focus();
 }

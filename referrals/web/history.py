@@ -1,0 +1,137 @@
+"""The history of the business: who did what and when, newest first."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from referrals.accounts.models import Role
+from referrals.events import types
+from referrals.events.models import Event
+from referrals.lib.pages import PageError, keyset, render_part
+from referrals.web.access import MerchantRequest, member
+from referrals.web.timeline import Entry, entries_of
+
+PER_PAGE = 50
+# What the filter offers -> the types it stands for.
+GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
+    "campaigns": (lazy("Campaigns"), frozenset(name for name in types.ALL_TYPES if name.startswith("campaign."))),
+    "participants": (
+        lazy("Participants"),
+        frozenset(name for name in types.ALL_TYPES if name.startswith(("participant.", "referral.", "event."))),
+    ),
+    "rewards": (
+        lazy("Rewards and payouts"),
+        frozenset(name for name in types.ALL_TYPES if name.startswith(("reward.", "payout.", "milestone.", "fraud."))),
+    ),
+    "team": (
+        lazy("Business, team and keys"),
+        frozenset(
+            name for name in types.ALL_TYPES if name.startswith(("merchant.", "member.", "invitation.", "api_key."))
+        ),
+    ),
+    "connections": (lazy("Connections"), frozenset(name for name in types.ALL_TYPES if name.startswith("connection."))),
+    "exports": (lazy("Exports"), frozenset({types.EXPORT_MADE})),
+}
+# Type -> icon and words; the facts come from the event's data.
+WORDS: dict[str, tuple[str, Any]] = {
+    types.MERCHANT_CREATED: ("building-2", lazy("Business created: %(name)s")),
+    types.MERCHANT_CHANGED: ("settings", lazy("Settings changed: %(changes)s")),
+    types.MEMBER_INVITED: ("mail", lazy("%(email)s invited as %(role)s")),
+    types.MEMBER_JOINED: ("user-plus", lazy("%(email)s joined the team as %(role)s")),
+    types.MEMBER_CHANGED: ("users", lazy("Role of %(email)s changed: %(changes)s")),
+    types.MEMBER_REMOVED: ("users", lazy("%(email)s left the team")),
+    types.INVITATION_REVOKED: ("mail", lazy("Invitation of %(email)s taken back")),
+    types.API_KEY_CREATED: ("key-round", lazy("API key %(name)s (…%(last4)s) created")),
+    types.API_KEY_REVOKED: ("key-round", lazy("API key %(name)s (…%(last4)s) revoked")),
+    types.CONNECTION_CREATED: ("plug", lazy("Connection added")),
+    types.CONNECTION_CHANGED: ("plug", lazy("Connection changed")),
+    types.CONNECTION_REMOVED: ("plug", lazy("Connection removed")),
+    types.EXPORT_MADE: ("download", lazy("List exported")),
+    types.PAYOUT_CREATED: ("wallet", lazy("Rewards issued together")),
+    types.PAYOUT_UNDONE: ("undo-2", lazy("Issuing undone")),
+}
+# Which page tells more about a subject.
+PAGES = {"campaign": "web:campaign", "participant": "web:participant", "reward": "web:reward"}
+
+
+@member(role=Role.VIEWER)
+def history(request: MerchantRequest) -> HttpResponse:
+    """One page of the history, filtered by kind; `part` for htmx."""
+    kind = request.GET.get("kind", "")
+    rows = Event.objects.for_tenant(request.tenant)
+    if kind in GROUPS:
+        rows = rows.filter(type__in=GROUPS[kind][1])
+    else:
+        kind = ""
+    status = 200
+    try:
+        page = keyset(rows, sort="-id", cursor=request.GET.get("page", ""), limit=PER_PAGE)
+    except PageError:
+        status = 400
+        page = keyset(rows, sort="-id", limit=PER_PAGE)
+    context = {
+        "entries": _lines(list(page.rows)),
+        "damaged": status == 400,
+        "kind": kind,
+        "kinds": [("", _("Everything")), *((name, label) for name, (label, _types) in GROUPS.items())],
+        "prev_url": _url(kind, page.previous),
+        "next_url": _url(kind, page.next),
+    }
+    return render_part(request, "web/settings/history.html", "web/settings/_history.html", context, status=status)
+
+
+def _url(kind: str, cursor: str | None) -> str:
+    if cursor is None:
+        return ""
+    return f"{reverse('web:history')}?{urlencode({'kind': kind, 'page': cursor} if kind else {'page': cursor})}"
+
+
+def _lines(events: list[Event]) -> list[dict[str, Any]]:
+    return [
+        {"entry": entry, "event": event, "subject": _subject(event)}
+        for event, entry in zip(events, (_entry(event) for event in events), strict=True)
+    ]
+
+
+def _entry(event: Event) -> Entry:
+    (entry,) = entries_of([event])
+    if event.type not in WORDS:
+        return entry
+    icon, words = WORDS[event.type]
+    return Entry(icon, "", str(words) % _Facts(event.data), entry.by, event.created_at)
+
+
+class _Facts(dict[str, str]):
+    """The event's data as words; what is missing is left out, so that an old line never breaks the page."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        super().__init__({key: str(value) for key, value in data.items()})
+        roles = {str(value): str(label) for value, label in Role.choices}
+        if "role" in self:
+            self["role"] = roles.get(self["role"], self["role"])
+        changes = data.get("changes")
+        if isinstance(changes, dict):
+            pairs = [
+                f"{key.replace('_', ' ')}: {roles.get(str(old), old) or '–'} → {roles.get(str(new), new) or '–'}"
+                for key, (old, new) in changes.items()
+            ]
+            self["changes"] = ", ".join(pairs)
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def _subject(event: Event) -> dict[str, str]:
+    """A link to what the event is about, where it has a page."""
+    name = PAGES.get(event.subject_type)
+    if name:
+        return {"url": reverse(name, args=[event.subject_id]), "label": event.subject_id}
+    if event.participant_ref:
+        return {"url": reverse(PAGES["participant"], args=[event.participant_ref]), "label": event.participant_ref}
+    return {}
