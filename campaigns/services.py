@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from campaigns.images import read_image
 from campaigns.models import (
     Campaign,
     CampaignImage,
@@ -138,6 +140,38 @@ def save_texts(*, campaign: Campaign, language: str, actor: Actor, texts: Mappin
         data = {"fields": sorted(texts), "language": language}
         record(campaign.tenant, actor, _happening(types.CAMPAIGN_CHANGED, campaign, data))
     return row
+
+
+def set_image(*, campaign: Campaign, kind: str, upload: UploadedFile[Any] | bytes, actor: Actor) -> CampaignImage:
+    """Put a logo ("logo") or picture ("hero") in place of the one before; raises Refused("image") for a file that is none."""
+    picture = read_image(upload, kind)
+    with transaction.atomic():
+        campaign = _locked(campaign, None)
+        values = {
+            "digest": picture.digest,
+            "content": picture.content,
+            "width": picture.width,
+            "height": picture.height,
+        }
+        row, _created = CampaignImage.objects.update_or_create(campaign=campaign, kind=kind, defaults=values)
+        _touch(campaign, actor, kind)
+    return row
+
+
+def remove_image(*, campaign: Campaign, kind: str, actor: Actor) -> bool:
+    """Take a logo or picture away; False when there was none."""
+    with transaction.atomic():
+        campaign = _locked(campaign, None)
+        gone, _rows = CampaignImage.objects.filter(campaign=campaign, kind=kind).delete()
+        if gone:
+            _touch(campaign, actor, kind)
+    return bool(gone)
+
+
+def _touch(campaign: Campaign, actor: Actor, field: str) -> None:
+    campaign.revision += 1
+    campaign.save(update_fields=["revision"])
+    record(campaign.tenant, actor, _happening(types.CAMPAIGN_CHANGED, campaign, {"fields": [field]}))
 
 
 def launch(*, campaign: Campaign, actor: Actor) -> Campaign:
