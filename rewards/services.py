@@ -142,7 +142,7 @@ def qualify(
     with transaction.atomic():
         known = facts.find_event(participant.tenant, source, references)
         if known is not None:
-            return _again(known, amount)
+            return _again(known, amount, references, actor)
         event, created = facts.add_event(
             participant=participant,
             type_=type,
@@ -153,7 +153,7 @@ def qualify(
             metadata=metadata or {},
         )
         if not created:
-            return _again(event, amount)
+            return _again(event, amount, references, actor)
         if references:
             facts.name_event(event, references)
             facts.claim_waiting_refunds(event, [*references, external_id])
@@ -164,14 +164,23 @@ def qualify(
         return Qualified(event, True, decided.decisions_of(event), decided.rewards_of(event))
 
 
-def _again(event: QualifyingEvent, amount: Money | None) -> Qualified:
-    """The stored answer for a fact that is known. Another amount under the same name is a mistake somewhere: it is refused."""
+def _again(event: QualifyingEvent, amount: Money | None, references: Sequence[str], actor: Actor) -> Qualified:
+    """The stored answer for a fact that is known. Another amount under the same name is a mistake somewhere: it is refused.
+
+    A later message may know further names of the payment, and a refund may have waited under one of them.
+    """
     if amount is not None and event.amount_minor is not None and amount.minor != event.amount_minor:
         message = _(
             "The event %(id)s is already recorded with %(old)s; %(new)s was sent now. Record a refund, or use another id."
         )
         words = {"id": event.external_id, "old": event.amount, "new": amount}
         raise Refused("amount_changed", message % words, field="amount", status=409)
+    if references:
+        _lock(event.participant_id)
+        facts.name_event(event, references)
+        if facts.claim_waiting_refunds(event, references):
+            _take_back(event)
+            redecide(event.participant, actor)
     decisions = list(event.decisions.filter(current=True).order_by("pk"))
     return Qualified(event, False, decisions, list(event.rewards.order_by("pk")))
 

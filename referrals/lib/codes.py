@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import secrets
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Without 0 O 1 I l: people read referral codes aloud and type them.
 UNAMBIGUOUS = "".join(c for c in BASE62 if c not in "0O1Il")
+_system = random.SystemRandom()
+_source: ContextVar[random.Random] = ContextVar("source", default=_system)
+
+
+@contextmanager
+def repeatable(seed: int) -> Iterator[None]:
+    """Within this block names come from `seed`. For the demo's data only, so that its pictures are the same everywhere."""
+    token = _source.set(random.Random(seed))  # noqa: S311 - nothing here has to be secret
+    try:
+        yield
+    finally:
+        _source.reset(token)
 
 
 def random_text(length: int, alphabet: str = BASE62) -> str:
-    """`length` characters of `alphabet`, each chosen at random."""
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+    """`length` characters of `alphabet`, each chosen at random by the system's CSPRNG."""
+    source = _source.get()
+    return "".join(source.choice(alphabet) for _ in range(length))
 
 
 def campaign_id() -> str:
