@@ -1,8 +1,39 @@
-"""Public pages: campaign, short links, portal."""
+"""Public pages: campaign, short links, portal (API.md, "Other addresses")."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
+
+from referrals.hosted import assets, landing, portal, short
 
 app_name = "hosted"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("campaign", landing.campaign_page, name="campaign"),
+    path("campaign/joined", landing.joined, name="joined"),
+    path("campaign/terms", landing.terms, name="terms"),
+    path("r/<str:code>", short.short_link, name="short"),
+    path("r/<str:code>/", short.short_link),
+    re_path(r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/theme-(?P<digest>[0-9a-f]{12})\.css$", assets.theme, name="theme"),
+    re_path(
+        r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/logo-(?P<digest>[0-9a-f]{16})\.(?P<ext>png)$",
+        assets.image,
+        {"kind": "logo"},
+        name="logo",
+    ),
+    re_path(
+        r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/hero-(?P<digest>[0-9a-f]{16})\.(?P<ext>webp)$",
+        assets.image,
+        {"kind": "hero"},
+        name="hero",
+    ),
+    re_path(
+        r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/og-(?P<language>[a-z]{2,8})-(?P<digest>[0-9a-f]{12})\.png$",
+        assets.og_image,
+        name="og",
+    ),
+    path("me/", portal.home, name="portal"),
+    path("me/open/<str:token>", portal.open_link, name="portal_open"),
+    path("me/out", portal.log_out, name="portal_out"),
+    path("me/qr.svg", portal.qr_file, {"kind": "svg"}, name="portal_qr_svg"),
+    path("me/qr.png", portal.qr_file, {"kind": "png"}, name="portal_qr_png"),
+]

@@ -1,0 +1,146 @@
+"""Joining by form: a public form without session or CSRF cookie, so that its page stays plain (PERFORMANCE.md, section 7).
+
+The form carries a signed, time-limited token of its campaign instead; limits per address stop floods; a field that only machines
+fill in stops the simplest of them. Known and new addresses are answered alike (RELIABILITY INV-30).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django import forms
+from django.core import signing
+from django.db import DatabaseError, transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from campaigns.models import Campaign
+from participants import portal
+from participants.models import Participant
+from participants.services import check_email
+from referrals.accounts import limits
+from referrals.events.services import Actor
+from referrals.hosted import tracking
+from referrals.hosted.page import find_referrer
+from referrals.lib.errors import Refused
+from referrals.lib.requests import client_ip
+from rewards import services
+
+log = logging.getLogger(__name__)
+_FORM, _DONE = "hosted.join", "hosted.joined"
+FORM_LIFE = 12 * 3600
+DONE_LIFE = 3600
+
+
+class JoinForm(forms.Form):
+    """An address, a first name if the person likes, and a trap for machines."""
+
+    email = forms.CharField(max_length=254, error_messages={"required": lazy("Enter your e-mail address.")})
+    first_name = forms.CharField(max_length=80, required=False)
+    company = forms.CharField(required=False)
+    token = forms.CharField(required=False)
+
+    def __init__(self, campaign: Campaign, data: object = None) -> None:
+        super().__init__(data)  # type: ignore[arg-type]  # a QueryDict or nothing
+        self.campaign = campaign
+
+    def clean_email(self) -> str:
+        """The address as typed, when it is one."""
+        text = str(self.cleaned_data["email"])
+        try:
+            check_email(text)
+        except Refused as refusal:
+            raise forms.ValidationError(refusal.message) from refusal
+        return text
+
+    def clean_first_name(self) -> str:
+        """A name in one line, without control characters."""
+        return " ".join("".join(c if c.isprintable() else " " for c in self.cleaned_data["first_name"]).split())
+
+    def clean(self) -> None:
+        """Whether the form is one of ours, not too old, and filled in by a person."""
+        if self.cleaned_data.get("company"):
+            raise forms.ValidationError(_("That looked like a machine's entry. Press the button once more."))
+        try:
+            given = signing.loads(self.cleaned_data.get("token", ""), salt=_FORM, max_age=FORM_LIFE)
+        except signing.BadSignature:
+            given = ""
+        if given != self.campaign.public_id:
+            raise forms.ValidationError(_("This page was open for a long time. Press the button once more."))
+
+
+def form_token(campaign: Campaign) -> str:
+    """The token that the campaign's form carries for twelve hours."""
+    return signing.dumps(campaign.public_id, salt=_FORM)
+
+
+def done_token(participant: Participant, side: str) -> str:
+    """The signed name of who has just joined, for the page after it; the same length for everybody."""
+    return signing.dumps([participant.public_id, side], salt=_DONE)
+
+
+def read_done(token: str) -> tuple[Participant, str] | None:
+    """The participant and side ("invitee" or "referrer") behind a token of the last hour."""
+    try:
+        public_id, side = signing.loads(token, salt=_DONE, max_age=DONE_LIFE)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    found = Participant.objects.select_related("campaign__merchant").filter(public_id=public_id).first()
+    return None if found is None else (found, str(side))
+
+
+def seconds_to_wait(request: HttpRequest) -> int:
+    """0 when this address may join now, else for how long not: 10 a minute, 60 an hour. Open when the counter is down."""
+    ip = client_ip(request)
+    try:
+        spans = [
+            limits.take(f"join:{ip}", limit=10, seconds=60),
+            limits.take(f"join-hour:{ip}", limit=60, seconds=3600),
+        ]
+    except DatabaseError:
+        log.exception("The limit on joining can't be counted; letting the request through.")
+        return 0
+    return max((span.resets_in for span in spans if not span.allowed), default=0)
+
+
+def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, language: str) -> Participant:
+    """Join, and mail a link to the own page. Raises Refused for a campaign that closed meanwhile."""
+    seen = tracking.visitor_of(request, campaign)
+    earlier = seen.code(campaign.attribution_model) if seen else ""
+    # A click before this one counts first, unless the campaign says last (PRODUCT.md, "Attribution").
+    if code and earlier and earlier != code and find_referrer(campaign, earlier) is not None:
+        code = ""
+    try:
+        participant = _join(campaign, form, code, earlier, seen.id if seen else "", language)
+    except Refused as refusal:
+        if refusal.code not in {"self_referral", "code_not_found"}:
+            raise
+        # One's own link, or a code that went away: they join without it. Saying so would tell strangers whose code it is.
+        participant = _join(campaign, form, "", "", "", language)
+    _mail(participant)
+    return participant
+
+
+def _join(campaign: Campaign, form: JoinForm, code: str, cookie_code: str, visitor: str, language: str) -> Participant:
+    return services.join(
+        campaign=campaign,
+        email=form.cleaned_data["email"],
+        actor=Actor("participant", "", _("Campaign page")),
+        source="hosted",
+        first_name=form.cleaned_data["first_name"],
+        language=language,
+        referred_by_code=code,
+        cookie_code=cookie_code,
+        visitor=visitor,
+    ).participant
+
+
+def _mail(participant: Participant) -> None:
+    """Mail the link to the own page, at most three an hour; the person has joined whether or not this works."""
+    try:
+        if limits.allow(f"portal-link:{participant.email_key}:{participant.campaign_id}", 3, 3600):
+            with transaction.atomic():
+                portal.send_link(participant)
+    except DatabaseError:
+        log.exception("The link to the own page can't be queued.")

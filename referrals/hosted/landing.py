@@ -1,0 +1,319 @@
+"""`/campaign?id=..&referralCode=..`: a campaign's page for the invited, and without a code for those who want to invite.
+
+One address for looking and for joining, so that it works without JavaScript. The merchant's editor shows the same page with
+`preview=`, in a frame of our own site only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from csp.constants import SELF
+from csp.decorators import csp_replace
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
+
+from campaigns.models import Campaign, Status
+from campaigns.preview import Preview, read_preview
+from campaigns.texts import Texts, texts_for
+from participants.links import campaign_link, short_link
+from participants.models import Participant
+from referrals.hosted import clicks, qr, tracking
+from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
+from referrals.hosted.offer import day_text, friend_offer, referrer_offer
+from referrals.hosted.og import image_address
+from referrals.hosted.page import (
+    choose_language,
+    find_campaign,
+    find_referrer,
+    languages_of,
+    look,
+    message,
+    other_languages,
+    public_name,
+    show,
+)
+from referrals.lib.errors import Refused
+
+
+# No session and no CSRF cookie: the form's own signed token stands in for them (referrals.hosted.join).
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def campaign_page(request: HttpRequest) -> HttpResponseBase:
+    """The page of one campaign; POST joins. 404 names an unknown campaign, an unknown code is said on the page itself."""
+    given = request.GET.get("id", "")
+    campaign = find_campaign(given)
+    if campaign is None:
+        return _no_campaign(request, given)
+    if token := request.GET.get("preview", ""):
+        return _preview(request, campaign, token)
+    if campaign.status == Status.DRAFT:
+        return _no_campaign(request, given)
+    language = choose_language(request, languages_of(campaign))
+    with translation.override(language), timezone.override(campaign.merchant.zone):
+        response = _answer(request, campaign, language)
+        response["Content-Language"] = language
+    return response
+
+
+def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResponse:
+    given = request.GET.get("referralCode", "").strip()
+    code = given if clicks.is_code(given) else ""
+    referrer = find_referrer(campaign, code)
+    opening = None
+    if request.method != "POST" and referrer is not None:
+        seen = tracking.visitor_of(request, campaign)
+        # Coming through /r/ or reloading at once is the same click, which is recorded already.
+        if seen is None or not seen.just_clicked(code, int(timezone.now().timestamp())):
+            opening = tracking.record(request, campaign, referrer)
+    reason = campaign.closed_reason(timezone.now())
+    if reason is not None:
+        response = _closed(request, campaign, reason)
+    elif referrer is not None and campaign.landing_mode == "redirect" and request.method != "POST":
+        response = _to_the_shop(campaign, code) or _page(request, campaign, language, referrer)
+    elif request.method == "POST":
+        response = _join(request, campaign, language, referrer)
+    else:
+        response = _page(request, campaign, language, referrer, unknown_code="" if referrer else given[:40])
+    tracking.remember(response, campaign, opening)
+    return response
+
+
+def _to_the_shop(campaign: Campaign, code: str) -> HttpResponse | None:
+    own = tracking.with_code(campaign.landing_url, code)
+    if not own:
+        return None
+    response = HttpResponse(status=302)
+    response["Location"] = own
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Participant | None) -> HttpResponse:
+    form = JoinForm(campaign, request.POST)
+    wait = seconds_to_wait(request)
+    if wait:
+        form.add_error(None, _("Many people joined from this network just now. Try again in a minute."))
+        response = _page(request, campaign, language, referrer, form=form, status=429)
+        response["Retry-After"] = str(wait)
+        return response
+    if form.is_valid():
+        try:
+            participant = join(request, campaign, form, referrer.referral_code if referrer else "", language)
+        except Refused as refusal:
+            form.add_error("email" if refusal.code == "email_invalid" else None, refusal.message)
+        else:
+            token = done_token(participant, "invitee" if referrer else "referrer")
+            return _see_other(f"{reverse('hosted:joined')}?{urlencode({'t': token, 'lang': language})}")
+    return _page(request, campaign, language, referrer, form=form, status=422)
+
+
+def _see_other(url: str) -> HttpResponse:
+    response = HttpResponseRedirect(url)
+    response.status_code = 303
+    return response
+
+
+def _page(
+    request: HttpRequest,
+    campaign: Campaign,
+    language: str,
+    referrer: Participant | None,
+    *,
+    unknown_code: str = "",
+    form: JoinForm | None = None,
+    texts: Texts | None = None,
+    side: str = "",
+    trial: bool = False,
+    status: int = 200,
+) -> HttpResponse:
+    """The page itself: of the invited when there is a referrer (or `side` says so, in a preview), else of the inviting."""
+    invited = side == "invitee" or (not side and referrer is not None)
+    name = public_name(referrer) if referrer else ""
+    texts = texts or texts_for(campaign, language)
+    code = referrer.referral_code if referrer else ""
+    offer = (
+        friend_offer(campaign, referrer.first_name.strip() if referrer else "") if invited else referrer_offer(campaign)
+    )
+    address = short_link(code) if code else campaign_link(campaign.public_id)
+    context = look(campaign) | {
+        "invited": invited,
+        "referrer_name": name,
+        "first_name": referrer.first_name.strip() if referrer else "",
+        "headline": texts.reward_header if invited else texts.share_header,
+        "lede": texts.reward_description if invited else texts.share_description,
+        "texts": texts,
+        "offer": offer,
+        "form": form or JoinForm(campaign),
+        "token": form_token(campaign),
+        "unknown_code": unknown_code,
+        "first_click": _first_click(request, campaign, referrer),
+        "qr": qr.inline(address),
+        "languages": other_languages(request, languages_of(campaign), language),
+        "canonical": campaign_link(campaign.public_id),
+        "og_image": f"{settings.SITE_URL}{image_address(campaign, language)}",
+        "og_url": campaign_link(campaign.public_id, code),
+        "footer_links": _footer(campaign, texts, language),
+        "noindex": bool(code) or campaign.is_test,
+    }
+    if trial:
+        context["theme_url"] += f"?c={campaign.brand_color[1:]}"
+    return show(request, "hosted/campaign.html", context, status=status)
+
+
+def _first_click(request: HttpRequest, campaign: Campaign, referrer: Participant | None) -> str:
+    """Whose link this browser opened first, when that one counts and is not this one: said aloud, never silently."""
+    if referrer is None or referrer.pk is None or campaign.attribution_model != "first_click":
+        return ""
+    seen = tracking.visitor_of(request, campaign)
+    if seen is None or seen.first_code == referrer.referral_code:
+        return ""
+    first = find_referrer(campaign, seen.first_code)
+    return (public_name(first) or _("somebody else")) if first else ""
+
+
+def _footer(campaign: Campaign, texts: Texts, language: str) -> list[dict[str, str]]:
+    links = []
+    if texts.terms:
+        query = urlencode({"id": campaign.public_id, "lang": language})
+        links.append({"url": f"{reverse('hosted:terms')}?{query}", "label": _("Offer terms")})
+    links.append(
+        {"url": f"{reverse('hosted:portal')}?{urlencode({'campaign': campaign.public_id})}", "label": _("Your page")}
+    )
+    return links
+
+
+def _closed(request: HttpRequest, campaign: Campaign, reason: str) -> HttpResponse:
+    """Paused, not started, ended: the link still leads to a page, and the page says so."""
+    merchant = campaign.merchant.name
+    if reason == "campaign_not_started" and campaign.starts_at is not None:
+        heading = _("This starts on %(day)s") % {"day": day_text(campaign.starts_at, year=True)}
+        text = _("Keep the link: from that day on it leads to the offer of %(merchant)s.") % {"merchant": merchant}
+        icon = "calendar-clock"
+    elif reason == "campaign_paused":
+        heading = _("This offer is taking a break")
+        text = _("%(merchant)s has paused it. Your link stays valid; try again in a few days.") % {"merchant": merchant}
+        icon = "circle-pause"
+    else:
+        heading = _("This offer has ended")
+        text = _("%(merchant)s has closed it. Rewards that were earned before are not lost.") % {"merchant": merchant}
+        icon = "calendar-x"
+    website = campaign.merchant.website
+    own = website if website.startswith(("https://", "http://")) else ""
+    label = _("Go to %(merchant)s") % {"merchant": merchant}
+    return message(request, campaign, heading=heading, text=text, icon=icon, url=own, label=label)
+
+
+def _no_campaign(request: HttpRequest, given: str) -> HttpResponse:
+    text = (
+        _("There is no campaign %(id)s. Check the link, or ask whoever sent it to send it again.") % {"id": given[:40]}
+        if given
+        else _("The address names no campaign. Check the link, or ask whoever sent it to send it again.")
+    )
+    return message(request, None, heading=_("This page does not exist"), text=text, icon="unlink", status=404)
+
+
+def _preview(request: HttpRequest, campaign: Campaign, token: str) -> HttpResponseBase:
+    """The page as the editor has it so far, framed by our own site only; nothing is recorded and nobody joins."""
+    preview = read_preview(campaign, token)
+    if preview is None:
+        return _framed(request, lambda: _no_campaign(request, campaign.public_id))
+    language = preview.language if preview.language in dict(settings.LANGUAGES) else campaign.default_language
+    for name in ("brand_color", "font"):
+        if preview.look.get(name):
+            setattr(campaign, name, preview.look[name])
+
+    def render() -> HttpResponse:
+        with translation.override(language), timezone.override(campaign.merchant.zone):
+            texts = _previewed(texts_for(campaign, language), preview)
+            referrer = Participant(first_name="Asha", last_name="Verma", referral_code="Preview1")
+            side = preview.side
+            response = _page(
+                request, campaign, language, referrer if side == "invitee" else None, texts=texts, side=side, trial=True
+            )
+            response["Content-Language"] = language
+        return response
+
+    return _framed(request, render)
+
+
+def _previewed(texts: Texts, preview: Preview) -> Texts:
+    own = {name: value for name, value in preview.texts.items() if name in Texts.__slots__ and value.strip()}
+    return replace(texts, **own)
+
+
+def _framed(request: HttpRequest, render: Callable[[], HttpResponse]) -> HttpResponseBase:
+    response = csp_replace({"frame-ancestors": [SELF]})(lambda _request: render())(request)
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    return response
+
+
+@require_safe
+def joined(request: HttpRequest) -> HttpResponse:
+    """After joining: thank you, the own link, what comes and when. Without a valid token, a way back to one's page."""
+    found = read_done(request.GET.get("t", ""))
+    if found is None:
+        return message(
+            request,
+            None,
+            heading=_("This page has expired"),
+            text=_("You have joined. Ask for a link to your own page to see your referral link again."),
+            icon="hourglass",
+            status=410,
+            url=reverse("hosted:portal"),
+            label=_("Go to your page"),
+        )
+    participant, side = found
+    campaign = participant.campaign
+    language = choose_language(request, languages_of(campaign))
+    with translation.override(language), timezone.override(campaign.merchant.zone):
+        texts = texts_for(campaign, language)
+        offer = friend_offer(campaign, "") if side == "invitee" else referrer_offer(campaign)
+        context = look(campaign) | {
+            "texts": texts,
+            "invited": side == "invitee",
+            "offer": offer,
+            "link": short_link(participant.referral_code),
+            "share_text": texts.share_message,
+            "qr": qr.inline(short_link(participant.referral_code)),
+            "footer_links": _footer(campaign, texts, language),
+        }
+        response = show(request, "hosted/joined.html", context)
+        response["Content-Language"] = language
+    return response
+
+
+@require_safe
+def terms(request: HttpRequest) -> HttpResponse:
+    """The merchant's own terms, as plain paragraphs; 404 while there are none."""
+    campaign = find_campaign(request.GET.get("id", ""))
+    if campaign is None or campaign.status == Status.DRAFT:
+        return _no_campaign(request, request.GET.get("id", ""))
+    language = choose_language(request, languages_of(campaign))
+    with translation.override(language):
+        texts = texts_for(campaign, language)
+        if not texts.terms:
+            return message(
+                request,
+                campaign,
+                heading=_("No terms of its own"),
+                text=_("This offer has no terms beyond what its page says."),
+                status=404,
+                url=f"{reverse('hosted:campaign')}?{urlencode({'id': campaign.public_id})}",
+                label=_("Go to the offer"),
+            )
+        context = look(campaign) | {
+            "texts": texts,
+            "footer_links": _footer(campaign, texts, language),
+            "languages": other_languages(request, languages_of(campaign), language),
+        }
+        response = show(request, "hosted/terms.html", context)
+        response["Content-Language"] = language
+    return response

@@ -1,0 +1,124 @@
+"""What every public page of a campaign needs: the campaign by its id, a language, the merchant's look, a person's public name."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_supported_language_variant
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from campaigns.images import EXTENSIONS
+from campaigns.models import Campaign
+from campaigns.theme import color_hash, palette
+from participants.models import Participant
+
+NAMES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
+
+
+def find_campaign(public_id: str) -> Campaign | None:
+    """The campaign with its merchant and texts in two queries; None for an id that nobody has."""
+    if not (len(public_id) == 10 and public_id.isascii() and public_id.isalnum()):
+        return None
+    return Campaign.objects.select_related("merchant").prefetch_related("texts").filter(public_id=public_id).first()
+
+
+def find_referrer(campaign: Campaign, code: str) -> Participant | None:
+    """Who owns a code in this campaign; codes are compared exactly."""
+    if not code:
+        return None
+    return Participant.objects.filter(campaign=campaign, referral_code=code).first()
+
+
+def public_name(participant: Participant) -> str:
+    """What others may see of a name: "Asha V."; "" when no first name is known."""
+    first, last = participant.first_name.strip(), participant.last_name.strip()
+    return f"{first} {last[0]}." if first and last else first
+
+
+def languages_of(campaign: Campaign) -> list[str]:
+    """The languages a campaign speaks: its default one first, then those it has texts in."""
+    known = dict(settings.LANGUAGES)
+    codes = [campaign.default_language, *sorted(row.language for row in campaign.texts.all())]
+    return [code for code in dict.fromkeys(codes) if code in known] or ["en"]
+
+
+def choose_language(request: HttpRequest, available: list[str]) -> str:
+    """?lang= when the campaign has it, else the browser's best match, else the campaign's default."""
+    wanted = request.GET.get("lang", "")
+    if wanted in available:
+        return wanted
+    for code, _weight in parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500].lower()):
+        if code == "*":
+            break
+        try:
+            found = get_supported_language_variant(code)
+        except LookupError:
+            continue
+        if found in available:
+            return found
+    return available[0]
+
+
+def other_languages(request: HttpRequest, available: list[str], chosen: str) -> list[dict[str, str]]:
+    """Links to the same page in the other languages."""
+    kept = {name: value for name, value in request.GET.items() if name not in {"lang", "via"}}
+    return [
+        {"code": code, "name": NAMES.get(code, code), "url": f"?{urlencode({**kept, 'lang': code})}"}
+        for code in available
+        if code != chosen
+    ]
+
+
+def look(campaign: Campaign) -> dict[str, Any]:
+    """The context of hosted/base.html: merchant, logo, colours, font, test mode. One query, for the images' names."""
+    images = dict(campaign.images.values_list("kind", "digest")) if campaign.pk else {}
+    addresses = {
+        kind: reverse(
+            f"hosted:{kind}", kwargs={"campaign_id": campaign.public_id, "digest": digest, "ext": EXTENSIONS[kind]}
+        )
+        for kind, digest in images.items()
+    }
+    colors = palette(campaign.brand_color)
+    return {
+        "campaign": campaign,
+        "merchant": campaign.merchant,
+        "is_test": campaign.is_test,
+        "logo_url": addresses.get("logo", ""),
+        "hero_url": addresses.get("hero", ""),
+        "theme_url": reverse(
+            "hosted:theme", kwargs={"campaign_id": campaign.public_id, "digest": color_hash(campaign.brand_color)}
+        ),
+        "theme_color": colors.brand,
+        "font_style": "" if campaign.font == "sans" else campaign.font,
+        # Public pages show no notices of the merchant's own log-in.
+        "messages": [],
+    }
+
+
+def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """A public page: never kept by caches on the way, because opening it is what is counted."""
+    response = render(request, template, context, status=status)
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def message(
+    request: HttpRequest,
+    campaign: Campaign | None,
+    *,
+    heading: str,
+    text: str,
+    icon: str = "info",
+    status: int = 200,
+    url: str = "",
+    label: str = "",
+) -> HttpResponse:
+    """A page with one message on a card, in the campaign's look if there is one."""
+    context = look(campaign) if campaign else {"messages": []}
+    context |= {"heading": heading, "text": text, "icon_name": icon, "url": url, "label": label}
+    return show(request, "hosted/message.html", context, status=status)

@@ -1,0 +1,259 @@
+"""`/me/`: a participant's own page, behind a mailed one-time link (RELIABILITY section 7).
+
+A referral code opens nothing, and neither does opening the mailed address: scanners do that too, so GET shows a button and POST
+opens. Asking for a link is answered alike for members and strangers, in the same time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import prefetch_related_objects
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from campaigns.models import Campaign
+from campaigns.texts import texts_for
+from participants import portal
+from participants.links import short_link
+from participants.models import Participant, PortalSession
+from participants.services import check_email
+from referrals.accounts import limits
+from referrals.hosted import qr
+from referrals.hosted.page import (
+    choose_language,
+    find_campaign,
+    languages_of,
+    look,
+    message,
+    other_languages,
+    show,
+)
+from referrals.hosted.story import tell
+from referrals.lib.errors import Refused
+from referrals.lib.pages import PageError
+from referrals.lib.requests import client_ip
+
+log = logging.getLogger(__name__)
+COOKIE = "__Host-portal" if settings.HTTPS else "portal"
+# Asking for a link takes at least this many seconds, so that the time tells nothing (RELIABILITY INV-30).
+SAME_TIME = 0.15
+MEMBERSHIPS = 5
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def home(request: HttpRequest) -> HttpResponse:
+    """The participant's page, or the form that asks for a link. POST asks."""
+    if request.method == "POST":
+        return _ask(request)
+    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    if session is None:
+        return _log_in(request)
+    participant = _chosen(request, session)
+    campaign = participant.campaign
+    prefetch_related_objects([campaign], "texts")
+    language = _language(request, participant)
+    with translation.override(language), timezone.override(campaign.merchant.zone):
+        try:
+            response = _page(request, session, participant, language)
+        except PageError:
+            return redirect("hosted:portal")
+        response["Content-Language"] = language
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _language(request: HttpRequest, participant: Participant) -> str:
+    available = languages_of(participant.campaign)
+    if "lang" not in request.GET and participant.language in available:
+        return participant.language
+    return choose_language(request, available)
+
+
+def _chosen(request: HttpRequest, session: PortalSession) -> Participant:
+    """The person of this session, or the same address in another campaign of the same merchant and side."""
+    mine = session.participant
+    wanted = request.GET.get("campaign", "")
+    if not wanted or wanted == mine.campaign.public_id:
+        return mine
+    other = _memberships(mine).filter(campaign__public_id=wanted[:10]).select_related("campaign__merchant").first()
+    return other or mine
+
+
+def _memberships(participant: Participant) -> Any:
+    return Participant.objects.for_tenant(participant.tenant).filter(email_key=participant.email_key)
+
+
+def _page(request: HttpRequest, session: PortalSession, participant: Participant, language: str) -> HttpResponse:
+    campaign = participant.campaign
+    texts = texts_for(campaign, language)
+    link = short_link(participant.referral_code)
+    others = _memberships(participant).exclude(pk=participant.pk).order_by("-pk")
+    context = look(campaign) | {
+        "participant": participant,
+        "texts": texts,
+        "link": link,
+        "share": share_addresses(link, texts.share_message, campaign.merchant.name),
+        "share_text": texts.share_message,
+        "qr": qr.inline(link),
+        "story": tell(participant, cursor=request.GET.get("friends", "")),
+        "others": [
+            {"name": name, "url": f"?{urlencode({'campaign': public_id})}"}
+            for public_id, name in others.values_list("campaign__public_id", "campaign__name")[:20]
+        ],
+        "languages": other_languages(request, languages_of(campaign), language),
+        "closed": campaign.closed_reason(timezone.now()),
+        "chosen": urlencode({"campaign": campaign.public_id}),
+    }
+    return show(request, "hosted/portal.html", context)
+
+
+def share_addresses(link: str, text: str, merchant: str) -> dict[str, str]:
+    """Where to share: each address carries the message and the link, and the link says where it was shared (`via`)."""
+
+    def tagged(via: str) -> str:
+        return f"{link}?via={via}"
+
+    mail = urlencode({"subject": merchant, "body": f"{text}\n\n{tagged('email')}"}, quote_via=quote)
+    return {
+        "whatsapp": f"https://wa.me/?{urlencode({'text': f'{text} ' + tagged('whatsapp')}, quote_via=quote)}",
+        "email": f"mailto:?{mail}",
+        "sms": f"sms:?&{urlencode({'body': f'{text} ' + tagged('sms')}, quote_via=quote)}",
+        "x": f"https://x.com/intent/post?{urlencode({'text': text, 'url': tagged('x')}, quote_via=quote)}",
+        "facebook": f"https://www.facebook.com/sharer/sharer.php?{urlencode({'u': tagged('facebook')})}",
+        "linkedin": f"https://www.linkedin.com/sharing/share-offsite/?{urlencode({'url': tagged('linkedin')})}",
+    }
+
+
+def _log_in(
+    request: HttpRequest, *, error: str = "", email: str = "", status: int = 200, wait: int = 0
+) -> HttpResponse:
+    campaign = find_campaign(request.GET.get("campaign", ""))
+    context: dict[str, Any] = look(campaign) if campaign else {"messages": []}
+    context |= {"error": error, "email": email, "sent": "sent" in request.GET}
+    with translation.override(choose_language(request, languages_of(campaign) if campaign else _all_languages())):
+        response = show(request, "hosted/log_in.html", context, status=status)
+        response["Content-Language"] = translation.get_language() or "en"
+    if wait:
+        response["Retry-After"] = str(wait)
+    return response
+
+
+def _all_languages() -> list[str]:
+    return [code for code, _name in settings.LANGUAGES]
+
+
+def _ask(request: HttpRequest) -> HttpResponse:
+    """Mail a link to a member, nothing to a stranger, and answer both alike: 303 to "look into your mail"."""
+    started = time.monotonic()
+    email = request.POST.get("email", "")[:254]
+    try:
+        address = check_email(email)
+    except Refused as refusal:
+        return _log_in(request, error=refusal.message, email=email, status=422)
+    try:
+        span = limits.take(f"portal-ask:{client_ip(request)}", limit=20, seconds=3600)
+        if not span.allowed:
+            text = _("Too many links were asked for from this network. Try again later.")
+            return _log_in(request, error=text, email=email, status=429, wait=span.resets_in)
+        _send(address.key, find_campaign(request.GET.get("campaign", "")))
+    except DatabaseError:
+        log.exception("A link to a participant's page can't be sent.")
+    query = {name: request.GET[name][:40] for name in ("campaign", "lang") if name in request.GET}
+    time.sleep(max(0.0, SAME_TIME - (time.monotonic() - started)))
+    response = HttpResponseRedirect(f"{reverse('hosted:portal')}?{urlencode({**query, 'sent': 1})}")
+    response.status_code = 303
+    return response
+
+
+def _send(email_key: str, campaign: Campaign | None) -> None:
+    """One link for each merchant that knows the address, for its newest membership there; at most three an hour each."""
+    known = Participant.objects.filter(email_key=email_key).order_by("-pk")
+    if campaign is not None:
+        known = known.filter(campaign=campaign)
+    seen: set[tuple[int, bool]] = set()
+    for participant in known[:50]:
+        side = (participant.merchant_id, participant.is_test)
+        if side in seen or len(seen) >= MEMBERSHIPS:
+            continue
+        seen.add(side)
+        if limits.allow(f"portal-link:{email_key}:{participant.campaign_id}", 3, 3600):
+            portal.send_link(participant)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def open_link(request: HttpRequest, token: str) -> HttpResponseBase:
+    """GET shows the button, POST opens the page: once, within ten minutes."""
+    link = portal.find_link(token)
+    if request.method == "POST" and link is not None:
+        opened = portal.open_link(token, agent=request.headers.get("User-Agent", ""))
+        if opened is not None:
+            response = HttpResponseRedirect(reverse("hosted:portal"))
+            response.status_code = 303
+            response.set_cookie(
+                COOKIE,
+                opened.token,
+                max_age=int(PortalSession.LIFE.total_seconds()),
+                httponly=True,
+                samesite="Lax",
+                secure=settings.HTTPS,
+            )
+            return response
+        link = None
+    if link is None:
+        answer = message(
+            request,
+            None,
+            heading=_("This link has been used or is too old"),
+            text=_("A link opens your page once, within ten minutes. Ask for a new one; it takes a moment."),
+            icon="hourglass",
+            status=410,
+            url=reverse("hosted:portal"),
+            label=_("Get a new link"),
+        )
+    else:
+        campaign = link.participant.campaign
+        with translation.override(_language(request, link.participant)):
+            answer = show(request, "hosted/open.html", look(campaign) | {"email": link.participant.email})
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@require_POST
+def log_out(request: HttpRequest) -> HttpResponseBase:
+    """End this browser's session."""
+    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    response = HttpResponseRedirect(reverse("hosted:portal"))
+    response.status_code = 303
+    if session is not None:
+        portal.end_session(session)
+        response["Location"] += f"?{urlencode({'campaign': session.participant.campaign.public_id})}"
+    response.delete_cookie(COOKIE, samesite="Lax")
+    response["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+@require_safe
+def qr_file(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """The QR code of one's own link as a file to keep."""
+    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    if session is None:
+        return redirect("hosted:portal")
+    participant = _chosen(request, session)
+    content = qr.file(f"{short_link(participant.referral_code)}?via=qr", kind)
+    response = HttpResponse(content, content_type="image/svg+xml" if kind == "svg" else "image/png")
+    response["Content-Disposition"] = f'attachment; filename="referral-{participant.referral_code}.{kind}"'
+    response["Cache-Control"] = "private, no-store"
+    patch_vary_headers(response, ["Cookie"])
+    return response

@@ -1,0 +1,48 @@
+"""`/r/<code>`: the short address of a referral link. Records the visit, sets the cookie, leads on.
+
+The fast path (referrals.hosted.fast) answers the plain cases before Django sees them; this view is the truth that it copies, and
+answers everything else.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from campaigns.models import Status
+from participants.models import Participant
+from referrals.hosted import clicks, tracking
+from referrals.hosted.page import message
+
+
+@require_safe
+def short_link(request: HttpRequest, code: str) -> HttpResponse:
+    """302 to the campaign's page; 404 with a neutral page that names a code nobody has."""
+    referrer = None
+    if clicks.is_code(code):
+        referrer = (
+            Participant.objects.select_related("campaign")
+            .filter(referral_code=code)
+            .exclude(campaign__status=Status.DRAFT)
+            .first()
+        )
+    if referrer is None:
+        return message(
+            request,
+            None,
+            heading=_("This link leads nowhere"),
+            text=_("Nobody has the referral code %(code)s. Check the link, or ask your friend to send it again.")
+            % {"code": code[:40]},
+            icon="unlink",
+            status=404,
+        )
+    campaign = referrer.campaign
+    opening = tracking.record(request, campaign, referrer)
+    response = HttpResponse(status=302)
+    response["Location"] = tracking.landing_address(campaign, code)
+    response["Cache-Control"] = "no-store"
+    response["Content-Language"] = settings.LANGUAGE_CODE
+    tracking.remember(response, campaign, opening)
+    return response

@@ -1,0 +1,203 @@
+"""What a participant's own page tells: what was earned, what clears when, and each friend in one plain sentence.
+
+A fixed number of queries whatever the number of friends; friends come in pages of fifty. Friends are shown by first name and initial,
+or by a masked address (RELIABILITY section 7; UX.md, "Participants see each friend's state").
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from participants.models import Participant, QualifyingEvent, Referral
+from participants.visits import VisitCount, counts_of
+from referrals.hosted.offer import KINDS, day_text, money_text
+from referrals.hosted.page import public_name
+from referrals.lib.emails import mask_email
+from referrals.lib.money import Money
+from referrals.lib.pages import keyset
+from rewards.balances import balances_of
+from rewards.models import Decision, Reward, State
+from rewards.reasons import reason_sentence, sentence
+
+FRIENDS, REWARDS = 50, 100
+# State -> (colour of the pill, its word).
+PILLS: dict[str, tuple[str, str | Promise]] = {
+    State.REVIEW: ("pending", lazy("In review")),
+    State.DUE: ("pending", lazy("Approved")),
+    State.QUEUED: ("pending", lazy("On its way")),
+    State.SENDING: ("pending", lazy("On its way")),
+    State.ISSUED: ("done", lazy("Rewarded")),
+    State.HELD: ("pending", lazy("Being checked")),
+    State.WAITING: ("pending", lazy("Waiting")),
+    State.ATTENTION: ("pending", lazy("On its way")),
+    State.VOID: ("no", lazy("Not eligible")),
+    State.REVERSED: ("no", lazy("Taken back")),
+}
+_COMING = {State.DUE, State.QUEUED, State.SENDING, State.WAITING, State.ATTENTION}
+
+
+@dataclass(frozen=True, slots=True)
+class Friend:
+    """One invited person: a public name, one sentence, and a pill (its colour "done", "pending" or "no", and a word)."""
+
+    name: str
+    initials: str
+    text: str
+    tone: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardLine:
+    """One reward of the person's own: amount and kind, what for, and where it stands with its date."""
+
+    amount: str
+    what: str
+    text: str
+    tone: str
+    word: str
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything the page shows below the link."""
+
+    earned: str
+    received: str
+    clearing: str
+    coming: str
+    clicks: int = 0
+    joined: int = 0
+    ordered: int = 0
+    friends: list[Friend] = field(default_factory=list)
+    next_friends: str | None = None
+    previous_friends: str | None = None
+    rewards: list[RewardLine] = field(default_factory=list)
+
+
+def tell(participant: Participant, *, cursor: str = "") -> Story:
+    """The story of one participant, with the page of friends that `cursor` names. Raises PageError for a damaged cursor."""
+    story = _sums(participant)
+    story.clicks = counts_of([participant.pk]).get(participant.pk, VisitCount()).counted
+    ordered = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
+    made = Referral.objects.filter(referrer=participant, detached_at=None)
+    counts = made.aggregate(joined=Count("pk"), ordered=Count("pk", filter=Exists(ordered)))
+    story.joined, story.ordered = counts["joined"], counts["ordered"]
+    page = keyset(made.select_related("invitee"), sort="-id", cursor=cursor, limit=FRIENDS)
+    story.next_friends, story.previous_friends = page.next, page.previous
+    story.friends = _friends(participant, page.rows)
+    story.rewards = _rewards(participant)
+    return story
+
+
+def _sums(participant: Participant) -> Story:
+    currency = participant.campaign.currency
+    balances = balances_of([participant.pk])[participant.pk]
+    open_sums = Reward.objects.filter(participant=participant).aggregate(
+        clearing=Sum("amount_minor", filter=Q(state=State.REVIEW)),
+        clears_at=Min("review_ends_at", filter=Q(state=State.REVIEW)),
+        coming=Sum("amount_minor", filter=Q(state__in=_COMING)),
+    )
+    earned = balances.referrer.earned + balances.invitee.earned
+    received = balances.referrer.redeemed + balances.invitee.redeemed
+
+    def text(minor: int | None) -> str:
+        return money_text(Money(minor, currency)) if minor else ""
+
+    clearing = text(open_sums["clearing"])
+    if clearing and open_sums["clears_at"]:
+        facts = {"amount": clearing, "day": day_text(open_sums["clears_at"])}
+        clearing = _("%(amount)s clears from %(day)s") % facts
+    elif clearing:
+        clearing = _("%(amount)s in review") % {"amount": clearing}
+    return Story(
+        earned=money_text(Money(earned, currency)),
+        received=_("%(amount)s received") % {"amount": text(received)} if received else "",
+        clearing=clearing,
+        coming=_("%(amount)s on its way") % {"amount": text(open_sums["coming"])} if open_sums["coming"] else "",
+    )
+
+
+def _friends(participant: Participant, referrals: Sequence[Referral]) -> list[Friend]:
+    people = [referral.invitee_id for referral in referrals]
+    rewards: dict[int, list[Reward]] = defaultdict(list)
+    mine = Reward.objects.filter(participant=participant, side="referrer", event__participant_id__in=people)
+    for reward in mine.select_related("event").order_by("-pk")[:1000]:
+        rewards[reward.event.participant_id].append(reward)
+    refusals: dict[int, Decision] = {}
+    decisions = Decision.objects.filter(
+        event__participant_id__in=people, side="referrer", current=True, rewardable=False
+    )
+    for decision in decisions.select_related("event").order_by("pk")[:1000]:
+        refusals[decision.event.participant_id] = decision
+    return [
+        _friend(referral.invitee, rewards[referral.invitee_id], refusals.get(referral.invitee_id))
+        for referral in referrals
+    ]
+
+
+def _friend(person: Participant, rewards: Sequence[Reward], refusal: Decision | None) -> Friend:
+    name = public_name(person) or mask_email(person.email)
+    letters = "".join(part[0] for part in (person.first_name.strip(), person.last_name.strip()) if part)
+    initials = (letters or person.email[:1]).upper()
+    if rewards:
+        latest = rewards[0]
+        tone, word = PILLS[latest.state]
+        done = _("Joined.") if latest.event.type == "join" else _("Ordered.")
+        return Friend(name, initials, f"{done} {_reward_text(latest)}", tone, str(word))
+    if refusal is not None:
+        failing = next((item for item in refusal.conditions if item["code"] == refusal.reason), None)
+        text = (
+            sentence(failing, audience="participant")
+            if failing
+            else reason_sentence(refusal.reason, audience="participant")
+        )
+        if refusal.reason == "payment_count_not_reached":
+            return Friend(name, initials, f"{text}.", "pending", _("Ordered"))
+        return Friend(name, initials, f"{text}.", "no", _("Not eligible"))
+    return Friend(name, initials, _("Joined, no order yet."), "pending", _("Joined"))
+
+
+def _reward_text(reward: Reward) -> str:
+    """Where a reward stands, as a sentence: "$15 clears on 24 Nov."."""
+    facts = {"amount": money_text(reward.amount)}
+    if reward.state == State.REVIEW:
+        if reward.review_ends_at is None:
+            return _("%(amount)s is in review.") % facts
+        return _("%(amount)s clears on %(day)s.") % {**facts, "day": day_text(reward.review_ends_at)}
+    if reward.state == State.ISSUED and reward.issued_at is not None:
+        return _("%(amount)s sent on %(day)s.") % {**facts, "day": day_text(reward.issued_at)}
+    if reward.state == State.HELD:
+        return _("We are checking %(amount)s.") % facts
+    if reward.state in {State.VOID, State.REVERSED}:
+        return f"{reason_sentence(reward.reason or 'denied_by_merchant', audience='participant')}."
+    return _("%(amount)s is approved and on its way.") % facts
+
+
+def _rewards(participant: Participant) -> list[RewardLine]:
+    rows = Reward.objects.filter(participant=participant).select_related("event__participant").order_by("-pk")
+    lines = []
+    for reward in rows[:REWARDS]:
+        tone, word = PILLS[reward.state]
+        friend = reward.event.participant
+        if reward.side == "invitee":
+            what = _("For joining") if reward.event.type == "join" else _("For your order")
+        else:
+            what = _("For inviting %(name)s") % {"name": public_name(friend) or mask_email(friend.email)}
+        lines.append(
+            RewardLine(
+                amount=f"{money_text(reward.amount)} {KINDS[reward.kind]}",
+                what=what,
+                text=_reward_text(reward),
+                tone=tone,
+                word=str(word),
+            )
+        )
+    return lines
