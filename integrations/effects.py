@@ -8,6 +8,7 @@ from typing import Any
 
 from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
+from integrations.outcomes import money_fact
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
 from participants.services import name_customer
 from referrals.accounts.tenancy import Tenant
@@ -84,7 +85,7 @@ def _qualified(
         if error.code == "amount_changed":
             return Effect("same_payment", who)
         raise
-    facts = {**who, "amount": str(signal.money), "rewards": len(done.rewards)}
+    facts = {**who, "amount": money_fact(signal.money) if signal.money else "", "rewards": len(done.rewards)}
     if not done.created:
         return Effect("same_payment", facts, done.event.public_id)
     return Effect("rewarded" if done.rewards else "recorded", facts, done.event.public_id)
@@ -231,7 +232,8 @@ def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     if done.event is None:
         return Effect("refund_waits")
     words = {"refund": "refunded", "dispute": "disputed", "dispute_won": "dispute_won"}[signal.fact]
-    return Effect(words, {**_about(done.event), "amount": str(money or "")}, done.event.public_id)
+    facts = {**_about(done.event), "amount": money_fact(money) if money else ""}
+    return Effect(words, facts, done.event.public_id)
 
 
 def _next_refund(row: InboundEvent, signal: Signal) -> tuple[str, Money]:

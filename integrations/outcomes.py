@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+
+from referrals.lib.money import Money
 
 # Code -> sentence; the names in brackets are facts.
 SENTENCES = {
     # Something was done.
-    "rewarded": _("Payment of %(amount)s by %(email)s in %(campaign)s: %(rewards)s rewards."),
+    "rewarded": _("Payment of %(amount)s by %(email)s in %(campaign)s. Rewards: %(rewards)s."),
     "recorded": _("Payment of %(amount)s by %(email)s recorded in %(campaign)s; it earns nothing. Its page says why."),
     "same_payment": _("The same payment was counted before, under another of its names."),
     "joined": _("%(email)s joined %(campaign)s through %(referrer)s. Nothing was paid yet."),
@@ -50,7 +53,18 @@ def sentence(code: str, facts: Mapping[str, Any]) -> str:
     if not code:
         return ""
     template = str(SENTENCES.get(code, code))
-    return template % _Facts({name: value if value != "" else "…" for name, value in facts.items()})
+    return template % _Facts({name: _shown(value) for name, value in facts.items()})
+
+
+def money_fact(money: Money) -> dict[str, Any]:
+    """An amount as a fact."""
+    return {"amount_minor": money.minor, "currency": money.currency}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"amount_minor", "currency"}:
+        return Money(value["amount_minor"], value["currency"]).format(get_language() or "en")
+    return "…" if value == "" else value
 
 
 class _Facts(dict[str, Any]):
