@@ -2,7 +2,8 @@
 //   data-autosubmit         on a select or checkbox: the form around it is sent when it changes (a button does it without a script)
 //   data-once               on a form: a second press of its button does nothing while the first is on its way
 //   data-mirror="#id"       on a colour field: shows its value in that <output>, and the other way round
-//   data-preview="#frame"   on a form: a change reloads that iframe (address in its data-src, fields as the query)
+//   data-preview="#frame"   on a form: a change is posted to the iframe's data-src, which answers {url, note}: the iframe shows the url,
+//                           the element named by the iframe's data-note the note. Nothing is saved by that
 //   data-time-zone          on a field or select that still has its default: the browser's time zone is filled in
 //   data-jump               on an error summary: takes the focus when the page opens
 
@@ -11,16 +12,21 @@ function debounce(run, wait) {
   return (...args) => { clearTimeout(timer); timer = setTimeout(() => run(...args), wait); };
 }
 
-function reload(form) {
+// the newest answer wins, however they come in
+let asked = 0;
+
+async function reload(form) {
   const frame = document.querySelector(form.dataset.preview);
   if (!frame || !frame.dataset.src) return;
   const fields = new FormData(form);
-  fields.delete("csrfmiddlewaretoken");
-  const query = new URLSearchParams();
-  for (const [name, value] of fields) if (typeof value === "string") query.append(name, value);
-  const url = new URL(frame.dataset.src, location.href);
-  for (const [name, value] of query) url.searchParams.set(name, value);
-  frame.contentWindow?.location.replace(url);
+  for (const [name, value] of [...fields]) if (typeof value !== "string") fields.delete(name);
+  const mine = ++asked;
+  const answer = await fetch(frame.dataset.src, { method: "POST", body: fields, headers: { Accept: "application/json" } });
+  if (!answer.ok || mine !== asked) return;
+  const { url, note } = await answer.json();
+  frame.contentWindow?.location.replace(new URL(url, location.href));
+  const place = frame.dataset.note && document.querySelector(frame.dataset.note);
+  if (place && note && place.textContent !== note) place.textContent = note;
 }
 
 export function startForms() {
@@ -40,7 +46,8 @@ export function startForms() {
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!("once" in form.dataset) || event.defaultPrevented) return;
+    // a button that sends the form elsewhere (a preview) is not the one press
+    if (!("once" in form.dataset) || event.defaultPrevented || event.submitter?.hasAttribute("formtarget")) return;
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "1";
     form.classList.add("is-busy");
