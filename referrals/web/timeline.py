@@ -1,0 +1,208 @@
+"""History in words: what happened, by whom, when; for a person's page and a campaign's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from campaigns.models import CampaignText, Status
+from participants.models import Referral
+from referrals.events import types
+from referrals.events.models import Event
+from referrals.lib.money import Money, MoneyError
+from rewards.reasons import REASONS, reason_sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a timeline: `tone` is a stage's name for the colour, or empty."""
+
+    icon: str
+    tone: str
+    text: str
+    by: str
+    at: datetime
+    url: str = ""
+
+
+ACTORS = {
+    "system": lazy("Passalong"),
+    "participant": lazy("The participant"),
+    "visitor": lazy("The participant"),
+}
+SOURCES = {
+    "form": lazy("on the campaign's page"),
+    "hosted": lazy("on the campaign's page"),
+    "api": lazy("through the API"),
+    "manual": lazy("added by hand"),
+    "import": lazy("from a file"),
+}
+STATUS_TEXTS = {
+    Status.ACTIVE: lazy("Went live"),
+    Status.PAUSED: lazy("Paused"),
+    Status.ENDED: lazy("Ended"),
+    Status.DRAFT: lazy("Back to draft"),
+}
+FIELD_WORDS = {
+    "name": lazy("name"),
+    "currency": lazy("currency"),
+    "starts_at": lazy("start"),
+    "ends_at": lazy("end"),
+    "attribution_model": lazy("which click wins"),
+    "window_days": lazy("days that a click counts"),
+    "landing_mode": lazy("where links lead"),
+    "landing_url": lazy("page address"),
+    "default_language": lazy("default language"),
+    "brand_color": lazy("brand colour"),
+    "font": lazy("font"),
+    "first_name": lazy("first name"),
+    "last_name": lazy("last name"),
+    "language": lazy("language"),
+    "note": lazy("note"),
+    "existing_customer": lazy("whether they were a customer before"),
+    "logo": lazy("logo"),
+    "hero": lazy("picture"),
+}
+
+
+def entries_of(events: Iterable[Event], *, viewpoint: str = "") -> list[Entry]:
+    """Events as lines, in the given order. `viewpoint` is the public id of the person whose page it is."""
+    return [_entry(event, viewpoint) for event in events]
+
+
+def _entry(event: Event, viewpoint: str) -> Entry:
+    words = WORDS.get(event.type)
+    if words is None:
+        return Entry("circle-dot", "", event.type.replace(".", " ").replace("_", " "), _by(event), event.created_at)
+    icon, tone, text = words
+    said = text(event, viewpoint) if callable(text) else str(text)
+    return Entry(icon, tone, said, _by(event), event.created_at)
+
+
+def _by(event: Event) -> str:
+    if event.actor_label:
+        return event.actor_label
+    return str(ACTORS.get(event.actor_kind, event.actor_kind.replace("_", " ")))
+
+
+def _money(data: dict[str, Any]) -> str:
+    try:
+        return Money(int(data["amount_minor"]), str(data["currency"])).format(get_language() or "en")
+    except (KeyError, TypeError, ValueError, MoneyError):
+        return ""
+
+
+def _joined(event: Event, _viewpoint: str) -> str:
+    source = SOURCES.get(str(event.data.get("source", "")))
+    return _("Joined %(how)s") % {"how": source} if source else _("Joined")
+
+
+def _referred(event: Event, viewpoint: str) -> str:
+    how = str(dict(Referral.HOW).get(event.data.get("how", ""), "")).lower()
+    if event.referrer_ref == viewpoint:
+        return _("Invited a friend who joined (%(how)s)") % {"how": how} if how else _("Invited a friend who joined")
+    return _("Came through a referral (%(how)s)") % {"how": how} if how else _("Came through a referral")
+
+
+def _recorded(event: Event, viewpoint: str) -> str:
+    amount = _money(event.data)
+    kind = str(event.data.get("type") or event.data.get("event_type") or "purchase").replace("_", " ")
+    facts = {"kind": kind, "amount": amount}
+    if event.referrer_ref and event.referrer_ref == viewpoint and event.participant_ref != viewpoint:
+        return (
+            _("A friend's %(kind)s of %(amount)s was recorded") % facts
+            if amount
+            else _("A friend's %(kind)s was recorded") % facts
+        )
+    if kind == "purchase":
+        return _("Bought for %(amount)s") % facts if amount else _("Bought something")
+    return _("%(kind)s of %(amount)s recorded") % facts if amount else _("%(kind)s recorded") % facts
+
+
+def _refunded(event: Event, _viewpoint: str) -> str:
+    amount = _money(event.data)
+    return _("%(amount)s refunded") % {"amount": amount} if amount else _("Payment refunded in full")
+
+
+def _disputed(event: Event, _viewpoint: str) -> str:
+    won = event.data.get("kind") == "dispute_won"
+    return _("Dispute won: the payment stands") if won else _("Payment disputed with the bank")
+
+
+def _reward(sentence: Any) -> Callable[[Event, str], str]:
+    """A sentence about a reward with its %(amount)s, and the reason or note after it."""
+
+    def said(event: Event, _viewpoint: str) -> str:
+        text = str(sentence) % {"amount": _money(event.data)}
+        reason = str(event.data.get("reason", ""))
+        why = event.data.get("note") or (reason_sentence(reason) if reason in REASONS else "")
+        return f"{text}: {why}" if why else text
+
+    return said
+
+
+def _changed(event: Event, _viewpoint: str) -> str:
+    fields = [str(name) for name in event.data.get("fields", [])]
+    language = event.data.get("language")
+    texts = {field.name for field in CampaignText._meta.get_fields()}
+    if language and fields and set(fields) <= texts:
+        return _("Texts changed (%(language)s)") % {"language": str(language)}
+    named = ", ".join(str(FIELD_WORDS.get(name, name.replace("_", " "))) for name in fields)
+    return _("Changed: %(fields)s") % {"fields": named} if named else _("Changed")
+
+
+def _status(event: Event, _viewpoint: str) -> str:
+    to = event.data.get("to", "")
+    if event.data.get("from") == Status.PAUSED and to == Status.ACTIVE:
+        return _("Resumed")
+    return str(STATUS_TEXTS.get(to, to))
+
+
+def _rules(event: Event, _viewpoint: str) -> str:
+    number, count = int(event.data.get("version", 1)), len(event.data.get("rules", []))
+    rules = ngettext("%(n)d rule", "%(n)d rules", count) % {"n": count}
+    return _("Version %(number)d of the rules published, %(rules)s") % {"number": number, "rules": rules}
+
+
+def _banned(event: Event, _viewpoint: str) -> str:
+    return _("Banned: %(reason)s") % {"reason": event.data.get("reason", "")}
+
+
+def _created(event: Event, _viewpoint: str) -> str:
+    return _("Copied from another campaign") if event.data.get("copied_from") else _("Created as a draft")
+
+
+Words = tuple[str, str, Any]
+WORDS: dict[str, Words] = {
+    types.PARTICIPANT_CREATED: ("user-plus", "", _joined),
+    types.PARTICIPANT_CHANGED: ("pencil", "", _changed),
+    types.PARTICIPANT_BANNED: ("ban", "problem", _banned),
+    types.PARTICIPANT_UNBANNED: ("undo-2", "", lazy("Ban lifted")),
+    types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),
+    types.REFERRAL_CREATED: ("users", "", _referred),
+    types.REFERRAL_STATUS_CHANGED: ("users", "", lazy("Status of the referral changed")),
+    types.EVENT_RECORDED: ("shopping-bag", "issued", _recorded),
+    types.EVENT_REFUNDED: ("rotate-ccw", "problem", _refunded),
+    types.EVENT_DISPUTED: ("circle-alert", "problem", _disputed),
+    types.REWARD_CREATED: ("gift", "review", _reward(lazy("Earned %(amount)s"))),
+    types.REWARD_DUE: ("gift", "due", _reward(lazy("%(amount)s became due"))),
+    types.REWARD_HELD: ("pause", "review", _reward(lazy("%(amount)s put on hold"))),
+    types.REWARD_RELEASED: ("play", "", _reward(lazy("%(amount)s released from hold"))),
+    types.REWARD_ISSUED: ("check", "issued", _reward(lazy("%(amount)s issued"))),
+    types.REWARD_ISSUE_UNDONE: ("undo-2", "due", _reward(lazy("Issuing of %(amount)s undone"))),
+    types.REWARD_FAILED: ("circle-alert", "problem", _reward(lazy("%(amount)s could not be sent"))),
+    types.REWARD_VOIDED: ("x", "", _reward(lazy("%(amount)s declined"))),
+    types.REWARD_RESTORED: ("undo-2", "", _reward(lazy("%(amount)s restored"))),
+    types.REWARD_REVERSED: ("rotate-ccw", "problem", _reward(lazy("%(amount)s taken back"))),
+    types.REWARD_CHANGED: ("pencil", "", _reward(lazy("Amount changed to %(amount)s"))),
+    types.CAMPAIGN_CREATED: ("plus", "", _created),
+    types.CAMPAIGN_CHANGED: ("pencil", "", _changed),
+    types.CAMPAIGN_STATUS_CHANGED: ("megaphone", "issued", _status),
+    types.CAMPAIGN_RULES_PUBLISHED: ("scroll-text", "", _rules),
+}
