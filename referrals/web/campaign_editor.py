@@ -1,0 +1,287 @@
+"""The campaign editor: design and texts with a live preview, reward rules with a diff before publishing, settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from campaigns import services
+from campaigns.models import Campaign, Status
+from campaigns.preview import Preview, PreviewSide, preview_url
+from campaigns.rules import current_terms
+from campaigns.terms import RuleTerms, TermsError
+from campaigns.texts import default_texts
+from campaigns.theme import contrast, palette
+from referrals.accounts.models import Role
+from referrals.lib.errors import Refused
+from referrals.web.access import MerchantRequest, member, own
+from referrals.web.campaign_forms import (
+    INVITEE_TEXTS,
+    REFERRER_TEXTS,
+    TEXT_FIELDS,
+    LookForm,
+    RuleForm,
+    SettingsForm,
+    apply_refusal,
+    rule_initial,
+    settings_initial,
+)
+from referrals.web.campaign_words import changes
+from referrals.web.campaigns import campaign_context, locale
+
+SIDES = ("invitee", "referrer")
+LANGUAGES = [code for code, _name in settings.LANGUAGES]
+TEXT_LIMIT = 20_000
+
+
+def _language(request: MerchantRequest, campaign: Campaign) -> str:
+    asked = request.POST.get("language") or request.GET.get("language", "")
+    return asked if asked in LANGUAGES else campaign.default_language
+
+
+def _side(value: str) -> PreviewSide:
+    return cast(PreviewSide, value if value in SIDES else "invitee")
+
+
+@member()
+def campaign_design(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Colours, logo and texts of one language; the real page beside them."""
+    campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
+    language = _language(request, campaign)
+    images = frozenset(campaign.images.values_list("kind", flat=True))
+    fallback = {name: getattr(default_texts(campaign, language), name) for name in TEXT_FIELDS}
+    posted = request.method == "POST"
+    form = LookForm(
+        request.POST if posted else None,
+        request.FILES if posted else None,
+        initial=None if posted else _look_initial(campaign, language),
+        fallback=fallback,
+        images=images,
+    )
+    status = 200
+    if posted:
+        if form.is_valid():
+            try:
+                _save_look(request, campaign, form, language)
+            except Refused as error:
+                status = _image_refusal(form, error)
+            else:
+                messages.success(request, _("Design saved"))
+                here = reverse("web:campaign_design", args=[campaign.public_id])
+                return HttpResponseRedirect(f"{here}?language={language}")
+        else:
+            status = 422
+    side = _side(request.GET.get("side", "") or request.POST.get("side", ""))
+    unsaved = _unsaved(request) if posted else ({}, {})
+    preview = Preview(side, language, *unsaved)
+    context = {
+        **campaign_context(request, campaign, "design"),
+        "form": form,
+        "language": language,
+        "languages": settings.LANGUAGES,
+        "side": side,
+        "invitee_fields": [form[name] for name in INVITEE_TEXTS],
+        "referrer_fields": [form[name] for name in REFERRER_TEXTS],
+        "color_note": color_note(form["brand_color"].value() or campaign.brand_color),
+        "preview_url": preview_url(campaign, preview, editor=str(request.user.pk)),
+        "images": images,
+    }
+    return render(request, "web/campaigns/design.html", context, status=status)
+
+
+def _look_initial(campaign: Campaign, language: str) -> dict[str, Any]:
+    row = campaign.texts.filter(language=language).first()
+    texts = {name: getattr(row, name) for name in TEXT_FIELDS} if row else {}
+    return {"revision": campaign.revision, "brand_color": campaign.brand_color, "font": campaign.font, **texts}
+
+
+def _save_look(request: MerchantRequest, campaign: Campaign, form: LookForm, language: str) -> None:
+    """Everything or nothing: a refused picture leaves the texts as they were."""
+    data = form.cleaned_data
+    with transaction.atomic():
+        services.update_campaign(
+            campaign=campaign,
+            actor=request.actor,
+            revision=data["revision"],
+            brand_color=data["brand_color"].lower(),
+            font=data["font"],
+        )
+        services.save_texts(campaign=campaign, language=language, actor=request.actor, texts=form.texts())
+        for kind in ("logo", "hero"):
+            if isinstance(data.get(kind), UploadedFile):
+                services.set_image(campaign=campaign, kind=kind, upload=data[kind], actor=request.actor)
+            elif data.get(f"remove_{kind}"):
+                services.remove_image(campaign=campaign, kind=kind, actor=request.actor)
+
+
+def _image_refusal(form: LookForm, error: Refused) -> int:
+    """A refused picture is said at the file that was chosen."""
+    if error.field == "image":
+        error.field = "logo" if form.cleaned_data.get("logo") else "hero"
+    return apply_refusal(form, error)
+
+
+@require_POST
+@member(change=Role.VIEWER)
+def campaign_preview(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """What the form says right now, as the address of a preview: JSON for the script, a redirect inside the frame without it.
+
+    Saves nothing; values that could not be saved are shown as they would be, cut to length.
+    """
+    campaign = own(Campaign.objects.all(), request, public_id)
+    texts, look = _unsaved(request)
+    preview = Preview(_side(request.POST.get("side", "")), _language(request, campaign), texts, look)
+    url = preview_url(campaign, preview, editor=str(request.user.pk))
+    if request.accepts("text/html"):
+        return HttpResponseRedirect(url, status=303)
+    return JsonResponse({"url": url, "note": color_note(look.get("brand_color", campaign.brand_color))})
+
+
+def _unsaved(request: MerchantRequest) -> tuple[dict[str, str], dict[str, str]]:
+    texts = {name: request.POST[name].strip()[:TEXT_LIMIT] for name in TEXT_FIELDS if name in request.POST}
+    look = {}
+    if re.fullmatch(r"#[0-9a-fA-F]{6}", request.POST.get("brand_color", ""), re.ASCII):
+        look["brand_color"] = request.POST["brand_color"].lower()
+    if request.POST.get("font") in dict(Campaign.FONTS):
+        look["font"] = request.POST["font"]
+    return texts, look
+
+
+def color_note(color: str) -> str:
+    """How the pages make a brand colour readable, in words, with the contrast ratio."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(color), re.ASCII):
+        return _("Use a colour such as #c93a17.")
+    found = palette(color)
+    ratio = contrast(found.brand, found.on_brand)
+    facts = {"ratio": f"{ratio:.1f}", "used": found.brand}
+    if found.brand != color.lower():
+        return _("Too light for white text. Buttons use %(used)s instead, contrast %(ratio)s.") % facts
+    if found.on_brand != "#ffffff":
+        return _("A light colour: buttons get dark text, contrast %(ratio)s.") % facts
+    return _("White text on it reads well, contrast %(ratio)s.") % facts
+
+
+@member()
+def campaign_rules(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """The reward rules of both sides. A launched campaign shows what changes before it is published as the next version."""
+    campaign = own(Campaign.objects.select_related("merchant", "version"), request, public_id)
+    current = current_terms(campaign)
+    step = request.POST.get("step", "") if request.method == "POST" else ""
+    forms = (
+        _rule_forms(request, campaign, current)
+        if step
+        else [_rule_form(i, campaign, rule) for i, rule in enumerate(current)]
+    )
+    context: dict[str, Any] = {
+        **campaign_context(request, campaign, "rules"),
+        "revision": request.POST.get("revision", campaign.revision) if step else campaign.revision,
+        "next_version": campaign.version.number + 1 if campaign.version else 1,
+    }
+    status = 200
+    if step in {"review", "publish"}:
+        status = _check(request, campaign, forms, current, step, context)
+        if status == 303:
+            return redirect("web:campaign_rules", campaign.public_id)
+    context |= {"forms": forms, "count": len(forms), "most": services.MAX_RULES}
+    return render(request, "web/campaigns/rules.html", context, status=status)
+
+
+def _rule_form(index: int, campaign: Campaign, rule: RuleTerms) -> RuleForm:
+    return RuleForm(initial=rule_initial(rule), currency=campaign.currency, prefix=f"rule-{index}")
+
+
+def _rule_forms(request: MerchantRequest, campaign: Campaign, current: list[RuleTerms]) -> list[RuleForm]:
+    """The forms as they were posted: one left out by its Remove button, or an empty one more for "Add a rule"."""
+    step, data = request.POST["step"], request.POST
+    raw = data.get("count", "")
+    count = min(int(raw), services.MAX_RULES) if raw.isascii() and raw.isdigit() and len(raw) < 4 else len(current)
+    kept = [index for index in range(count) if step != f"remove-{index}"]
+    forms = []
+    for position, index in enumerate(kept):
+        values = {
+            f"rule-{position}-{name}": value
+            for name in RuleForm.base_fields
+            if (value := data.get(f"rule-{index}-{name}")) is not None
+        }
+        forms.append(RuleForm(values, currency=campaign.currency, prefix=f"rule-{position}"))
+    if step == "add" and len(forms) < services.MAX_RULES:
+        fresh = RuleForm(
+            initial={
+                "side": "referrer",
+                "trigger": "first_event",
+                "kind": "cash",
+                "amount_type": "fixed",
+                "review_days": 14,
+            },
+            currency=campaign.currency,
+            prefix=f"rule-{len(forms)}",
+        )
+        forms.append(fresh)
+    return forms
+
+
+def _check(
+    request: MerchantRequest,
+    campaign: Campaign,
+    forms: list[RuleForm],
+    current: list[RuleTerms],
+    step: str,
+    context: dict[str, Any],
+) -> int:
+    """Check the rules and, for "publish" or a draft, put them in force. Returns the status; 303 means done."""
+    wrong = [form for form in forms if not form.is_valid()]
+    if wrong:
+        return 422
+    terms = [form.terms for form in forms]
+    if step == "review" and campaign.status != Status.DRAFT:
+        context["changes"] = changes(current, terms, locale())
+        context["reviewing"] = True
+        return 200
+    raw = request.POST.get("revision", "")
+    revision = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 10 else 0
+    try:
+        version = services.publish_rules(campaign=campaign, rules=terms, actor=request.actor, revision=revision)
+    except (Refused, TermsError) as error:
+        context["error"] = error.message
+        return error.status if isinstance(error, Refused) else 422
+    if campaign.status == Status.DRAFT:
+        messages.success(request, _("Rules saved"))
+    elif campaign.version_id == version.pk:
+        messages.info(request, _("Nothing was different, so version %(n)d stays in force.") % {"n": version.number})
+    else:
+        messages.success(request, _("Version %(n)d is in force") % {"n": version.number})
+    return 303
+
+
+@member()
+def campaign_settings(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Name, currency, dates, attribution, where links lead."""
+    campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
+    launched = campaign.status != Status.DRAFT
+    posted = request.method == "POST"
+    form = SettingsForm(request.POST if posted else None, initial=settings_initial(campaign), launched=launched)
+    status = 200
+    if posted:
+        status = 422
+        if form.is_valid():
+            try:
+                services.update_campaign(
+                    campaign=campaign, actor=request.actor, revision=form.cleaned_data["revision"], **form.changes()
+                )
+            except Refused as error:
+                status = apply_refusal(form, error)
+            else:
+                messages.success(request, _("Settings saved"))
+                return redirect("web:campaign_settings", campaign.public_id)
+    context = {**campaign_context(request, campaign, "settings"), "form": form}
+    return render(request, "web/campaigns/settings.html", context, status=status)

@@ -1,0 +1,310 @@
+"""Forms of the campaign pages: creating, one reward rule, design and texts, settings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from babel.numbers import get_currency_name
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.http import Http404
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from campaigns.models import Campaign, CampaignText, RewardRule
+from campaigns.presets import PRESETS
+from campaigns.terms import DECIDED_TRIGGERS, Fixed, Percent, RuleTerms, TermsError, money_to_json, terms_from_json
+from referrals.lib.errors import Refused
+from referrals.lib.money import CURRENCIES
+from referrals.web.money_fields import MoneyField
+
+COMMON_CURRENCIES = ("USD", "EUR", "GBP", "INR", "JPY", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "AED")
+TRIGGERS = [choice for choice in RewardRule.TRIGGERS if choice[0] in DECIDED_TRIGGERS]
+AMOUNT_TYPES = [("fixed", lazy("A fixed amount")), ("percent", lazy("A share of the purchase"))]
+TEXT_FIELDS = (
+    "reward_header",
+    "reward_description",
+    "share_header",
+    "share_description",
+    "share_message",
+    "thank_you",
+    "terms",
+)
+INVITEE_TEXTS = ("reward_header", "reward_description", "thank_you")
+REFERRER_TEXTS = ("share_header", "share_description", "share_message")
+
+
+def apply_refusal(form: forms.BaseForm, error: Refused) -> int:
+    """Show a service's refusal next to the field it names, the typed values kept. Returns the answer's status; Http404 for 404."""
+    if error.status == 404:
+        raise Http404
+    name = error.field if error.field in form.fields else None
+    form.add_error(name, ValidationError(error.message, code=error.code))
+    return error.status
+
+
+def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every currency with its name, the common ones first."""
+    locale = (get_language() or "en").replace("-", "_")
+
+    def named(code: str) -> tuple[str, str]:
+        return code, f"{code} · {get_currency_name(code, locale=locale)}"
+
+    others = sorted(CURRENCIES - set(COMMON_CURRENCIES))
+    return [
+        (_("Common"), [named(code) for code in COMMON_CURRENCIES]),
+        (_("All others"), [named(code) for code in others]),
+    ]
+
+
+class RuleForm(forms.Form):
+    """One reward rule. Valid data becomes `terms`; what can't be kept is said at the field (campaigns/terms.py decides)."""
+
+    key = forms.CharField(required=False, max_length=32, widget=forms.HiddenInput)
+    side = forms.ChoiceField(label=lazy("Who gets it"), choices=RewardRule.SIDES)
+    trigger = forms.ChoiceField(label=lazy("What for"), choices=TRIGGERS)
+    nth = forms.IntegerField(
+        label=lazy("Which purchase"),
+        required=False,
+        min_value=1,
+        max_value=1_000_000,
+        help_text=lazy("Only for “the n-th purchase”: 3 means the third."),
+    )
+    amount_type = forms.ChoiceField(label=lazy("How much"), choices=AMOUNT_TYPES)
+    amount = MoneyField(label=lazy("Amount"), required=False)
+    percent = forms.CharField(
+        label=lazy("Per cent"),
+        required=False,
+        max_length=10,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    cap = MoneyField(label=lazy("At most"), required=False)
+    kind = forms.ChoiceField(label=lazy("Given as"), choices=RewardRule.KINDS)
+    minimum_purchase = MoneyField(label=lazy("Smallest purchase"), required=False)
+    max_purchases_per_friend = forms.IntegerField(
+        label=lazy("Rewarded purchases per friend"), required=False, min_value=1, max_value=1_000_000
+    )
+    review_days = forms.IntegerField(
+        label=lazy("Days in review"),
+        min_value=0,
+        max_value=365,
+        help_text=lazy("Refunds in this time cancel the reward."),
+    )
+    new_customers_only = forms.BooleanField(label=lazy("Only for new customers"), required=False)
+
+    terms: RuleTerms
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency = currency
+        self.use_required_attribute = False
+        for field in self.fields.values():
+            if isinstance(field, MoneyField):
+                field.use(currency)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        try:
+            self.terms = terms_from_json(self._rule(data), self.currency)
+        except TermsError as error:
+            self.add_error(*self._placed(error))
+        return data
+
+    def _rule(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The form as a `Rule` of API.md."""
+        if data["amount_type"] == "fixed":
+            amount = {"type": "fixed", "money": money_to_json(data["amount"])}
+        else:
+            amount = {"type": "percent", "percent": data["percent"].strip(), "cap": money_to_json(data["cap"])}
+        return {
+            "id": data["key"],
+            "side": data["side"],
+            "trigger": data["trigger"],
+            "nth": data["nth"] if data["trigger"] in {"nth_event", "from_nth_event"} else None,
+            "amount": amount,
+            "kind": data["kind"],
+            "minimum_purchase": money_to_json(data["minimum_purchase"]),
+            "max_purchases_per_friend": data["max_purchases_per_friend"],
+            "new_customers_only": data["new_customers_only"],
+            "review_days": data["review_days"],
+        }
+
+    def _placed(self, error: TermsError) -> tuple[str | None, str]:
+        """The field at fault and what to do, in the page's words."""
+        match error.field.removeprefix("rule."):
+            case "amount.money":
+                return "amount", _("Enter the amount of the reward.")
+            case "amount.percent":
+                return "percent", _("Enter a share above 0 and at most 100, such as 12.5.")
+            case "amount.type":
+                return "amount_type", _("Joining has no purchase to take a share of; choose a fixed amount.")
+            case "nth":
+                return "nth", _("Say which purchase: 3 means the third.")
+            case other:
+                return (other if other in self.fields else None), error.message
+
+
+def rule_initial(terms: RuleTerms) -> dict[str, Any]:
+    """A rule's terms as the form's values."""
+    fixed = isinstance(terms.amount, Fixed)
+    return {
+        "key": terms.key,
+        "side": terms.side,
+        "trigger": terms.trigger,
+        "nth": terms.nth,
+        "amount_type": "fixed" if fixed else "percent",
+        "amount": terms.amount.money if isinstance(terms.amount, Fixed) else None,
+        "percent": f"{terms.amount.rate.normalize():f}" if isinstance(terms.amount, Percent) else "",
+        "cap": terms.amount.cap if isinstance(terms.amount, Percent) else None,
+        "kind": terms.kind,
+        "minimum_purchase": terms.minimum_purchase,
+        "max_purchases_per_friend": terms.max_purchases_per_friend,
+        "new_customers_only": terms.new_customers_only,
+        "review_days": terms.review_days,
+    }
+
+
+class NewCampaignForm(forms.Form):
+    """Template, name and currency of a new campaign; its two rules are RuleForms beside it."""
+
+    preset = forms.ChoiceField(
+        label=lazy("Template"),
+        choices=[(preset.key, preset.label) for preset in PRESETS.values()],
+        widget=forms.RadioSelect,
+    )
+    name = forms.CharField(
+        label=lazy("Name"), max_length=120, help_text=lazy("Your customers see it in the title of the page.")
+    )
+    currency = forms.ChoiceField(
+        label=lazy("Currency"),
+        choices=currency_choices,
+        help_text=lazy("Every amount of the campaign is in it. It can't change after launch."),
+    )
+
+
+class LookForm(forms.Form):
+    """Colour, font, logo and the texts of one language. Empty texts fall back to the default language's, then to ours."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+    brand_color = forms.RegexField(
+        label=lazy("Brand colour"),
+        regex=r"^#[0-9a-fA-F]{6}\Z",
+        error_messages={"invalid": lazy("Use a colour such as #c93a17.")},
+        widget=forms.TextInput(attrs={"type": "color", "data-mirror": "#brand-hex"}),
+    )
+    font = forms.ChoiceField(label=lazy("Font"), choices=Campaign.FONTS)
+    logo = forms.FileField(
+        label=lazy("Logo"),
+        required=False,
+        help_text=lazy("PNG, JPEG or WebP, at most 2 MB."),
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+    remove_logo = forms.BooleanField(label=lazy("Remove the logo"), required=False)
+    hero = forms.FileField(
+        label=lazy("Picture"),
+        required=False,
+        help_text=lazy("Stands beside the headline. PNG, JPEG or WebP, at most 2 MB."),
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+    remove_hero = forms.BooleanField(label=lazy("Remove the picture"), required=False)
+
+    def __init__(
+        self, *args: Any, fallback: dict[str, str] | None = None, images: frozenset[str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.use_required_attribute = False
+        for name in TEXT_FIELDS:
+            self.fields[name] = _text_field(name, (fallback or {}).get(name, ""))
+        for kind in ("logo", "hero"):
+            if kind not in images:
+                del self.fields[f"remove_{kind}"]
+
+    def texts(self) -> dict[str, str]:
+        """The texts as they were typed, by field of CampaignText."""
+        return {name: self.cleaned_data[name] for name in TEXT_FIELDS}
+
+
+def _text_field(name: str, fallback: str) -> forms.CharField:
+    column = cast("models.CharField[str, str]", CampaignText._meta.get_field(name))
+    label = str(column.verbose_name)
+    rows = {"terms": 6, "reward_description": 3, "share_description": 3, "share_message": 2}.get(name)
+    attrs = {"placeholder": fallback} if fallback else {}
+    widget: forms.Widget = forms.Textarea(attrs={**attrs, "rows": rows}) if rows else forms.TextInput(attrs=attrs)
+    return forms.CharField(
+        label=label[:1].upper() + label[1:], required=False, max_length=column.max_length, widget=widget
+    )
+
+
+class LocalMoment(forms.DateTimeField):
+    """A day and time in the merchant's time zone (the active one)."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **kwargs)
+
+
+class SettingsForm(forms.Form):
+    """Everything about a campaign that is neither its look nor its rules."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+    name = forms.CharField(label=lazy("Name"), max_length=120)
+    currency = forms.ChoiceField(label=lazy("Currency"), choices=currency_choices)
+    starts_at = LocalMoment(label=lazy("Starts"), required=False, help_text=lazy("Empty: at once when launched."))
+    ends_at = LocalMoment(label=lazy("Ends"), required=False, help_text=lazy("Empty: until you end it."))
+    attribution_model = forms.ChoiceField(
+        label=lazy("When somebody followed several links"), choices=Campaign.MODELS, widget=forms.RadioSelect
+    )
+    window_days = forms.IntegerField(
+        label=lazy("Days that a click counts"),
+        min_value=1,
+        max_value=365,
+        help_text=lazy("How long after the click a friend may join and still count, 1 to 365."),
+    )
+    landing_mode = forms.ChoiceField(
+        label=lazy("Where links lead"), choices=Campaign.LANDINGS, widget=forms.RadioSelect
+    )
+    landing_url = forms.CharField(
+        label=lazy("Address of your page"),
+        required=False,
+        max_length=2000,
+        widget=forms.URLInput(attrs={"placeholder": "https://example.com/welcome", "dir": "ltr"}),
+        help_text=lazy("The code is added as referralCode; what the address already says stays."),
+    )
+    default_language = forms.ChoiceField(
+        label=lazy("Default language"),
+        choices=settings.LANGUAGES,
+        help_text=lazy("Its texts are shown where another language has none."),
+    )
+
+    def __init__(self, *args: Any, launched: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.use_required_attribute = False
+        if launched:
+            self.fields["currency"].disabled = True
+            self.fields["currency"].help_text = _("Fixed since launch.")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        starts, ends = data.get("starts_at"), data.get("ends_at")
+        if isinstance(starts, datetime) and isinstance(ends, datetime) and ends <= starts:
+            self.add_error("ends_at", _("The end must be after the start."))
+        if data.get("landing_mode") == "redirect" and not data.get("landing_url"):
+            self.add_error("landing_url", _("Enter the full address of your page, beginning with https://."))
+        return data
+
+    def changes(self) -> dict[str, Any]:
+        """The campaign's fields as they were filled in."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "revision"}
+
+
+def settings_initial(campaign: Campaign) -> dict[str, Any]:
+    """A campaign's values for SettingsForm."""
+    names = [name for name in SettingsForm.base_fields if name != "revision"]
+    return {"revision": campaign.revision, **{name: getattr(campaign, name) for name in names}}

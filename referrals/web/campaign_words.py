@@ -1,0 +1,141 @@
+"""Reward rules in plain words, and what differs between two sets of them: for the overview and for publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from campaigns.models import RewardRule
+from campaigns.terms import Fixed, Percent, RuleTerms
+
+SIDES = dict(RewardRule.SIDES)
+KINDS = dict(RewardRule.KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWords:
+    """One rule: who gets what for what, and the conditions as short sentences."""
+
+    key: str
+    side: str
+    who: str
+    reward: str
+    occasion: str
+    conditions: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """What publishing would do to one rule: `kind` is added, removed or changed; `lines` are (before, after) pairs of sentences."""
+
+    kind: str
+    title: str
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+
+def amount_words(terms: RuleTerms, locale: str) -> str:
+    """How much a rule gives: "$20.00", "10% of the purchase, at most $50.00"."""
+    match terms.amount:
+        case Fixed(money):
+            return money.format(locale)
+        case Percent(rate, cap):
+            share = _("%(rate)s%% of the purchase") % {"rate": f"{rate.normalize():f}"}
+            if cap is None:
+                return share
+            return _("%(share)s, at most %(cap)s") % {"share": share, "cap": cap.format(locale)}
+
+
+def occasion_words(terms: RuleTerms) -> str:
+    """What a rule rewards, as the end of the sentence "gets $20.00 for ..."."""
+    own = terms.side == "invitee"
+    match terms.trigger:
+        case "join":
+            return _("joining") if own else _("each friend who joins")
+        case "first_event":
+            return _("their first purchase") if own else _("each friend's first purchase")
+        case "every_event":
+            return _("every purchase") if own else _("every purchase of a friend")
+        case "nth_event":
+            text = _("their purchase number %(nth)d") if own else _("each friend's purchase number %(nth)d")
+            return text % {"nth": terms.nth or 1}
+        case "from_nth_event":
+            if own:
+                return _("every purchase from number %(nth)d on") % {"nth": terms.nth or 1}
+            return _("every purchase of a friend from number %(nth)d on") % {"nth": terms.nth or 1}
+        case other:
+            return str(dict(RewardRule.TRIGGERS).get(other, other)).lower()
+
+
+def conditions_of(terms: RuleTerms, locale: str) -> list[tuple[str, str]]:
+    """(name, sentence) of every condition that the rule sets, and of what happens between earning and getting."""
+    found: list[tuple[str, str]] = []
+    if terms.trigger != "join" and terms.event != "purchase":
+        found.append(("event", _("Only events called %(event)s") % {"event": terms.event}))
+    if terms.minimum_purchase is not None:
+        text = _("Purchases of at least %(amount)s") % {"amount": terms.minimum_purchase.format(locale)}
+        found.append(("minimum_purchase", text))
+    if terms.new_customers_only:
+        found.append(("new_customers_only", _("New customers only")))
+    if terms.max_purchases_per_friend is not None:
+        most = terms.max_purchases_per_friend
+        text = ngettext("At most %(n)d purchase per friend", "At most %(n)d purchases per friend", most) % {"n": most}
+        found.append(("max_purchases_per_friend", text))
+    found.append(("review_days", review_words(terms.review_days)))
+    return found
+
+
+def review_words(days: int) -> str:
+    """How long a reward waits before it is due."""
+    if days == 0:
+        return _("Due at once")
+    return ngettext("Due after %(n)d day in review", "Due after %(n)d days in review", days) % {"n": days}
+
+
+def words_of(terms: RuleTerms, locale: str) -> RuleWords:
+    """One rule in words."""
+    return RuleWords(
+        key=terms.key,
+        side=terms.side,
+        who=str(SIDES[terms.side]),
+        reward=_("%(amount)s as %(kind)s")
+        % {"amount": amount_words(terms, locale), "kind": str(KINDS[terms.kind]).lower()},
+        occasion=occasion_words(terms),
+        conditions=[sentence for _name, sentence in conditions_of(terms, locale)],
+    )
+
+
+def title_of(terms: RuleTerms, locale: str) -> str:
+    """One rule as one line: "Referrer: $20.00 as cash for each friend's first purchase"."""
+    words = words_of(terms, locale)
+    return _("%(who)s: %(reward)s for %(occasion)s") % {
+        "who": words.who,
+        "reward": words.reward,
+        "occasion": words.occasion,
+    }
+
+
+def changes(old: Sequence[RuleTerms], new: Sequence[RuleTerms], locale: str) -> list[RuleChange]:
+    """What publishing `new` in place of `old` changes, rule by rule; empty when they say the same."""
+    before = {terms.key: terms for terms in old}
+    after = {terms.key: terms for terms in new if terms.key}
+    found = [RuleChange("removed", title_of(terms, locale)) for terms in old if terms.key not in after]
+    for terms in new:
+        was = before.get(terms.key) if terms.key else None
+        if was is None:
+            lines = [("", sentence) for _name, sentence in conditions_of(terms, locale)]
+            found.append(RuleChange("added", title_of(terms, locale), lines))
+        elif was != terms:
+            found.append(RuleChange("changed", title_of(was, locale), list(_differences(was, terms, locale))))
+    return found
+
+
+def _differences(was: RuleTerms, now: RuleTerms, locale: str) -> Iterator[tuple[str, str]]:
+    if title_of(was, locale) != title_of(now, locale):
+        yield title_of(was, locale), title_of(now, locale)
+    old, new = dict(conditions_of(was, locale)), dict(conditions_of(now, locale))
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name):
+            yield old.get(name, ""), new.get(name, "")
