@@ -2,6 +2,39 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from referrals.web import campaign_editor, campaigns, home, participant, participants
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("campaigns/", campaigns.campaign_list, name="campaigns"),
+    path("campaigns/new/", campaigns.campaign_new, name="campaign_new"),
+    path("campaigns/<str:public_id>/", campaigns.campaign_page, name="campaign"),
+    path("campaigns/<str:public_id>/design/", campaign_editor.campaign_design, name="campaign_design"),
+    path("campaigns/<str:public_id>/preview/", campaign_editor.campaign_preview, name="campaign_preview"),
+    path("campaigns/<str:public_id>/rules/", campaign_editor.campaign_rules, name="campaign_rules"),
+    path("campaigns/<str:public_id>/settings/", campaign_editor.campaign_settings, name="campaign_settings"),
+    path("campaigns/<str:public_id>/copy/", campaigns.campaign_duplicate, name="campaign_duplicate"),
+    re_path(
+        r"^campaigns/(?P<public_id>[0-9A-Za-z]{1,32})/(?P<action>launch|pause|resume|end)/$",
+        campaigns.campaign_action,
+        name="campaign_action",
+    ),
+    path("participants/", participants.participant_list, name="participants"),
+    path("participants/new/", participants.participant_new, name="participant_new"),
+    path("participants/export.csv", participants.participants_export, name="participants_export"),
+    path("participants/<str:public_id>/", participant.participant_page, name="participant"),
+    path("participants/<str:public_id>/edit/", participant.participant_edit, name="participant_edit"),
+    path("participants/<str:public_id>/complete/", participant.participant_complete, name="participant_complete"),
+    path("participants/<str:public_id>/ban/", participant.participant_ban, name="participant_ban"),
+    path("participants/<str:public_id>/unban/", participant.participant_unban, name="participant_unban"),
+    path(
+        "participants/<str:public_id>/events/<str:event_id>/", participant.participant_event, name="participant_event"
+    ),
+    path(
+        "participants/<str:public_id>/events/<str:event_id>/refund/",
+        participant.participant_refund,
+        name="participant_refund",
+    ),
+]

@@ -1,0 +1,187 @@
+"""The first page: what is owed, what needs the merchant, thirty days at a glance, and the way to a first reward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F, Q
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from campaigns.models import Campaign, Status
+from integrations.models import Connection
+from participants.models import Participant, QualifyingEvent, Visit
+from referrals.accounts.tenancy import Tenant
+from referrals.web.access import MerchantRequest, member
+from referrals.web.charts import Chart, Series, days_until, line_chart, per_day
+from referrals.web.reward_pipeline import pipeline_context
+from referrals.web.templatetags.ui import monies
+from rewards.pipeline import StageTotals, pipeline
+
+DAYS = 30
+SHOWN = 5
+SOON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that waits for the merchant: an icon and tone, one line, one hint, and where to do it."""
+
+    icon: str
+    tone: str
+    text: str
+    hint: str
+    url: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step on the way to a first issued reward."""
+
+    text: str
+    hint: str
+    url: str
+    done: bool
+
+
+@member()
+def home(request: MerchantRequest) -> HttpResponse:
+    """Pipeline, needs, chart and check list; a new merchant is asked to make a first campaign."""
+    tenant = request.tenant
+    campaigns = list(Campaign.objects.for_tenant(tenant).order_by("-pk")[:100])
+    if not campaigns:
+        return render(request, "web/home/welcome.html", {"steps": steps(tenant, campaigns, [])})
+    totals = pipeline(tenant)
+    context: dict[str, Any] = {
+        **pipeline_context(tenant, totals=totals),
+        "needs": needs(tenant, campaigns, totals),
+        "chart": month(tenant, campaigns),
+        "campaigns": [row for row in campaigns if row.status == Status.ACTIVE][:SHOWN],
+    }
+    way = steps(tenant, campaigns, totals)
+    if not all(step.done for step in way):
+        context |= {"steps": way, "done": sum(step.done for step in way), "current": next(s for s in way if not s.done)}
+    return render(request, "web/home/home.html", context)
+
+
+def month(tenant: Tenant, campaigns: list[Campaign]) -> Chart:
+    """Clicks, joins and purchases of the last thirty days, today included, by the merchant's days. Three queries."""
+    zone = tenant.merchant.zone
+    days = days_until(timezone.now().astimezone(zone).date(), DAYS)
+    mine = [row.pk for row in campaigns]
+    clicks = Visit.objects.filter(campaign__in=mine, hidden_reason="")
+    joins = Participant.objects.for_tenant(tenant)
+    purchases = QualifyingEvent.objects.filter(campaign__in=mine).exclude(type="join")
+    return line_chart(
+        _("Clicks, joins and purchases in the last 30 days"),
+        days,
+        [
+            Series("k-1", _("Clicks"), per_day(clicks, "occurred_at", days, zone)),
+            Series("k-3", _("Joins"), per_day(joins, "joined_at", days, zone)),
+            Series("k-2", _("Purchases"), per_day(purchases, "occurred_at", days, zone)),
+        ],
+    )
+
+
+def needs(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) -> list[Need]:
+    """What waits for a person, most urgent first."""
+    return [
+        *_connection_needs(tenant),
+        *_reward_needs({total.stage: total for total in totals}),
+        *_campaign_needs(campaigns),
+    ]
+
+
+def _reward_needs(totals: dict[str, StageTotals]) -> list[Need]:
+    found = []
+    if (due := totals["due"]).count:
+        text = ngettext("%(n)d reward is due", "%(n)d rewards are due", due.count) % {"n": due.count}
+        found.append(Need("gift", "due", text, monies(due.amounts), _rewards("due"), _("Issue")))
+    if (odd := totals["attention"]).count:
+        text = ngettext("%(n)d reward needs you", "%(n)d rewards need you", odd.count) % {"n": odd.count}
+        hint = _("Held, rejected, or waiting for the recipient: %(sums)s") % {"sums": monies(odd.amounts)}
+        found.append(Need("circle-alert", "problem", text, hint, _rewards("attention"), _("Look")))
+    return found
+
+
+def _rewards(stage: str) -> str:
+    return f"{reverse('web:rewards')}?stage={stage}"
+
+
+def _connection_needs(tenant: Tenant) -> list[Need]:
+    """Connections that fail, or whose provider's signature is refused: nothing arrives until somebody looks."""
+    bad = Q(failing_since__isnull=False) | Q(refused__gt=0)
+    rows = (
+        Connection.objects.for_tenant(tenant)
+        .filter(bad, removed_at=None)
+        .order_by(F("failing_since").asc(nulls_last=True))
+    )
+    found = []
+    for row in rows[:SHOWN]:
+        name = {"name": str(row).capitalize() if row.label == "" else row.label}
+        if row.refused:
+            text = _("%(name)s: deliveries are refused") % name
+            hint = ngettext(
+                "%(n)d with a wrong signature. Check the webhook secret.",
+                "%(n)d with a wrong signature. Check the webhook secret.",
+                row.refused,
+            ) % {"n": row.refused}
+        else:
+            text = _("%(name)s is failing") % name
+            hint = _("Purchases that arrive are kept, but not counted yet.")
+        found.append(Need("plug", "problem", text, hint, reverse("web:connections"), _("Mend")))
+    return found
+
+
+def _campaign_needs(campaigns: list[Campaign]) -> list[Need]:
+    found = []
+    now = timezone.now()
+    for row in campaigns:
+        url, name = reverse("web:campaign", args=[row.public_id]), {"name": row.name}
+        if row.status == Status.DRAFT:
+            launch = reverse("web:campaign_action", args=[row.public_id, "launch"])
+            found.append(
+                Need("megaphone", "", _("%(name)s is a draft") % name, _("Nobody can join yet."), launch, _("Launch"))
+            )
+        elif row.status == Status.PAUSED:
+            resume = reverse("web:campaign_action", args=[row.public_id, "resume"])
+            hint = _("Nobody can join, and purchases earn nothing.")
+            found.append(Need("pause", "due", _("%(name)s is paused") % name, hint, resume, _("Resume")))
+        elif row.status == Status.ACTIVE and row.ends_at is not None and row.ends_at < now + SOON:
+            over = row.ends_at <= now
+            text = _("%(name)s has passed its end date") % name if over else _("%(name)s ends within a week") % name
+            settings = reverse("web:campaign_settings", args=[row.public_id])
+            found.append(Need("calendar-clock", "due", text, "", settings if over else url, _("Look")))
+    return found[:SHOWN]
+
+
+def steps(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) -> list[Step]:
+    """The way to a first reward issued. At most three small queries; none once rewards were issued."""
+    counts = {total.stage: total.count for total in totals}
+    issued = bool(counts.get("issued"))
+    launched = next((row for row in campaigns if row.status != Status.DRAFT), None)
+    people = issued or (launched is not None and Participant.objects.for_tenant(tenant).exists())
+    mine = [row.pk for row in campaigns]
+    bought = issued or (people and QualifyingEvent.objects.filter(campaign__in=mine).exclude(type="join").exists())
+    first = campaigns[-1] if campaigns else None
+    new = reverse("web:campaign_new")
+    page = reverse("web:campaign", args=[(launched or first).public_id]) if (launched or first) else new  # type: ignore[union-attr]  # asked in the condition
+    return [
+        Step(_("Create a campaign"), _("A template and two amounts are enough."), new, first is not None),
+        Step(_("Launch it"), _("Look at the pages first; nothing is public before."), page, launched is not None),
+        Step(_("Share its link"), _("With your best customers, or in your next newsletter."), page, people),
+        Step(
+            _("Let purchases arrive"),
+            _("Connect Stripe, use the API, or record them by hand."),
+            reverse("web:connections"),
+            bought,
+        ),
+        Step(_("Issue a first reward"), _("Rewards wait in the Due list until you do."), _rewards("due"), issued),
+    ]

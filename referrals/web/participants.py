@@ -1,0 +1,275 @@
+"""The participants' list: search, filters, keyset pages, export; and adding somebody by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_safe
+
+from campaigns.models import Campaign
+from participants.links import share_link
+from participants.models import Participant, Referral
+from participants.services import update_participant
+from referrals.accounts.models import Role
+from referrals.accounts.tenancy import Tenant
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from referrals.lib.pages import PageError, keyset, render_part
+from referrals.web import counts
+from referrals.web.access import MerchantRequest, member
+from referrals.web.campaign_forms import apply_refusal
+from referrals.web.exports import file_name, note_export, stream_csv
+from referrals.web.participant_forms import NewParticipantForm
+from rewards.balances import balances_of
+from rewards.services import join
+
+PAGE_SIZE = 50
+EXPORT_CHUNK = 500
+CAMPAIGNS_SHOWN = 200
+ROLES = {"referrer": lazy("Referrers"), "friend": lazy("Friends")}
+BANNED = {"yes": lazy("Banned"), "no": lazy("Not banned")}
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleState:
+    """What the address says: search words, filters, page."""
+
+    q: str = ""
+    campaign: Campaign | None = None
+    role: str = ""
+    banned: str = ""
+    after: str = ""
+
+    @classmethod
+    def read(cls, query: QueryDict, tenant: Tenant) -> PeopleState:
+        """From a query string. BadRequest names a value that is no choice; Http404 for a campaign that is not the tenant's."""
+        campaign = None
+        if public_id := query.get("campaign", ""):
+            campaign = Campaign.objects.for_tenant(tenant).filter(public_id=public_id).first()
+            if campaign is None:
+                raise Http404
+        return cls(
+            q=" ".join(query.get("q", "").split())[:120],
+            campaign=campaign,
+            role=_one_of(query, "role", ROLES),
+            banned=_one_of(query, "banned", BANNED),
+            after=query.get("after", "")[:400],
+        )
+
+    def url(self, **changes: Any) -> str:
+        """The address of this list, or of one that differs; another filter starts at the first page."""
+        changes.setdefault("after", "")
+        state = replace(self, **changes)
+        pairs = {
+            "q": state.q,
+            "campaign": state.campaign.public_id if state.campaign else "",
+            "role": state.role,
+            "banned": state.banned,
+            "after": state.after,
+        }
+        query = urlencode({name: value for name, value in pairs.items() if value})
+        return f"{reverse('web:participants')}?{query}" if query else reverse("web:participants")
+
+    @property
+    def export_url(self) -> str:
+        """Where the same list is a file."""
+        _page, _mark, query = self.url().partition("?")
+        return f"{reverse('web:participants_export')}?{query}"
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether search or a filter is on."""
+        return bool(self.q or self.campaign or self.role or self.banned)
+
+    def rows(self, tenant: Tenant) -> QuerySet[Participant]:
+        """Everybody of the list, without order."""
+        rows = Participant.objects.for_tenant(tenant)
+        if self.campaign is not None:
+            rows = rows.filter(campaign=self.campaign)
+        if self.q:
+            rows = rows.filter(search(self.q))
+        if self.role == "referrer":
+            rows = rows.filter(Exists(Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)))
+        elif self.role == "friend":
+            rows = rows.filter(Exists(Referral.objects.filter(invitee=OuterRef("pk"), detached_at=None)))
+        if self.banned:
+            rows = rows.filter(banned_at__isnull=self.banned == "no")
+        return rows
+
+
+def _one_of(query: QueryDict, name: str, allowed: Any) -> str:
+    value = query.get(name, "")
+    if value and value not in allowed:
+        raise BadRequest(f"{name}: {value[:40]!r}")
+    return value
+
+
+def search(text: str) -> Q:
+    """Who is meant: the beginning of an address, a whole code, or the beginnings of first and last name.
+
+    An address (with @) is looked up in the index alone; names have none, and are compared within the tenant.
+    """
+    if "@" in text:
+        return _begins("email_key", text.casefold())
+    words = text.split()
+    names = Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
+    if len(words) > 1:
+        names |= Q(first_name__istartswith=" ".join(words[:-1]), last_name__istartswith=words[-1])
+    return _begins("email_key", text.casefold()) | Q(referral_code=text) | names
+
+
+def _begins(column: str, prefix: str) -> Q:
+    """`column` starts with `prefix`, in a form that the database's index can answer."""
+    if connection.vendor == "sqlite":
+        # LIKE ignores case there and never uses the index; SQLite compares texts byte by byte, so a range does.
+        return Q(**{f"{column}__gte": prefix, f"{column}__lt": prefix + "\U0010ffff"})
+    return Q(**{f"{column}__startswith": prefix})
+
+
+@member()
+def participant_list(request: MerchantRequest) -> HttpResponse:
+    """Everybody, newest first."""
+    state = PeopleState.read(request.GET, request.tenant)
+    friends = Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)
+    rows = state.rows(request.tenant).select_related("campaign", "referral__referrer")
+    try:
+        page = keyset(
+            rows.annotate(friends=counts.CappedCount(friends)), sort="-joined_at", cursor=state.after, limit=PAGE_SIZE
+        )
+    except PageError as error:
+        raise BadRequest(str(error)) from error
+    context = {
+        "state": state,
+        "people": _people(page.rows),
+        "campaigns": Campaign.objects.for_tenant(request.tenant).order_by("-pk")[:CAMPAIGNS_SHOWN],
+        "roles": ROLES.items(),
+        "banned": BANNED.items(),
+        "prev_url": state.url(after=page.previous) if page.previous else "",
+        "next_url": state.url(after=page.next) if page.next else "",
+        "may_change": request.membership.may(Role.MANAGER),
+    }
+    return render_part(request, "web/participants/list.html", "web/participants/_list.html", context)
+
+
+def _people(rows: Sequence[Participant]) -> list[dict[str, Any]]:
+    balances = balances_of([row.pk for row in rows])
+    return [
+        {
+            "row": row,
+            "friends": counts.words(row.friends),
+            "earned": Money(balances[row.pk].referrer.earned + balances[row.pk].invitee.earned, row.campaign.currency),
+            "referrer": referrer_of(row),
+        }
+        for row in cast("Sequence[Any]", rows)
+    ]
+
+
+def referrer_of(participant: Participant) -> Participant | None:
+    """Who invited them; the referral has to be selected along, and detached ones don't count."""
+    referral = getattr(participant, "referral", None)
+    return referral.referrer if referral is not None and referral.detached_at is None else None
+
+
+COLUMNS = (
+    "id", "campaign", "email", "first_name", "last_name", "referral_code", "link", "referred_by", "joined_at",
+    "existing_customer", "banned", "friends", "currency", "earned", "issued", "left",
+)  # fmt: skip
+
+
+@require_safe
+@member()
+def participants_export(request: MerchantRequest) -> HttpResponseBase:
+    """The list as it is filtered, as CSV, read and sent in pieces."""
+    state = PeopleState.read(request.GET, request.tenant)
+    note_export(request, "participants", request.merchant.public_id, state.url().partition("?")[2])
+    return stream_csv(file_name("participants"), COLUMNS, _export(state, request.tenant))
+
+
+def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
+    """One list of cells for each person, by primary key, in pieces of fixed cost."""
+    friends = Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)
+    rows = state.rows(tenant).select_related("campaign", "referral__referrer")
+    rows = rows.annotate(friends=counts.CappedCount(friends)).order_by("pk")
+    last = 0
+    while piece := list(rows.filter(pk__gt=last)[:EXPORT_CHUNK]):
+        last = piece[-1].pk
+        balances = balances_of([row.pk for row in piece])
+        for row in cast("list[Any]", piece):
+            both = balances[row.pk]
+            earned = Money(both.referrer.earned + both.invitee.earned, row.campaign.currency)
+            issued = Money(both.referrer.redeemed + both.invitee.redeemed, row.campaign.currency)
+            referrer = referrer_of(row)
+            yield [
+                row.public_id,
+                row.campaign.name,
+                row.email,
+                row.first_name,
+                row.last_name,
+                row.referral_code,
+                share_link(row),
+                referrer.email if referrer else "",
+                row.joined_at.isoformat(timespec="seconds"),
+                "yes" if row.existing_customer else "no",
+                "yes" if row.banned_at else "no",
+                counts.words(row.friends),
+                row.campaign.currency,
+                earned.plain(),
+                issued.plain(),
+                (earned - issued).plain(),
+            ]
+
+
+@member(role=Role.MANAGER)
+def participant_new(request: MerchantRequest) -> HttpResponse:
+    """Add somebody by hand; adding the same address again finds the person who is there."""
+    posted = request.method == "POST"
+    start = {"campaign": request.GET.get("campaign", "")}
+    form = NewParticipantForm(request.POST if posted else None, initial=start, tenant=request.tenant)
+    status = 200
+    if posted:
+        status = 422
+        if form.is_valid():
+            try:
+                return _add(request, form)
+            except Refused as error:
+                if error.field.startswith("referredBy"):
+                    error.field = "referrer"
+                # an unknown referrer is a mistake in this form, not a page that does not exist
+                error.status = 422 if error.status == 404 else error.status
+                status = apply_refusal(form, error)
+    return render(request, "web/participants/new.html", {"form": form}, status=status)
+
+
+def _add(request: MerchantRequest, form: NewParticipantForm) -> HttpResponse:
+    data = form.cleaned_data
+    campaign: Campaign = data["campaign"]
+    with transaction.atomic():
+        done = join(
+            campaign=campaign,
+            email=data["email"],
+            actor=request.actor,
+            source="manual",
+            first_name=data["first_name"],
+            last_name=data["last_name"],
+            **form.referred_by(),
+        )
+        if done.created and data["existing_customer"]:
+            update_participant(participant=done.participant, actor=request.actor, existing_customer=True)
+    who = {"who": done.participant.name or done.participant.email}
+    if done.created:
+        messages.success(request, _("%(who)s added") % who)
+    else:
+        messages.info(request, _("%(who)s was already there; nothing was changed.") % who)
+    return redirect("web:participant", done.participant.public_id)
