@@ -1,0 +1,168 @@
+"""What every provider has to hold, whoever it is: add one to the registry, and this file asks it the same questions."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations import inbox, registry
+from integrations.base import Ignored, Provider, Signal
+from integrations.models import Connection, InboundEvent
+from integrations.outcomes import SENTENCES
+from referrals.lib.signing import SignatureError
+from rewards.models import Reward
+from tests.factories import Cast, make_campaign, make_friend, make_participant
+from tests.integrations.sending import post, sample
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to speak as this provider: good secrets, a signed request, and a payment by maya@example.net."""
+
+    secrets: Mapping[str, str]
+    headers: Callable[[bytes], dict[str, str]]
+    payment: Callable[[], dict[str, Any]]
+    unknown: Callable[[], dict[str, Any]]
+
+
+def _stripe_headers(body: bytes) -> dict[str, str]:
+    stamp = int(time.time())
+    digest = hmac.new(b"whsec_contract0123456789", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return {"Stripe-Signature": f"t={stamp},v1={digest}"}
+
+
+EXAMPLES = {
+    "stripe": Example(
+        secrets={"webhook_secret": "whsec_contract0123456789"},
+        headers=_stripe_headers,
+        payment=lambda: sample("checkout.session.completed"),
+        unknown=lambda: sample("customer.created"),
+    ),
+}
+
+
+@pytest.fixture(params=list(registry.SLUGS))
+def provider(request: pytest.FixtureRequest) -> Provider:
+    return registry.get(request.param)
+
+
+@pytest.fixture
+def example(provider: Provider) -> Example:
+    return EXAMPLES[provider.slug]
+
+
+@pytest.fixture
+def connection(alice: Cast, provider: Provider, example: Example) -> Connection:
+    row = Connection(merchant=alice.merchant, provider=provider.slug)
+    row.secrets = dict(example.secrets)
+    row.save()
+    return row
+
+
+def _body(payload: Mapping[str, Any]) -> bytes:
+    return json.dumps(payload).encode()
+
+
+def test_the_registry_s_names_are_the_providers_own(provider: Provider) -> None:
+    assert registry.SLUGS[provider.slug].endswith(".PROVIDER")
+    assert provider in registry.every()
+    assert provider.events
+    assert provider.steps
+    assert provider.docs.startswith("https://")
+
+
+def test_good_secrets_look_right_and_others_do_not(provider: Provider, example: Example) -> None:
+    for field in provider.secrets:
+        if field.name in example.secrets:
+            assert field.matches(example.secrets[field.name])
+        assert not field.matches("")
+        assert not field.matches("x")
+        assert not field.matches("é" * 40)
+
+
+def test_a_genuine_body_is_let_in_and_a_tampered_byte_is_refused(provider: Provider, example: Example) -> None:
+    body = _body(example.payment())
+    headers = example.headers(body)
+    provider.source.verify(body, headers, example.secrets)
+    for position in (0, len(body) // 2, len(body) - 1):
+        tampered = bytearray(body)
+        tampered[position] ^= 1
+        with pytest.raises(SignatureError):
+            provider.source.verify(bytes(tampered), headers, example.secrets)
+    for changed in (body + b"\n", b"", body[:-1]):
+        with pytest.raises(SignatureError):
+            provider.source.verify(changed, headers, example.secrets)
+
+
+def test_a_missing_or_broken_header_is_a_refusal_and_not_a_fault(connection: Connection, example: Example) -> None:
+    body = _body(example.payment())
+    good = example.headers(body)
+    for broken in ({}, dict.fromkeys(good, ""), dict.fromkeys(good, "\xe9"), dict.fromkeys(good, "a" * 9000)):
+        assert post(connection, body, broken).status_code == 400
+    assert InboundEvent.objects.count() == 0
+
+
+def test_secrets_that_are_missing_let_nobody_in(provider: Provider, example: Example) -> None:
+    body = _body(example.payment())
+    with pytest.raises(SignatureError):
+        provider.source.verify(body, example.headers(body), {})
+
+
+def test_an_unknown_message_is_kept_and_ignored_with_a_reason(connection: Connection, example: Example) -> None:
+    body = _body(example.unknown())
+    assert post(connection, body, example.headers(body)).status_code == 200
+    row = InboundEvent.objects.get()
+    assert inbox.process(row.pk) == "ignored"
+    row.refresh_from_db()
+    assert bytes(row.body) == body
+    assert row.sentence != ""
+    assert Reward.objects.count() == 0
+
+
+def test_redelivery_makes_one_reward(alice: Cast, connection: Connection, example: Example) -> None:
+    make_friend(make_participant(make_campaign(alice.tenant)), "maya@example.net")
+    body = _body(example.payment())
+    for _ in range(3):
+        assert post(connection, body, example.headers(body)).status_code == 200
+        for row in InboundEvent.objects.all():
+            inbox.process(row.pk)
+    assert InboundEvent.objects.count() == 1
+    assert Reward.objects.count() == 1
+
+
+def test_no_secret_is_kept_with_the_message(connection: Connection, provider: Provider, example: Example) -> None:
+    body = _body(example.payment())
+    headers = example.headers(body)
+    post(connection, body, headers)
+    kept = json.dumps(InboundEvent.objects.get().headers)
+    assert headers[provider.source.signature_header] not in kept
+    assert not any(secret in kept for secret in example.secrets.values())
+
+
+def test_every_fixture_parses(provider: Provider) -> None:
+    paths = sorted((FIXTURES / provider.slug).glob("*.json"))
+    assert paths
+    used, codes = set(), set()
+    for path in paths:
+        payload = json.loads(path.read_text())
+        used.add(provider.source.event_type(payload, {}))
+        try:
+            signals = provider.source.parse(payload)
+        except Ignored as reason:
+            codes.add(reason.code)
+        else:
+            assert signals
+            assert all(isinstance(signal, Signal) for signal in signals)
+    assert codes <= SENTENCES.keys()
+    assert {name for name, _why in provider.events} <= used
