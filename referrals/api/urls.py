@@ -9,6 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from referrals.api.errors import error_answer
 from referrals.api.inbound import urlpatterns as inbound
 from referrals.api.v1.views import API as V1
+from referrals.api.v2 import campaigns, events, participants, payouts, rewards
+from referrals.api.v2.base import API as V2
 
 
 @csrf_exempt
@@ -17,9 +19,12 @@ def unknown(request: HttpRequest, rest: str) -> HttpResponseBase:
     return error_answer(Http404(), request.path)
 
 
+# Each module adds its operations to version 2's table when it is read; this is their order in the reference.
+RESOURCES = (campaigns, participants, events, rewards, payouts)
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     *inbound,
     *V1.urls(),
+    *V2.urls(),
     re_path(r"^api/(?P<rest>.*)\Z", unknown, name="unknown"),
 ]

@@ -1,0 +1,1 @@
+"""Version 2: resources (API.md, "v2")."""

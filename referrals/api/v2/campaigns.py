@@ -1,0 +1,263 @@
+"""Campaigns: drafts, changes, rules, and what starts and stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from campaigns import services
+from campaigns.models import Campaign, CampaignText, CampaignType, Status
+from campaigns.presets import PRESETS
+from campaigns.terms import RuleTerms, terms_from_json
+from referrals.accounts.models import Scope
+from referrals.api.errors import refused
+from referrals.api.fields import Choice, Currency, Field, Group, Json, Moment, Text, Whole
+from referrals.api.finding import one
+from referrals.api.idempotency import Answer
+from referrals.api.operations import Call
+from referrals.api.schema import array, ref
+from referrals.api.v2.base import API, PAGING, page_json, page_of
+from referrals.api.v2.shapes import TEXTS, campaign_json, campaign_rows
+
+TAG = "Campaigns"
+MISSING = ("campaign_not_found",)
+RULE_ERRORS = (
+    "unknown_field",
+    "invalid_choice",
+    "unsupported",
+    "currency",
+    "percent",
+    "too_many_rules",
+    "duplicate_rule",
+)
+
+_LIMITS: dict[str, int] = {
+    name: getattr(CampaignText._meta.get_field(name), "max_length", None) or 200 for name in TEXTS
+}
+_TEXTS = Group(
+    about="What the pages say; an empty text stands for one made from the rules.",
+    fields={
+        "language": Text(
+            about="The language of these texts; the campaign's default if not given.", limit=8, example="en"
+        ),
+        **{name: Text(about=name, limit=_LIMITS[name], blank=True, lines=True) for name in TEXTS},
+    },
+    example={"reward_header": "$20 for you"},
+)
+_SETTINGS: dict[str, Field] = {
+    "type": Choice(about="Its type.", options=tuple(CampaignType.values)),
+    "starts_at": Moment(about="Nobody can join before.", clears=True),
+    "ends_at": Moment(about="Nobody can join from then on.", clears=True, example="2027-11-20T00:00:00.000+00:00"),
+    "default_language": Choice(about="The language of its texts.", options=("en", "de", "ar"), example="en"),
+    "attribution": Group(
+        about="Which click counts, and for how long.",
+        fields={
+            "model": Choice(about="Which click counts.", options=("first_click", "last_click")),
+            "window_days": Whole(about="For how many days a click counts.", low=1, high=365),
+        },
+        example={"model": "first_click", "window_days": 60},
+    ),
+    "landing": Group(
+        about="Where links lead.",
+        fields={
+            "mode": Choice(about="Our page or yours.", options=("hosted", "redirect")),
+            "url": Text(about="Your page, for `redirect`.", limit=2000, blank=True),
+        },
+        example={"mode": "hosted"},
+    ),
+    "theme": Group(
+        about="How its pages look.",
+        fields={
+            "brand_color": Text(about="The main colour.", limit=7, example="#0a6470"),
+            "font": Choice(about="The font.", options=tuple(name for name, _ in Campaign.FONTS)),
+        },
+        example={"brand_color": "#0a6470"},
+    ),
+    "rules": Json(about="The reward rules, all of them.", kind=list, shape=array(ref("RuleInput"), "Rules.")),
+    "texts": _TEXTS,
+}
+_COLUMNS = {
+    "attribution": {"model": "attribution_model", "window_days": "window_days"},
+    "landing": {"mode": "landing_mode", "url": "landing_url"},
+    "theme": {"brand_color": "brand_color", "font": "font"},
+}
+_PLAIN = ("name", "type", "currency", "starts_at", "ends_at", "default_language")
+
+
+@API.operation(
+    "GET",
+    "campaigns",
+    tag=TAG,
+    scope=Scope.READ,
+    query={
+        "status": Choice(about="Only those that stand there.", options=tuple(Status.values), example="active"),
+        **PAGING,
+    },
+    answer=ref("CampaignPage"),
+    errors=("pagination", "invalid_choice"),
+)
+def list_campaigns(call: Call) -> Answer:
+    """List campaigns.
+
+    All campaigns of the key's side (live or test), newest first.
+    """
+    rows = Campaign.objects.for_tenant(call.tenant)
+    if status := call.query.get("status"):
+        rows = rows.filter(status=status)
+    page = page_of(call, campaign_rows(rows))
+    body, headers = page_json(call, page, [campaign_json(row) for row in page.rows])
+    return Answer(body, headers=headers)
+
+
+@API.operation(
+    "POST",
+    "campaigns",
+    tag=TAG,
+    scope=Scope.CAMPAIGNS,
+    body={
+        "name": Text(about="For your eyes.", limit=120, required=True, example="Summer"),
+        "currency": Currency(about="Of all its amounts; the merchant's usual one if not given."),
+        "preset": Choice(about="The template whose rules it starts with.", options=tuple(PRESETS)),
+        **_SETTINGS,
+    },
+    answer=ref("Campaign"),
+    statuses={201: "The draft."},
+    headers={"Location": "The address of the campaign."},
+    errors=("missing_field", "blank", "invalid_value", "ends_before_start", *RULE_ERRORS),
+)
+def create_campaign(call: Call) -> Answer:
+    """Create a campaign.
+
+    Makes a draft with the rules of a template, or with `rules` instead. Nobody sees it before it is launched.
+    """
+    body = call.body
+    currency = body.get("currency", call.tenant.merchant.currency)
+    columns = {name: value for name, value in _columns(body).items() if name not in {"name", "currency"}}
+    campaign = services.create_campaign(
+        tenant=call.tenant,
+        actor=call.actor,
+        name=body["name"],
+        currency=currency,
+        preset_key=body.get("preset", "refer_a_friend_double"),
+        rules=_rules(body["rules"], currency) if "rules" in body else None,
+        **columns,
+    )
+    _save_texts(call, campaign)
+    return Answer(_shown(call, campaign.public_id), 201, {"Location": f"/api/v2/campaigns/{campaign.public_id}"})
+
+
+@API.operation("GET", "campaigns/{id}", tag=TAG, scope=Scope.READ, answer=ref("Campaign"), errors=MISSING)
+def get_campaign(call: Call) -> Answer:
+    """Get a campaign.
+
+    With the rules in force and its texts in its default language.
+    """
+    return Answer(_shown(call, call.params["id"]))
+
+
+@API.operation(
+    "PATCH",
+    "campaigns/{id}",
+    tag=TAG,
+    scope=Scope.CAMPAIGNS,
+    body={
+        "name": Text(about="For your eyes.", limit=120, example="Autumn"),
+        "currency": Currency(about="Only as long as it is a draft."),
+        **_SETTINGS,
+    },
+    answer=ref("Campaign"),
+    statuses={200: "The campaign after the change."},
+    errors=(
+        *MISSING,
+        "blank",
+        "invalid_value",
+        "ends_before_start",
+        "currency_fixed",
+        "campaign_ended",
+        *RULE_ERRORS,
+    ),
+)
+def update_campaign(call: Call) -> Answer:
+    """Change a campaign.
+
+    What is not named stays; null empties `starts_at` and `ends_at`. New `rules` replace all rules: a launched campaign gets a new
+    version, and rewards already earned keep their terms.
+    """
+    campaign = _find(call, call.params["id"])
+    columns = _columns(call.body)
+    if columns:
+        campaign = services.update_campaign(campaign=campaign, actor=call.actor, **columns)
+    if "rules" in call.body:
+        rules = _rules(call.body["rules"], campaign.currency)
+        services.publish_rules(campaign=campaign, rules=rules, actor=call.actor)
+    _save_texts(call, campaign)
+    return Answer(_shown(call, campaign.public_id))
+
+
+def _find(call: Call, public_id: str) -> Campaign:
+    rows = Campaign.objects.for_tenant(call.tenant).select_related("merchant", "version")
+    return one(rows, "campaign", public_id)
+
+
+def _shown(call: Call, public_id: str) -> dict[str, Any]:
+    return campaign_json(one(campaign_rows(Campaign.objects.for_tenant(call.tenant)), "campaign", public_id))
+
+
+def _columns(body: dict[str, Any]) -> dict[str, Any]:
+    found = {name: body[name] for name in _PLAIN if name in body}
+    for group, names in _COLUMNS.items():
+        for name, value in body.get(group, {}).items():
+            found[names[name]] = value
+    return found
+
+
+def _rules(data: list[Any], currency: str) -> list[RuleTerms]:
+    if len(data) > services.MAX_RULES:
+        raise refused("too_many_rules", f"A campaign has at most {services.MAX_RULES} rules.", "rules")
+    return [terms_from_json(rule, currency, at=f"rules[{number}]") for number, rule in enumerate(data)]
+
+
+def _save_texts(call: Call, campaign: Campaign) -> None:
+    texts = dict(call.body.get("texts", {}))
+    language = texts.pop("language", campaign.default_language)
+    if texts:
+        services.save_texts(campaign=campaign, language=language, actor=call.actor, texts=texts)
+
+
+def _action(name: str, title: str, errors: tuple[str, ...], act: Callable[..., Campaign], status: int = 200) -> None:
+    def handler(call: Call) -> Answer:
+        done = act(campaign=_find(call, call.params["id"]), actor=call.actor)
+        headers = {"Location": f"/api/v2/campaigns/{done.public_id}"} if status == 201 else {}
+        return Answer(_shown(call, done.public_id), status, headers)
+
+    handler.__doc__ = title
+    API.operation(
+        "POST",
+        f"campaigns/{{id}}/{name}",
+        name=f"{name}Campaign",
+        tag=TAG,
+        scope=Scope.CAMPAIGNS,
+        answer=ref("Campaign"),
+        statuses={status: "The campaign."},
+        headers={"Location": "The address of the copy."} if status == 201 else {},
+        errors=(*MISSING, *errors),
+    )(handler)
+
+
+_action(
+    "launch",
+    "Launch a campaign.\n\nMakes a draft public. It needs at least one rule.",
+    ("invalid_state", "no_rules", "ends_in_the_past"),
+    services.launch,
+)
+_action(
+    "pause",
+    "Pause a campaign.\n\nNobody can join and nothing is earned until it is resumed.",
+    ("invalid_state",),
+    services.pause,
+)
+_action("resume", "Resume a campaign.\n\nUndoes a pause.", ("invalid_state",), services.resume)
+_action("end", "End a campaign.\n\nFor good. What was earned stays owed.", ("invalid_state",), services.end)
+_action(
+    "duplicate", "Duplicate a campaign.\n\nA new draft with its rules, texts and look.", (), services.duplicate, 201
+)

@@ -1,0 +1,213 @@
+"""Participants: search, join, change, ban."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from participants.models import Participant
+from participants.services import update_participant as change
+from referrals.accounts.models import Scope
+from referrals.api.fields import EmailField, Field, Flag, Moment, Text
+from referrals.api.finding import campaign_of, one
+from referrals.api.idempotency import Answer
+from referrals.api.operations import Call
+from referrals.api.schema import ref
+from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_of
+from referrals.api.v2.shapes import participants_json
+from referrals.lib.emails import EmailError, parse_email
+from referrals.lib.errors import Refused
+from rewards import services
+
+TAG = "Participants"
+MISSING = ("participant_not_found",)
+FILTERS: dict[str, Field] = {
+    "q": Text(about="Part of a name or address, or a whole referral code.", limit=120, example="noor"),
+    "campaign": id_text("Only those of this campaign.", "JCu82f30F1"),
+    "created_from": Moment(about="Joined at this time or later."),
+    "created_to": Moment(about="Joined before this time."),
+}
+# What the services call the fields of version 1.
+_NAMES = {"referredByCode": "referred_by_code", "referredByEmail": "referred_by_email"}
+
+
+@API.operation(
+    "GET",
+    "participants",
+    tag=TAG,
+    scope=Scope.READ,
+    query={**FILTERS, **PAGING},
+    answer=ref("ParticipantPage"),
+    errors=("pagination", "date"),
+)
+def list_participants(call: Call) -> Answer:
+    """List participants.
+
+    Newest first, narrowed by any of the filters.
+    """
+    page = page_of(call, _filtered(call), sort="-joined_at")
+    body, headers = page_json(call, page, participants_json(page.rows))
+    return Answer(body, headers=headers)
+
+
+def _filtered(call: Call) -> QuerySet[Participant]:
+    rows = Participant.objects.for_tenant(call.tenant).select_related("campaign")
+    query = call.query
+    if "campaign" in query:
+        rows = rows.filter(campaign__public_id=query["campaign"])
+    if "created_from" in query:
+        rows = rows.filter(joined_at__gte=query["created_from"])
+    if "created_to" in query:
+        rows = rows.filter(joined_at__lt=query["created_to"])
+    return rows.filter(_search(query["q"])) if "q" in query else rows
+
+
+def _search(text: str) -> Q:
+    """An address is looked up exactly, anything else as part of an address, a name, or a code."""
+    try:
+        return Q(email_key=parse_email(text).key)
+    except EmailError:
+        pass
+    found = Q(referral_code=text) | Q(public_id=text) | Q(email_key__contains=text.casefold())
+    first, _space, last = text.partition(" ")
+    if last:
+        return found | Q(first_name__istartswith=first, last_name__istartswith=last.strip())
+    return found | Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
+
+
+@API.operation(
+    "POST",
+    "participants",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={
+        "campaign": id_text("The campaign to join.", "JCu82f30F1", required=True),
+        "email": EmailField(about="The address.", example="noor@example.com", required=True),
+        "first_name": Text(about="First name.", limit=80, blank=True, example="Noor"),
+        "last_name": Text(about="Last name.", limit=80, blank=True, example="Khan"),
+        "language": Text(about="Their language.", limit=8, blank=True, example="en"),
+        "referred_by_code": Text(about="The code they came with.", limit=64, blank=True, example="8Mnu79TD"),
+        "referred_by_email": EmailField(about="The address of the participant who invited them."),
+    },
+    answer=ref("Participant"),
+    statuses={201: "They joined.", 200: "They had joined before."},
+    headers={"Location": "The address of the participant."},
+    errors=(
+        "missing_field",
+        "email_invalid",
+        "campaign_not_found",
+        "code_not_found",
+        "referrer_not_found",
+        "self_referral",
+        "campaign_not_started",
+        "campaign_paused",
+        "campaign_ended",
+    ),
+)
+def create_participant(call: Call) -> Answer:
+    """Join a campaign.
+
+    Idempotent by e-mail address: who has joined before is answered with 200. The first referrer stays.
+    """
+    body = call.body
+    campaign = campaign_of(call.tenant, body["campaign"])
+    try:
+        joined = services.join(
+            campaign=campaign,
+            email=body["email"],
+            actor=call.actor,
+            source=SOURCE,
+            first_name=body.get("first_name", ""),
+            last_name=body.get("last_name", ""),
+            language=body.get("language", ""),
+            referred_by_code=body.get("referred_by_code", ""),
+            referred_by_email=body.get("referred_by_email", ""),
+        )
+    except Refused as error:
+        error.field = _NAMES.get(error.field, error.field)
+        raise
+    joined.participant.campaign = campaign
+    address = f"/api/v2/participants/{joined.participant.public_id}"
+    return Answer(participants_json([joined.participant])[0], 201 if joined.created else 200, {"Location": address})
+
+
+@API.operation("GET", "participants/{id}", tag=TAG, scope=Scope.READ, answer=ref("Participant"), errors=MISSING)
+def get_participant(call: Call) -> Answer:
+    """Get a participant.
+
+    With both balances, per side, from the ledger.
+    """
+    return _shown(_find(call))
+
+
+@API.operation(
+    "PATCH",
+    "participants/{id}",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={
+        "first_name": Text(about="First name.", limit=80, blank=True, example="Noor"),
+        "last_name": Text(about="Last name.", limit=80, blank=True, example="Khan"),
+        "language": Text(about="Their language.", limit=8, blank=True, example="en"),
+        "note": Text(about="Your note.", limit=4000, blank=True, lines=True, example="Met at the fair"),
+        "existing_customer": Flag(about="Whether they were a customer before."),
+    },
+    answer=ref("Participant"),
+    statuses={200: "The participant after the change."},
+    errors=(*MISSING, "too_long"),
+)
+def update_participant(call: Call) -> Answer:
+    """Change a participant.
+
+    What is not named stays.
+    """
+    participant = _find(call)
+    if call.body:
+        change(participant=participant, actor=call.actor, **call.body)
+    return _shown(_find(call))
+
+
+@API.operation(
+    "POST",
+    "participants/{id}/ban",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={"reason": Text(about="Why, for your records.", limit=300, required=True, example="Invites themselves")},
+    answer=ref("Participant"),
+    statuses={200: "The participant, banned."},
+    errors=(*MISSING, "missing_field", "blank", "invalid_state"),
+)
+def ban_participant(call: Call) -> Answer:
+    """Ban a participant.
+
+    They earn nothing from now on, and rewards that have not left are held. Unbanning undoes it.
+    """
+    services.ban(participant=_find(call), actor=call.actor, reason=call.body["reason"])
+    return _shown(_find(call))
+
+
+@API.operation(
+    "POST",
+    "participants/{id}/unban",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={"note": Text(about="Why, for your records.", limit=300, blank=True, example="Cleared up by phone")},
+    answer=ref("Participant"),
+    statuses={200: "The participant, no longer banned."},
+    errors=(*MISSING, "invalid_state"),
+)
+def unban_participant(call: Call) -> Answer:
+    """Unban a participant.
+
+    Held rewards go on, and what happened meanwhile is decided again.
+    """
+    services.unban(participant=_find(call), actor=call.actor, note=call.body.get("note", ""))
+    return _shown(_find(call))
+
+
+def _find(call: Call) -> Participant:
+    rows = Participant.objects.for_tenant(call.tenant).select_related("campaign", "merchant")
+    return one(rows, "participant", call.params["id"])
+
+
+def _shown(participant: Participant) -> Answer:
+    return Answer(participants_json([participant])[0])

@@ -1,0 +1,350 @@
+"""Version 2's objects as JSON Schema, each property with a sample (API.md, "The bodies that matter most")."""
+
+from __future__ import annotations
+
+from campaigns.models import Campaign, CampaignType, RewardRule, Status
+from participants.models import Refund
+from referrals.api.fields import MONEY_INPUT
+from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
+from referrals.api.v2.base import page_schema
+from referrals.lib.money import CURRENCIES
+from rewards.models import Payout, State
+
+PT, EV, RW, PO, PB, RE = (f"{prefix}_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3" for prefix in ("pt", "ev", "rw", "po", "pb", "re"))
+RULE_KEY = "rule_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"
+CAMPAIGN_ID = "JCu82f30F1"
+SIDES = [name for name, _label in RewardRule.SIDES]
+MONEY = record(
+    {
+        "amount_minor": whole("Minor units: cents, yen, fils.", 2000),
+        "currency": text("ISO 4217.", "USD", enum=sorted(CURRENCIES)),
+    },
+    about="An amount in minor units and its currency.",
+)
+_FIXED = record({"type": text("A fixed amount.", "fixed", enum=["fixed"]), "money": ref("Money")})
+_PERCENT = record(
+    {
+        "type": text("A share of the purchase.", "percent", enum=["percent"]),
+        "percent": text("Per cent, as text.", "10"),
+        "cap": optional("Money", "At most this much."),
+    }
+)
+_UNITS = record(
+    {
+        "type": text("Units of something.", "units", enum=["units"]),
+        "units": whole("How many.", 1),
+        "label": text("Of what.", "free month"),
+    }
+)
+RULE = record(
+    {
+        "id": text("Stays the same through all versions of the rules.", RULE_KEY),
+        "side": text("Who is rewarded.", "referrer", enum=SIDES),
+        "trigger": text("What earns it.", "first_event", enum=[name for name, _ in RewardRule.TRIGGERS]),
+        "event": text("Which kind of event counts.", "purchase"),
+        "nth": whole("For nth_event and from_nth_event.", 3, null=True),
+        "amount": {"anyOf": [_FIXED, _PERCENT, _UNITS], "description": "How much."},
+        "kind": text("What it is.", "cash", enum=[name for name, _ in RewardRule.KINDS]),
+        "minimum_purchase": optional("Money", "Purchases below this earn nothing."),
+        "max_purchases_per_friend": whole("How many purchases of one friend count.", 1, null=True),
+        "new_customers_only": boolean("Whether earlier customers don't count.", True),
+        "within_days": whole("Days after joining in which it must happen.", 30, null=True),
+        "limits": record(
+            {
+                "per_referrer": optional("Money"),
+                "per_referrer_year": optional("Money"),
+                "campaign": optional("Money"),
+            },
+            about="Caps.",
+        ),
+        "review_days": whole("Days of review before it is due.", 14),
+        "delivery": text("How it goes out.", "manual", enum=[name for name, _ in RewardRule.DELIVERIES]),
+        "minimum_payout": optional("Money", "Collected until this is reached."),
+        "tiers": array({"type": "object", "additionalProperties": True, "examples": [{}]}, "Amounts by rank."),
+    },
+    about="A reward rule.",
+)
+RULE_INPUT: Schema = {
+    "type": "object",
+    "description": "A rule as it is sent. An `id` keeps a rule's identity; without one it is a new rule.",
+    "required": ["side", "trigger", "amount"],
+    "properties": {
+        "id": text("Of the rule that is changed.", RULE_KEY),
+        "side": RULE["properties"]["side"],
+        "trigger": text(
+            "What earns it.",
+            "first_event",
+            enum=["join", "first_event", "every_event", "nth_event", "from_nth_event"],
+        ),
+        "amount": {
+            "anyOf": [
+                record({"type": _FIXED["properties"]["type"], "money": ref("MoneyInput")}),
+                record({"type": _PERCENT["properties"]["type"], "percent": text("Per cent, as text.", "10")}),
+            ]
+        },
+        "kind": RULE["properties"]["kind"],
+        "event": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"},
+        "nth": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
+        "minimum_purchase": {"anyOf": [ref("MoneyInput"), {"type": "null"}]},
+        "max_purchases_per_friend": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
+        "new_customers_only": {"type": "boolean"},
+        "review_days": {"type": ["integer", "null"], "minimum": 0, "maximum": 365},
+        "delivery": {"type": "string", "enum": ["manual"]},
+    },
+    "examples": [
+        {
+            "side": "referrer",
+            "trigger": "first_event",
+            "amount": {"type": "fixed", "money": {"amount_minor": 2000, "currency": "USD"}},
+            "review_days": 14,
+        }
+    ],
+}
+TEXTS = record(
+    {
+        "language": text("The language of these texts: the campaign's default.", "en"),
+        "reward_header": text("Headline for friends; empty stands for a text made from the rules.", "$20 for you"),
+        "reward_description": text("Text for friends.", "Join and get $20 off your first order."),
+        "share_header": text("Headline for referrers.", "Give $20. Get $20."),
+        "share_description": text("Text for referrers.", "You get $20 for each friend who buys."),
+        "share_message": text("The message that is shared.", "Have a look: $20 for you."),
+        "thank_you": text("After joining.", "You are in."),
+        "terms": text("The offer's terms.", ""),
+    }
+)
+CAMPAIGN = record(
+    {
+        "id": text("10 letters and digits.", CAMPAIGN_ID),
+        "name": text("For your eyes.", "Summer"),
+        "type": text("Its type.", "refer_a_friend", enum=list(CampaignType.values)),
+        "status": text("Where it stands.", "active", enum=list(Status.values)),
+        "currency": text("Of all its amounts; fixed once launched.", "USD", enum=sorted(CURRENCIES)),
+        "starts_at": instant("Nobody can join before.", None, null=True),
+        "ends_at": instant("Nobody can join from then on.", None, null=True),
+        "rules": array(ref("Rule"), "The rules in force."),
+        "milestones": array({"type": "object", "additionalProperties": True, "examples": [{}]}, "Milestones."),
+        "texts": TEXTS,
+        "theme": record(
+            {
+                "brand_color": text("The main colour.", "#0a6470"),
+                "font": text("The font.", "sans", enum=[name for name, _ in Campaign.FONTS]),
+            }
+        ),
+        "landing": record(
+            {
+                "mode": text("Where links lead.", "hosted", enum=[name for name, _ in Campaign.LANDINGS]),
+                "url": text("Your page, for `redirect`.", None, null=True),
+            }
+        ),
+        "attribution": record(
+            {
+                "model": text("Which click counts.", "first_click", enum=[name for name, _ in Campaign.MODELS]),
+                "window_days": whole("For how many days a click counts.", 60),
+            }
+        ),
+        "is_test": boolean("Whether it belongs to the test side.", False),
+        "link": text("The campaign's page.", f"https://referrals.example.com/campaign?id={CAMPAIGN_ID}"),
+        "version": whole("The number of the rules' version.", 1, null=True),
+        "created_at": instant("When it was made."),
+        "launched_at": instant("When it was launched.", null=True),
+    },
+    about="A campaign.",
+)
+_SIDE = record({"earned": ref("Money"), "redeemed": ref("Money"), "left": ref("Money")})
+PARTICIPANT = record(
+    {
+        "id": text("The participant.", PT),
+        "campaign": text("The campaign.", CAMPAIGN_ID),
+        "email": text("The address.", "noor@example.com"),
+        "first_name": text("First name.", "Noor"),
+        "last_name": text("Last name.", "Khan"),
+        "referral_code": text("Their own code.", "8Mnu79TD"),
+        "link": text(
+            "Their own link.", f"https://referrals.example.com/campaign?id={CAMPAIGN_ID}&referralCode=8Mnu79TD"
+        ),
+        "short_link": text("The same, shorter.", "https://referrals.example.com/r/8Mnu79TD"),
+        "referred_by": text("The participant who invited them.", PT, null=True),
+        "joined_at": instant("When they joined."),
+        "existing_customer": boolean("Whether they were a customer before.", False),
+        "banned": boolean("Whether they are banned.", False),
+        "visits": whole("Clicks of people on their link.", 12),
+        "visits_hidden": whole("Clicks of machines, not counted.", 31),
+        "balances": record({"referrer": _SIDE, "invitee": _SIDE}, about="Earned, redeemed and left, for each side."),
+        "fraud": record(
+            {
+                "level": text("Low, Medium, High; null when not evaluated.", None, null=True),
+                "score": whole("0 to 100; null when not evaluated.", 0, null=True),
+                "reasons": array({"type": "object", "additionalProperties": True, "examples": [{}]}, "Signals found."),
+            }
+        ),
+        "referrals": whole("How many friends came through them.", 3),
+        "source": text("How they were added.", "api"),
+        "language": text("Their language.", "en"),
+        "ban_reason": text("Why they are banned.", ""),
+        "note": text("Your note.", ""),
+    },
+    about="A participant.",
+)
+CONDITION = record(
+    {
+        "code": text("What was checked.", "below_minimum_purchase"),
+        "passed": {"type": ["boolean", "null"], "description": "Whether it held.", "examples": [True]},
+        "facts": {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "What was looked at.",
+            "examples": [{}],
+        },
+    }
+)
+DECISION = record(
+    {
+        "rule": text("The rule.", RULE_KEY),
+        "side": text("Who would be rewarded.", "referrer", enum=SIDES),
+        "rewardable": boolean("The outcome.", True),
+        "reason": text("The first condition that failed.", None, null=True),
+        "conditions": array(CONDITION, "Every condition that was checked."),
+        "decided_at": instant("When."),
+        "reward": text("What it led to.", RW, null=True),
+        "amount": ref("Money"),
+        "event": text("The event.", EV),
+        "current": boolean("False when a later decision replaced it.", True),
+    },
+    about="An event checked against a rule.",
+)
+EVENT = record(
+    {
+        "id": text("The event.", EV),
+        "campaign": text("The campaign.", CAMPAIGN_ID),
+        "email": text("Whose event it is.", "noor@example.com"),
+        "type": text("What happened.", "purchase"),
+        "amount": optional("Money", "What was paid."),
+        "source": text("Who told us.", "api"),
+        "external_id": text("Its id at the source.", "order-1001", null=True),
+        "occurred_at": instant("When it happened."),
+        "refunded": optional("Money", "Taken back so far."),
+        "rewardable": boolean("Whether it earned anything.", True),
+        "decisions": array(ref("Decision"), "One for each rule."),
+        "participant": {
+            "anyOf": [text("The participant.", PT), ref("Participant")],
+            "description": "An id, or the object with expand=participant.",
+        },
+        "recorded_at": instant("When we heard of it."),
+        "disputed_at": instant("When the bank was asked to take it back.", null=True),
+        "metadata": {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "Yours.",
+            "examples": [{"plan": "pro"}],
+        },
+    },
+    about="Something a participant did that may earn rewards.",
+)
+REFUND = record(
+    {
+        "id": text("The refund.", RE),
+        "event": text("Of which event.", EV),
+        "kind": text("What it is.", "refund", enum=[name for name, _ in Refund.KINDS]),
+        "amount": optional("Money", "Null: all of it."),
+        "source": text("Who told us.", "api"),
+        "external_id": text("Its id at the source.", "refund-77", null=True),
+        "occurred_at": instant("When it happened."),
+        "recorded_at": instant("When we heard of it."),
+    },
+    about="Money taken back.",
+)
+REWARD = record(
+    {
+        "id": text("The reward.", RW),
+        "campaign": text("The campaign.", CAMPAIGN_ID),
+        "participant": {
+            "anyOf": [text("Who gets it.", PT), ref("Participant")],
+            "description": "An id, or the object with expand=participant.",
+        },
+        "side": text("Which side it is for.", "referrer", enum=SIDES),
+        "rule": text("The rule it was made under.", RULE_KEY),
+        "event": {
+            "anyOf": [text("For what.", EV), ref("Event")],
+            "description": "An id, or the object with expand=event.",
+        },
+        "kind": text("What it is.", "cash", enum=[name for name, _ in RewardRule.KINDS]),
+        "amount": ref("Money"),
+        "status": text("Where it stands.", "due", enum=list(State.values)),
+        "reason": text("Why it stands there.", None, null=True),
+        "review_ends_at": instant("When it leaves review.", null=True),
+        "issued_at": instant("When it was issued.", None, null=True),
+        "payout": text("The payout that delivers it.", None, null=True),
+        "since": instant("Since when it stands there."),
+        "created_at": instant("When it was earned."),
+        "note": text("A person's words.", ""),
+    },
+    about="What a participant is owed.",
+)
+PAYOUT = record(
+    {
+        "id": text("The payout.", PO),
+        "batch": text("Made together with others.", PB),
+        "participant": {
+            "anyOf": [text("Who gets it.", PT), ref("Participant")],
+            "description": "An id, or the object with expand=participant.",
+        },
+        "method": text("How it goes out.", "manual"),
+        "amount": ref("Money"),
+        "rewards": array(text("A reward.", RW), "What it delivers."),
+        "status": text("Where it stands.", "paid", enum=[name for name, _ in Payout.STATUSES]),
+        "reference": text("Its id at the provider.", None, null=True),
+        "message": text("What the provider said.", None, null=True),
+        "attempts": whole("How often it was tried.", 1),
+        "side": text("Which balance it is of.", "referrer", enum=SIDES),
+        "created_at": instant("When it was made."),
+        "paid_at": instant("When it was paid.", null=True),
+    },
+    about="Rewards delivered to one recipient.",
+)
+_BATCH = {
+    "id": text("The batch.", PB),
+    "method": text("How its payouts go out.", "manual"),
+    "note": text("Your note.", "Bank transfer of 20 November"),
+    "created_by": text("Who made it.", "Server"),
+    "created_at": instant("When."),
+    "undone_at": instant("When it was undone.", None, null=True),
+    "payout_count": whole("How many payouts it has.", 1),
+    "amounts": array(ref("Money"), "The sum of each currency."),
+}
+BATCH = record(_BATCH, about="Payouts made together.")
+BATCH_MADE = record(
+    {**_BATCH, "payouts": array(ref("Payout"), "Its first 100 payouts; GET payouts?batch= lists all.")},
+    about="A batch with its payouts.",
+)
+PROBLEM = record(
+    {
+        "type": text("Where the code is explained.", "https://referrals.example.com/docs/errors/#campaign_not_found"),
+        "title": text("The code in words.", "Campaign not found"),
+        "status": whole("The HTTP status.", 404),
+        "detail": text("What is wrong and what to do.", "No campaign JCu82f30F1."),
+        "code": text("A stable code.", "campaign_not_found"),
+        "field": text("The input at fault.", None, null=True),
+        "request_id": text("Tell us this when you ask about it.", "1QmXfS0pKq2Vw9aB", null=True),
+    },
+    about="A problem document (RFC 9457); further members may follow.",
+)
+SCHEMAS: dict[str, Schema] = {
+    "Money": MONEY,
+    "MoneyInput": {**MONEY_INPUT, "examples": [{"amount_minor": 5000, "currency": "USD"}]},
+    "Campaign": CAMPAIGN,
+    "Rule": RULE,
+    "RuleInput": RULE_INPUT,
+    "Participant": PARTICIPANT,
+    "Event": EVENT,
+    "Decision": DECISION,
+    "Refund": REFUND,
+    "Reward": REWARD,
+    "Payout": PAYOUT,
+    "Batch": BATCH,
+    "BatchMade": BATCH_MADE,
+    "Problem": PROBLEM,
+    **{
+        f"{name}Page": page_schema(name)
+        for name in "Campaign Participant Event Decision Refund Reward Payout Batch".split()
+    },
+}

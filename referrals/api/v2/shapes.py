@@ -1,0 +1,293 @@
+"""Version 2's JSON (API.md, "The bodies that matter most"). Each function takes a page of rows and asks a fixed number of queries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from campaigns.models import Campaign
+from campaigns.terms import money_to_json, terms_to_json
+from participants.links import campaign_link, share_link, short_link
+from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit
+from referrals.lib.money import Money
+from rewards.balances import SideBalance, balances_of
+from rewards.models import Decision, Payout, PayoutBatch, Reward
+
+Json = dict[str, Any]
+TEXTS = (
+    "reward_header",
+    "reward_description",
+    "share_header",
+    "share_description",
+    "share_message",
+    "thank_you",
+    "terms",
+)
+# Ids that we made because the caller gave none.
+_OURS = re.compile(r"auto:[0-9A-Za-z]{22}|first:pt_[0-9A-Za-z]{22}|all:ev_[0-9A-Za-z]{22}", re.ASCII)
+
+
+def moment(value: datetime | None) -> str | None:
+    """Milliseconds and offset, as in version 1."""
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def money(minor: int | None, currency: str) -> Json | None:
+    """{"amount_minor", "currency"}, or null."""
+    return None if minor is None else money_to_json(Money(minor, currency))
+
+
+def _own_id(text: str) -> str | None:
+    return None if _OURS.fullmatch(text) else text
+
+
+def campaign_rows(rows: Any) -> Any:
+    """`rows` with all that campaign_json() reads."""
+    return rows.select_related("merchant", "version").prefetch_related("version__rules", "version__milestones", "texts")
+
+
+def campaign_json(campaign: Campaign) -> Json:
+    """Campaign; read through campaign_rows()."""
+    version = campaign.version
+    words = next((row for row in campaign.texts.all() if row.language == campaign.default_language), None)
+    return {
+        "id": campaign.public_id,
+        "name": campaign.name,
+        "type": campaign.type,
+        "status": campaign.status,
+        "currency": campaign.currency,
+        "starts_at": moment(campaign.starts_at),
+        "ends_at": moment(campaign.ends_at),
+        "rules": [terms_to_json(rule.terms(campaign.currency)) for rule in version.rules.all()] if version else [],
+        "milestones": [
+            {"id": one.key, "friends": one.friends, "label": one.label, "recurring": one.recurring}
+            for one in (version.milestones.all() if version else ())
+        ],
+        "texts": {"language": campaign.default_language}
+        | {name: getattr(words, name) if words else "" for name in TEXTS},
+        "theme": {"brand_color": campaign.brand_color, "font": campaign.font},
+        "landing": {"mode": campaign.landing_mode, "url": campaign.landing_url or None},
+        "attribution": {"model": campaign.attribution_model, "window_days": campaign.window_days},
+        "is_test": campaign.is_test,
+        "link": campaign_link(campaign.public_id),
+        "version": version.number if version else None,
+        "created_at": moment(campaign.created_at),
+        "launched_at": moment(campaign.launched_at),
+    }
+
+
+def _side(balance: SideBalance, currency: str) -> Json:
+    return {
+        "earned": money(balance.earned, currency),
+        "redeemed": money(balance.redeemed, currency),
+        "left": money(balance.left, currency),
+    }
+
+
+def participants_json(people: Sequence[Participant]) -> list[Json]:
+    """Participants read with their campaign; four more queries whatever their number."""
+    keys = [person.pk for person in people]
+    balances = balances_of(keys)
+    referrers = dict(
+        Referral.objects.filter(invitee__in=keys, detached_at=None).values_list("invitee", "referrer__public_id")
+    )
+    friends = dict(
+        Referral.objects.filter(referrer__in=keys, detached_at=None)
+        .values_list("referrer")
+        .annotate(Count("pk"))
+        .order_by()
+    )
+    visits = {
+        pk: (counted, hidden)
+        for pk, counted, hidden in Visit.objects.filter(referrer__in=keys)
+        .values_list("referrer")
+        .annotate(counted=Count("pk", filter=Q(hidden_reason="")), hidden=Count("pk", filter=~Q(hidden_reason="")))
+        .order_by()
+    }
+    return [
+        {
+            "id": person.public_id,
+            "campaign": person.campaign.public_id,
+            "email": person.email,
+            "first_name": person.first_name,
+            "last_name": person.last_name,
+            "referral_code": person.referral_code,
+            "link": share_link(person),
+            "short_link": short_link(person.referral_code),
+            "referred_by": referrers.get(person.pk),
+            "joined_at": moment(person.joined_at),
+            "existing_customer": person.existing_customer,
+            "banned": person.is_banned,
+            "visits": visits.get(person.pk, (0, 0))[0],
+            "visits_hidden": visits.get(person.pk, (0, 0))[1],
+            "balances": {
+                "referrer": _side(balances[person.pk].referrer, person.campaign.currency),
+                "invitee": _side(balances[person.pk].invitee, person.campaign.currency),
+            },
+            "fraud": {"level": person.fraud_level or None, "score": None, "reasons": []},
+            "referrals": friends.get(person.pk, 0),
+            "source": person.source,
+            "language": person.language,
+            "ban_reason": person.ban_reason,
+            "note": person.note,
+        }
+        for person in people
+    ]
+
+
+def decision_json(decision: Decision, event: QualifyingEvent, reward: str | None) -> Json:
+    """One decision with every condition; `reward` is the public id of what it led to."""
+    return {
+        "rule": decision.rule_key,
+        "side": decision.side,
+        "rewardable": decision.rewardable,
+        "reason": decision.reason or None,
+        "conditions": decision.conditions,
+        "decided_at": moment(decision.decided_at),
+        "reward": reward,
+        "amount": money(decision.amount_minor, event.currency),
+        "event": event.public_id,
+        "current": decision.current,
+    }
+
+
+def reward_ids(events: Iterable[int]) -> dict[tuple[int, str, str], str]:
+    """Public ids of rewards by (event, rule, side)."""
+    rows = Reward.objects.filter(event__in=list(events)).values_list("event_id", "rule_key", "side", "public_id")
+    return {(event, rule, side): public_id for event, rule, side, public_id in rows}
+
+
+def events_json(events: Sequence[QualifyingEvent], *, expand: Sequence[str] = ()) -> list[Json]:
+    """Events read with participant and campaign; two more queries, or six with expand=participant."""
+    keys = [event.pk for event in events]
+    rewards = reward_ids(keys)
+    decisions: dict[int, list[Decision]] = {}
+    for decision in Decision.objects.filter(event__in=keys, current=True).order_by("pk"):
+        decisions.setdefault(decision.event_id, []).append(decision)
+    people = _expanded_people([event.participant for event in events]) if "participant" in expand else {}
+    return [
+        {
+            "id": event.public_id,
+            "campaign": event.participant.campaign.public_id,
+            "email": event.participant.email,
+            "type": event.type,
+            "amount": money(event.amount_minor, event.currency),
+            "source": event.source,
+            "external_id": _own_id(event.external_id),
+            "occurred_at": moment(event.occurred_at),
+            "refunded": money(event.refunded_minor or None, event.currency),
+            "rewardable": any(one.rewardable for one in decisions.get(event.pk, ())),
+            "decisions": [
+                decision_json(one, event, rewards.get((event.pk, one.rule_key, one.side)))
+                for one in decisions.get(event.pk, ())
+            ],
+            "participant": people.get(event.participant_id, event.participant.public_id),
+            "recorded_at": moment(event.recorded_at),
+            "disputed_at": moment(event.disputed_at),
+            "metadata": event.metadata,
+        }
+        for event in events
+    ]
+
+
+def _expanded_people(people: Sequence[Participant]) -> dict[int, Json]:
+    known = {person.pk: person for person in people}
+    unique = list(known.values())
+    return {person.pk: found for person, found in zip(unique, participants_json(unique), strict=True)}
+
+
+def refund_json(refund: Refund, event: QualifyingEvent) -> Json:
+    """Money taken back; a null amount is all of it."""
+    return {
+        "id": refund.public_id,
+        "event": event.public_id,
+        "kind": refund.kind,
+        "amount": money(refund.amount_minor, event.currency),
+        "source": refund.source,
+        "external_id": _own_id(refund.external_id),
+        "occurred_at": moment(refund.occurred_at),
+        "recorded_at": moment(refund.recorded_at),
+    }
+
+
+def rewards_json(rewards: Sequence[Reward], *, expand: Sequence[str] = ()) -> list[Json]:
+    """Rewards read with campaign, participant, event and payout."""
+    people = _expanded_people([reward.participant for reward in rewards]) if "participant" in expand else {}
+    events: dict[int, Json] = {}
+    if "event" in expand:
+        rows = {reward.event_id: reward.event for reward in rewards}
+        events = {row.pk: found for row, found in zip(rows.values(), events_json(list(rows.values())), strict=True)}
+    return [
+        {
+            "id": reward.public_id,
+            "campaign": reward.campaign.public_id,
+            "participant": people.get(reward.participant_id, reward.participant.public_id),
+            "side": reward.side,
+            "rule": reward.rule_key,
+            "event": events.get(reward.event_id, reward.event.public_id),
+            "kind": reward.kind,
+            "amount": money(reward.amount_minor, reward.currency),
+            "status": reward.state,
+            "reason": reward.reason or None,
+            "review_ends_at": moment(reward.review_ends_at),
+            "issued_at": moment(reward.issued_at),
+            "payout": reward.payout.public_id if reward.payout else None,
+            "since": moment(reward.stage_at),
+            "created_at": moment(reward.created_at),
+            "note": reward.note,
+        }
+        for reward in rewards
+    ]
+
+
+def payouts_json(payouts: Sequence[Payout], *, expand: Sequence[str] = ()) -> list[Json]:
+    """Payouts read with batch, participant and the rewards of their items."""
+    people = _expanded_people([payout.participant for payout in payouts]) if "participant" in expand else {}
+    return [
+        {
+            "id": payout.public_id,
+            "batch": payout.batch.public_id,
+            "participant": people.get(payout.participant_id, payout.participant.public_id),
+            "method": payout.method,
+            "amount": money(payout.amount_minor, payout.currency),
+            "rewards": [item.reward.public_id for item in payout.items.all()],
+            "status": payout.status,
+            "reference": payout.reference or None,
+            "message": payout.message or None,
+            "attempts": payout.attempts,
+            "side": payout.side,
+            "created_at": moment(payout.created_at),
+            "paid_at": moment(payout.paid_at),
+        }
+        for payout in payouts
+    ]
+
+
+def batches_json(batches: Sequence[PayoutBatch]) -> list[Json]:
+    """Batches with their totals; one more query."""
+    totals: dict[int, list[tuple[str, int, int]]] = {}
+    rows = (
+        Payout.objects.filter(batch__in=[batch.pk for batch in batches])
+        .values_list("batch_id", "currency")
+        .annotate(count=Count("pk"), minor=Sum("amount_minor"))
+        .order_by("currency")
+    )
+    for batch_id, currency, count, minor in rows:
+        totals.setdefault(batch_id, []).append((currency, count, minor))
+    return [
+        {
+            "id": batch.public_id,
+            "method": batch.method,
+            "note": batch.note,
+            "created_by": batch.created_by,
+            "created_at": moment(batch.created_at),
+            "undone_at": moment(batch.undone_at),
+            "payout_count": sum(count for _currency, count, _minor in totals.get(batch.pk, ())),
+            "amounts": [money(minor, currency) for currency, _count, minor in totals.get(batch.pk, ())],
+        }
+        for batch in batches
+    ]
