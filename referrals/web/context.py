@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
@@ -38,16 +38,23 @@ def merchant(request: HttpRequest) -> dict[str, Any]:
 def navigation(path: str, tenant: Tenant) -> list[Item]:
     """The main menu with the number of rewards that are due; the entry whose address the path begins with is the current one."""
     due = next((totals.count for totals in pipeline(tenant) if totals.stage == "due"), 0)
-    home = reverse("web:home")
     items: list[Item] = [
-        {"icon": "house", "label": _("Home"), "url": home},
-        {"icon": "megaphone", "label": _("Campaigns"), "url": reverse("web:campaigns")},
-        {"icon": "users", "label": _("Participants"), "url": reverse("web:participants")},
-        {"icon": "gift", "label": _("Rewards"), "url": reverse("web:rewards"), "count": due, "id": "rewards"},
-        {"icon": "plug", "label": _("Connections"), "url": reverse("web:connections"), "group": "setup"},
-        {"icon": "code-xml", "label": _("Developers"), "url": reverse("web:developers"), "group": "setup"},
-        {"icon": "settings", "label": _("Settings"), "url": reverse("web:settings"), "group": "setup"},
+        {"icon": "house", "label": _("Home"), "page": "web:home"},
+        {"icon": "megaphone", "label": _("Campaigns"), "page": "web:campaigns"},
+        {"icon": "users", "label": _("Participants"), "page": "web:participants"},
+        {"icon": "gift", "label": _("Rewards"), "page": "web:rewards", "count": due, "id": "rewards"},
+        {"icon": "plug", "label": _("Connections"), "page": "web:connections", "group": "setup"},
+        {"icon": "code-xml", "label": _("Developers"), "page": "web:developers", "group": "setup"},
+        {"icon": "settings", "label": _("Settings"), "page": "web:settings", "group": "setup"},
     ]
     for item in items:
-        item["current"] = path == home if item["url"] == home else path.startswith(item["url"])
-    return items
+        item["url"] = _url(item["page"])
+        item["current"] = path == item["url"] if item["page"] == "web:home" else path.startswith(item["url"] or "-")
+    return [item for item in items if item["url"]]
+
+
+def _url(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
