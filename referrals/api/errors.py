@@ -62,6 +62,12 @@ def not_found(kind: str, given: str) -> ApiError:
     return ApiError(404, f"{kind}_not_found", f"No {kind.replace('_', ' ')} {shown}.", details={"id": shown})
 
 
+def used_elsewhere(external_id: str, field: str = "external_id") -> ApiError:
+    """409: the caller's id already names something else."""
+    message = f"The id {external_id[:64]} was already recorded for another participant or payment; use one id for one fact."
+    return ApiError(409, "external_id_reused", message, field=field)
+
+
 def as_api_error(error: Exception) -> ApiError:
     """The API's form of any exception; what nobody foresaw becomes 500 `internal` and is logged with its traceback."""
     match error:

@@ -136,5 +136,3 @@ def maya(shop: Shop, campaign: Campaign) -> Participant:
 def friend(shop: Shop, campaign: Campaign, maya: Participant) -> Participant:
     """A friend who came through Maya."""
     return shop.participant(campaign, "noor@example.com", maya)
-
-

@@ -8,7 +8,7 @@ from campaigns.models import Campaign
 from campaigns.rules import current_terms
 from participants.models import Participant, Referral
 from referrals.accounts.models import Scope
-from referrals.api.errors import ApiError, refused
+from referrals.api.errors import ApiError, refused, used_elsewhere
 from referrals.api.fields import Currency, EmailField, PlainAmount, Text
 from referrals.api.finding import campaign_of, participant_by_email
 from referrals.api.idempotency import Answer
@@ -141,6 +141,7 @@ def get_participant(call: Call) -> Answer:
         "amount_precision",
         "amount_not_positive",
         "amount_changed",
+        "external_id_reused",
         "currency",
         "email_invalid",
         "campaign_not_started",
@@ -164,13 +165,15 @@ def qualify_participant(call: Call) -> Answer:
     external_id = body.get("externalId", "")
     implied = f"first:{participant.public_id}" if not external_id and _first_only(campaign) else ""
     try:
-        services.qualify(
+        done = services.qualify(
             participant=participant,
             actor=call.actor,
             source=SOURCE,
             amount=amount,
             external_id=external_id or implied,
         )
+        if done.event.participant_id != participant.pk:
+            raise used_elsewhere(external_id, "externalId")
     except Refused as error:
         # The second call without an id changes nothing, whatever amount it names.
         if not implied or error.code != "amount_changed":

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from participants.models import QualifyingEvent, Refund
 from referrals.accounts.models import Scope
-from referrals.api.errors import ApiError
+from referrals.api.errors import ApiError, used_elsewhere
 from referrals.api.fields import Choice, EmailField, Flag, Metadata, Moment, MoneyField, Text
 from referrals.api.finding import campaign_of, one, participant_by_email
 from referrals.api.idempotency import Answer
@@ -82,14 +82,6 @@ def create_event(call: Call) -> Answer:
     done.event.participant = participant
     address = f"/api/v2/events/{done.event.public_id}"
     return Answer(events_json([done.event])[0], 201 if done.created else 200, {"Location": address})
-
-
-def used_elsewhere(external_id: str) -> ApiError:
-    """409: the caller's id already names something else."""
-    message = (
-        f"The id {external_id[:64]} was already recorded for another participant or payment; use one id for one fact."
-    )
-    return ApiError(409, "external_id_reused", message, field="external_id")
 
 
 @API.operation(

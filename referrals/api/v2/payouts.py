@@ -73,7 +73,7 @@ def create_payouts(call: Call) -> Answer:
     """Issue rewards.
 
     Marks due rewards as issued outside: one payout for each recipient, in one batch, all or nothing. Name them by `rewards`, or by
-    `filter` with the count you `expected`. The Idempotency-Key is required, and outlives the stored answer: the same key never issues twice.
+    `filter` with the count you `expected`. The Idempotency-Key is required, and the same key never issues twice, however old.
     """
     keys = resolve(call.tenant, _selection(call.body))
     # The header may be longer than the column; its digest is as good a name.

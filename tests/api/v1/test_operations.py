@@ -37,7 +37,9 @@ def test_get_campaign_has_the_documented_fields_in_order(shop: Shop, campaign: C
     assert len(reply.data["createdOn"]) == len("2023-10-11T00:36:27.753+00:00")
 
 
-@pytest.mark.parametrize(("action", "word", "flags"), [("pause", "Pause", (True, False)), ("end", "End", (False, True))])
+@pytest.mark.parametrize(
+    ("action", "word", "flags"), [("pause", "Pause", (True, False)), ("end", "End", (False, True))]
+)
 def test_status_words(shop: Shop, campaign: Campaign, action: str, word: str, flags: tuple[bool, bool]) -> None:
     getattr(campaign_services, action)(campaign=campaign, actor=SYSTEM)
     data = shop.api.get(f"/api/v1/getCampaign?id={campaign.public_id}").data
@@ -71,7 +73,7 @@ def test_add_participant_answers_the_documented_participant(shop: Shop, campaign
     assert list(reply.data) == PARTICIPANT_ORDER
     code = reply.data["referralCode"]
     assert len(code) == 8
-    assert {name: reply.data[name] for name in PARTICIPANT_ORDER if name not in {"createdOn"}} == {
+    assert {name: reply.data[name] for name in PARTICIPANT_ORDER if name != "createdOn"} == {
         "email": "noor@example.com",
         "firstName": "Noor",
         "lastName": "Khan",
