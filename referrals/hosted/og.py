@@ -36,7 +36,15 @@ def image_address(campaign: Campaign, language: str) -> str:
 
 def digest(campaign: Campaign, language: str) -> str:
     """12 hex characters over everything that the picture shows. Call it with `language` active."""
-    shown = (_DRAWING, campaign.public_id, campaign.revision, campaign.merchant.name, campaign.brand_color, campaign.version_id, language)
+    shown = (
+        _DRAWING,
+        campaign.public_id,
+        campaign.revision,
+        campaign.merchant.name,
+        campaign.brand_color,
+        campaign.version_id,
+        language,
+    )
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
 

@@ -1,0 +1,29 @@
+"""The schedule of what the public side does by itself: mails that wait, and clicks that wait in the journal."""
+
+from __future__ import annotations
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+JOBS = {
+    "send mails to participants": "referrals.hosted.jobs.send_mails",
+    "load the click journal": "referrals.hosted.jobs.load_clicks",
+}
+
+
+def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    schedule = apps.get_model("django_q", "Schedule")
+    for name, func in JOBS.items():
+        schedule.objects.update_or_create(
+            name=name, defaults={"func": func, "schedule_type": "I", "minutes": 1, "repeats": -1}
+        )
+
+
+def backwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    apps.get_model("django_q", "Schedule").objects.filter(name__in=JOBS).delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("hosted", "0001_initial"), ("django_q", "0018_task_success_index")]
+    operations = [migrations.RunPython(forwards, backwards)]
