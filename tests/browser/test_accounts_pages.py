@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
-from django.test import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from referrals.accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
+Scheme = Literal["light", "dark"]
 
+# address and heading of every page that anybody may open
 OPEN_PAGES = {
-    "log in": "/account/login/",
-    "sign up": "/account/signup/",
-    "reset": "/account/password/reset/",
-    "reset sent": "/account/password/reset/done/",
-    "reset with a dead link": "/account/password/reset/key/1-dead-link/",
-    "confirmation sent": "/account/confirm-email/",
-    "confirmation with a dead link": "/account/confirm-email/dead/",
-    "not found": "/nothing/here/",
+    "log in": ("/account/login/", "Log in"),
+    "sign up": ("/account/signup/", "Create an account"),
+    "reset": ("/account/password/reset/", "Reset your password"),
+    "reset sent": ("/account/password/reset/done/", "Check your mail"),
+    "reset with a dead link": ("/account/password/reset/key/1-dead-link/", "This link no longer works"),
+    "confirmation sent": ("/account/confirm-email/", "Confirm your address"),
+    "confirmation with a dead link": ("/account/confirm-email/dead/", "This link no longer works"),
+    "not found": ("/nothing/here/", "We can’t find that"),
 }
+# ... and of those for people who are logged in
 OWN_PAGES = {
-    "addresses": "/account/email/",
-    "password": "/account/password/change/",
-    "second step": "/account/2fa/",
-    "authenticator app": "/account/2fa/totp/activate/",
-    "keys": "/account/2fa/webauthn/",
-    "new key": "/account/2fa/webauthn/add/",
-    "sessions": "/account/sessions/",
-    "log out": "/account/logout/",
-    "is it you": "/account/reauthenticate/",
+    "/account/email/": "E-mail addresses",
+    "/account/password/change/": "Password",
+    "/account/2fa/": "Two-step log-in",
+    "/account/2fa/totp/activate/": "Set up the authenticator app",
+    "/account/2fa/webauthn/": "Passkeys and security keys",
+    "/account/2fa/webauthn/add/": "Add Security Key",
+    "/account/sessions/": "Sessions",
+    "/account/logout/": "Log out?",
+    "/account/reauthenticate/": "Is it you?",
 }
 Check = Callable[[Page], None]
 
@@ -58,26 +61,121 @@ def log_in(page: Page, live_server: LiveServer) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("E-mail addresses")
 
 
+def heading(page: Page) -> Locator:
+    """The page's one first-level heading."""
+    return page.get_by_role("heading", level=1)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", OPEN_PAGES.values(), ids=OPEN_PAGES.keys())
+@pytest.mark.parametrize(("path", "title"), OPEN_PAGES.values(), ids=OPEN_PAGES.keys())
 def test_an_open_page_keeps_the_rules(
-    page: Page, live_server: LiveServer, axe: Check, fits: Check, watch: object, path: str, scheme: str
+    page: Page, live_server: LiveServer, axe: Check, fits: Check, path: str, title: str, scheme: Scheme
 ) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.emulate_media(color_scheme=scheme)
     page.goto(live_server.url + path)
 
+    expect(heading(page)).to_have_text(title)
     axe(page)
     fits(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_account_area_keeps_the_rules(
-    page: Page, live_server: LiveServer, axe: Check, fits: Check, alice: User, scheme: str
+    page: Page, live_server: LiveServer, axe: Check, fits: Check, alice: User, scheme: Scheme
 ) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.emulate_media(color_scheme=scheme)
     log_in(page, live_server)
-    for path in OWN_PAGES.values():
+    for path, title in OWN_PAGES.items():
         page.goto(live_server.url + path)
 
+        expect(heading(page)).to_have_text(title)
         axe(page)
         fits(page)
+
+
+def test_a_wrong_password_says_so_and_logs_nobody_in(
+    page: Page, live_server: LiveServer, axe: Check, alice: User
+) -> None:
+    page.goto(f"{live_server.url}/account/login/")
+    page.get_by_label("E-mail address").fill("alice@example.com")
+    page.get_by_label("Password", exact=True).fill("not that one")
+    page.get_by_role("button", name="Log in", exact=True).click()
+
+    expect(page.get_by_role("alert")).to_contain_text("password you specified")
+    axe(page)
+    page.goto(f"{live_server.url}/account/email/")
+    expect(heading(page)).to_have_text("Log in")
+
+
+def test_a_forgotten_password_is_replaced_by_mail(
+    page: Page, live_server: LiveServer, axe: Check, fits: Check, alice: User
+) -> None:
+    page.goto(f"{live_server.url}/account/login/")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.get_by_label("E-mail address").fill("alice@example.com")
+    page.get_by_role("button", name="Mail me a link").click()
+    expect(heading(page)).to_have_text("Check your mail")
+    [message] = mail.outbox
+    [link] = re.findall(r"https?://\S+", str(message.body))
+
+    page.goto(link)
+    expect(heading(page)).to_have_text("Set a new password")
+    axe(page)
+    fits(page)
+    page.get_by_label("New password", exact=True).fill("a quite different one")
+    page.get_by_label("New password again").fill("a quite different one")
+    page.get_by_role("button", name="Set new password").click()
+
+    expect(heading(page)).to_have_text("Your password is changed")
+    alice.refresh_from_db()
+    assert alice.check_password("a quite different one")
+
+
+def test_logging_in_needs_no_script(browser: Browser, live_server: LiveServer, alice: User) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+
+    log_in(page, live_server)
+
+    expect(page.get_by_role("button", name="Log in with a passkey")).to_have_count(0)
+    context.close()
+
+
+def test_the_account_menu_opens_by_keyboard_and_logs_out(page: Page, live_server: LiveServer, alice: User) -> None:
+    log_in(page, live_server)
+    button = page.get_by_role("button", name="Account menu")
+    button.press("Enter")
+    menu = page.locator("#menu-me")
+    expect(menu).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(button).to_be_focused()
+
+    button.press("Enter")
+    menu.get_by_role("button", name="Log out").click()
+    page.goto(f"{live_server.url}/account/email/")
+
+    expect(heading(page)).to_have_text("Log in")
+
+
+def test_the_look_is_remembered_by_the_server(page: Page, live_server: LiveServer, alice: User) -> None:
+    log_in(page, live_server)
+    page.get_by_role("button", name="Account menu").click()
+    page.get_by_role("button", name="Dark").click()
+
+    page.reload()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(16, 22, 19)")
+
+
+def test_the_sidebar_is_a_drawer_on_a_phone(page: Page, live_server: LiveServer, axe: Check, alice: User) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    log_in(page, live_server)
+    side = page.locator("#side")
+    expect(side).to_be_hidden()
+
+    page.get_by_role("button", name="Open menu").click()
+
+    expect(side).to_be_visible()
+    axe(page)

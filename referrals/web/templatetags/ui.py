@@ -167,9 +167,14 @@ def merchant_mark(name: str, seed: str = "", small: bool = False) -> SafeString:
     return format_html('<span class="{}" aria-hidden="true">{}</span>', css, initials(name)[:1])
 
 
+# Icons that point along the line of reading; the style sheet turns them round on right-to-left pages.
+_MIRRORED = frozenset({"arrow-left", "arrow-right", "chevron-left", "chevron-right", "log-out", "send", "undo-2"})
+
+
 @lru_cache(maxsize=512)
 def _svg(name: str, size: int, stroke: str) -> str:
-    return lucide._render_icon(name, size, stroke_width=stroke, focusable="false")
+    extra = {"class": "flip"} if name in _MIRRORED else {}
+    return lucide._render_icon(name, size, stroke_width=stroke, aria_hidden="true", focusable="false", **extra)
 
 
 @register.simple_tag
@@ -198,6 +203,33 @@ def stage_label(status: str) -> str:
 def stage_tag(status: str) -> SafeString:
     """`{% stage_tag reward.status %}`: the coloured tag; the colour is never the only sign."""
     return format_html('<span class="tag tag--{}">{}</span>', stage(status), stage_label(status))
+
+
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("FxiOS/", "Firefox"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Mac OS X", "macOS"),
+    ("Windows", "Windows"),
+    ("Linux", "Linux"),
+)
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """A session's browser in words, for its owner to recognise: "Chrome, Linux"; what says nothing is unknown."""
+    agent = user_agent or ""
+    found = [next((name for mark, name in marks if mark in agent), None) for marks in (_BROWSERS, _SYSTEMS)]
+    return ", ".join(name for name in found if name) or str(_("Unknown browser"))
 
 
 @register.filter
