@@ -246,7 +246,8 @@ def _create(rewards: Sequence[Reward], actor: Actor) -> list[Happening]:
         }
         happenings.append(lifecycle.reward_happening(types.REWARD_CREATED, reward, data))
         if reward.state == State.DUE:
-            happenings.append(lifecycle.reward_happening(types.REWARD_DUE, reward, {"from": None, "to": State.DUE}))
+            moved = {"from": None, "to": State.DUE, "amount_minor": reward.amount_minor, "currency": reward.currency}
+            happenings.append(lifecycle.reward_happening(types.REWARD_DUE, reward, moved))
     return happenings
 
 
@@ -265,7 +266,7 @@ def _resize(changes: Sequence[tuple[Reward, int]], actor: Actor) -> list[Happeni
         deltas[key] = (count, total + difference)
         if reward.state not in {State.VOID, State.REVERSED}:
             lines.append((reward, "reverse" if difference < 0 else "earn", difference))
-        data = {"from_minor": before, "to_minor": minor, "currency": reward.currency}
+        data = {"from_minor": before, "to_minor": minor, "amount_minor": minor, "currency": reward.currency}
         happenings.append(lifecycle.reward_happening(types.REWARD_CHANGED, reward, data))
     if changes:
         lifecycle.write_ledger(lines, actor)
