@@ -58,6 +58,13 @@ _ACTIONS = {
 }
 
 
+_TOGETHER = {
+    "campaign": {"campaign_not_started", "campaign_paused", "campaign_ended"},
+    "kept": {"refunded", "disputed"},
+}
+_MET = {"campaign": gettext_lazy("The campaign was running"), "kept": gettext_lazy("Not refunded or disputed")}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One line of the check list: `state` is ok, fail, warn or todo; `facts` is the small line under it."""
@@ -152,11 +159,25 @@ def checks(reward: Reward) -> list[Check]:
     """Every condition of the decision with its facts, what a person decided, and where the review stands."""
     decision = Decision.objects.filter(event_id=reward.event_id, rule_key=reward.rule_key, current=True).first()
     lines = [_occasion(reward)]
-    lines += [_check(condition, reward) for condition in (decision.conditions if decision else [])]
+    lines += [_check(condition, reward) for condition in _merged(decision.conditions if decision else [])]
     if reward.reason in BY_HAND or reward.state in {State.HELD, State.ATTENTION, State.WAITING}:
         lines.append(_by_hand(reward))
     review = _review(reward)
     return [*lines, review] if review else lines
+
+
+def _merged(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Conditions that ask one thing in several steps make one line when all of them are met."""
+    passed = {condition["code"] for condition in conditions if condition["passed"]}
+    found, said = [], set()
+    for condition in conditions:
+        whole = next((name for name, codes in _TOGETHER.items() if condition["code"] in codes and codes <= passed), "")
+        if not whole:
+            found.append(condition)
+        elif whole not in said:
+            said.add(whole)
+            found.append({**condition, "code": whole})
+    return found
 
 
 def _occasion(reward: Reward) -> Check:
@@ -166,6 +187,10 @@ def _occasion(reward: Reward) -> Check:
 
 
 def _check(condition: dict[str, Any], reward: Reward) -> Check:
+    if condition["code"] in _TOGETHER:
+        return Check(
+            "ok", str(_MET[condition["code"]]), reward.campaign.name if condition["code"] == "campaign" else ""
+        )
     state = "ok" if condition["passed"] else "fail"
     return Check(state, sentence(condition), _facts(condition, reward))
 
@@ -183,7 +208,7 @@ def _facts(condition: dict[str, Any], reward: Reward) -> str:
     if code == "existing_customer":
         return friend.email
     if code.startswith("campaign_"):
-        return reward.campaign.name if code == "campaign_ended" else ""
+        return reward.campaign.name
     for name in ("refunded", "disputed_at", "banned_at"):
         if facts.get(name):
             return reason_text(facts[name])

@@ -107,15 +107,12 @@ def _hint(stage: str, count: int, tenant: Tenant, campaign: Campaign | None) -> 
         waiting: QuerySet[Reward] = Reward.objects.for_tenant(tenant).filter(state=State.REVIEW)
         if campaign:
             waiting = waiting.filter(campaign=campaign)
-        # The one that has waited longest: the list's own index finds it at once.
-        ends = waiting.order_by("stage_at", "pk").values_list("review_ends_at", flat=True).first()
-        if ends is None:
-            return ""
-        left = ends - timezone.now()
-        if left.total_seconds() <= 0:
+        ends = waiting.order_by("review_ends_at").values_list("review_ends_at", flat=True).first()
+        left = ends - timezone.now() if ends else None
+        if left is None or left.total_seconds() <= 0:
             return _("clearing now")
         locale = (get_language() or "en").replace("-", "_")
-        return _("oldest clears in %(time)s") % {"time": format_timedelta(left, locale=locale)}
+        return _("next clears in %(time)s") % {"time": format_timedelta(left, locale=locale, format="short")}
     return str(HINTS[stage])
 
 

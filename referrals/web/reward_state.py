@@ -107,12 +107,17 @@ class ListState:
         rows = replace(self.filter, campaign="").apply(Reward.objects.for_tenant(tenant))
         return rows.filter(campaign=self.campaign) if self.campaign else rows
 
-    def page(self, rows: QuerySet[Reward], *, limit: int = PAGE_SIZE) -> Page[Reward]:
-        """One page in the list's order; BadRequest for a damaged cursor, or one of a list in another order (section 6, row 19)."""
+    def page(self, rows: QuerySet[Reward], *, limit: int = 0) -> Page[Reward]:
+        """One page in the list's order, of PAGE_SIZE unless `limit` is given.
+
+        BadRequest for a cursor that is damaged or belongs to a list in another order (RELIABILITY section 6, row 19).
+        """
         descending = self.sort.startswith("-")
         column = SORTS[self.sort.removeprefix("-")]
         try:
-            return keyset(rows, sort=f"-{column}" if descending else column, cursor=self.after, limit=limit)
+            return keyset(
+                rows, sort=f"-{column}" if descending else column, cursor=self.after, limit=limit or PAGE_SIZE
+            )
         except (PageError, TypeError, ValueError, ValidationError) as error:
             raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
 
