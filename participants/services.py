@@ -78,6 +78,7 @@ def enrol(
     last_name: str = "",
     language: str = "",
     fraud_level: str = "",
+    existing_customer: bool = False,
 ) -> Enrolment:
     """Make a person a participant, or find them; bind them to a referrer once (PRODUCT.md, "Attribution").
 
@@ -104,7 +105,7 @@ def enrol(
         language=language[:8],
         source=source,
         fraud_level=fraud_level,
-        existing_customer=_was_customer(campaign, address),
+        existing_customer=existing_customer or _was_customer(campaign, address),
     )
     try:
         with transaction.atomic():
