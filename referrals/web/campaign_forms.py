@@ -24,6 +24,7 @@ from referrals.web.money_fields import MoneyField
 
 COMMON_CURRENCIES = ("USD", "EUR", "GBP", "INR", "JPY", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "AED")
 TRIGGERS = [choice for choice in RewardRule.TRIGGERS if choice[0] in DECIDED_TRIGGERS]
+COUNTED = frozenset({"nth_event", "from_nth_event"})
 AMOUNT_TYPES = [("fixed", lazy("A fixed amount")), ("percent", lazy("A share of the purchase"))]
 TEXT_FIELDS = (
     "reward_header",
@@ -72,14 +73,18 @@ class RuleForm(forms.Form):
         required=False,
         min_value=1,
         max_value=1_000_000,
-        help_text=lazy("Only for “the n-th purchase”: 3 means the third."),
+        help_text=lazy("3 means the third."),
+        error_messages={"required": lazy("Say which purchase: 3 means the third.")},
     )
     amount_type = forms.ChoiceField(label=lazy("How much"), choices=AMOUNT_TYPES)
-    amount = MoneyField(label=lazy("Amount"), required=False)
+    amount = MoneyField(
+        label=lazy("Amount"), required=False, error_messages={"required": lazy("Enter the amount of the reward.")}
+    )
     percent = forms.CharField(
         label=lazy("Per cent"),
         required=False,
         max_length=10,
+        error_messages={"required": lazy("Enter a share above 0 and at most 100, such as 12.5.")},
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
     cap = MoneyField(label=lazy("At most"), required=False)
@@ -105,6 +110,9 @@ class RuleForm(forms.Form):
         for field in self.fields.values():
             if isinstance(field, MoneyField):
                 field.use(currency)
+        share = self["amount_type"].value() == "percent"
+        self.fields["amount"].required, self.fields["percent"].required = not share, share
+        self.fields["nth"].required = self["trigger"].value() in COUNTED
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -126,7 +134,7 @@ class RuleForm(forms.Form):
             "id": data["key"],
             "side": data["side"],
             "trigger": data["trigger"],
-            "nth": data["nth"] if data["trigger"] in {"nth_event", "from_nth_event"} else None,
+            "nth": data["nth"] if data["trigger"] in COUNTED else None,
             "amount": amount,
             "kind": data["kind"],
             "minimum_purchase": money_to_json(data["minimum_purchase"]),
@@ -138,14 +146,10 @@ class RuleForm(forms.Form):
     def _placed(self, error: TermsError) -> tuple[str | None, str]:
         """The field at fault and what to do, in the page's words."""
         match error.field.removeprefix("rule."):
-            case "amount.money":
-                return "amount", _("Enter the amount of the reward.")
             case "amount.percent":
                 return "percent", _("Enter a share above 0 and at most 100, such as 12.5.")
             case "amount.type":
                 return "amount_type", _("Joining has no purchase to take a share of; choose a fixed amount.")
-            case "nth":
-                return "nth", _("Say which purchase: 3 means the third.")
             case other:
                 return (other if other in self.fields else None), error.message
 

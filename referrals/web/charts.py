@@ -114,8 +114,8 @@ def ceiling(value: int) -> int:
         step *= 10
 
 
-def line_chart(title: str, days: Sequence[date], series: Iterable[Series]) -> Chart:
-    """Draw the series over the days, all on one scale that starts at zero."""
+def line_chart(title: str, days: Sequence[date], series: Iterable[Series], *, last: str) -> Chart:
+    """Draw the series over the days, all on one scale that starts at zero. `last` names the last day ("Today": it is not over)."""
     every = list(series)
     top = ceiling(max((value for one in every for value in one.values), default=0))
     locale = (get_language() or "en").replace("-", "_")
@@ -126,7 +126,7 @@ def line_chart(title: str, days: Sequence[date], series: Iterable[Series]) -> Ch
         bands=[_band(index, day, every, step, locale) for index, day in enumerate(days)],
         rules=[HEIGHT * part / 4 for part in range(5)],
         y_ticks=[top - top * part // 4 for part in range(5)],
-        x_ticks=[format_date(days[index], "d MMM", locale=locale) for index in _marks(len(days))],
+        x_ticks=[*(format_date(days[index], "d MMM", locale=locale) for index in _marks(len(days))[:-1]), last],
         rows=[Row(day, [one.values[index] for one in every]) for index, day in enumerate(days)],
     )
 

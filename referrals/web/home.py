@@ -87,6 +87,7 @@ def month(tenant: Tenant, campaigns: list[Campaign]) -> Chart:
             Series("k-3", _("Joins"), per_day(joins, "joined_at", days, zone)),
             Series("k-2", _("Purchases"), per_day(purchases, "occurred_at", days, zone)),
         ],
+        last=_("Today"),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
@@ -21,7 +21,6 @@ from django.views.decorators.http import require_safe
 from campaigns.models import Campaign
 from participants.links import share_link
 from participants.models import Participant, Referral
-from participants.services import update_participant
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.errors import Refused
@@ -255,18 +254,16 @@ def participant_new(request: MerchantRequest) -> HttpResponse:
 def _add(request: MerchantRequest, form: NewParticipantForm) -> HttpResponse:
     data = form.cleaned_data
     campaign: Campaign = data["campaign"]
-    with transaction.atomic():
-        done = join(
-            campaign=campaign,
-            email=data["email"],
-            actor=request.actor,
-            source="manual",
-            first_name=data["first_name"],
-            last_name=data["last_name"],
-            **form.referred_by(),
-        )
-        if done.created and data["existing_customer"]:
-            update_participant(participant=done.participant, actor=request.actor, existing_customer=True)
+    done = join(
+        campaign=campaign,
+        email=data["email"],
+        actor=request.actor,
+        source="manual",
+        first_name=data["first_name"],
+        last_name=data["last_name"],
+        existing_customer=data["existing_customer"],
+        **form.referred_by(),
+    )
     who = {"who": done.participant.name or done.participant.email}
     if done.created:
         messages.success(request, _("%(who)s added") % who)
