@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Literal
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
 from playwright.sync_api import Browser, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -34,12 +36,15 @@ OWN_PAGES = {
     "/account/email/": "E-mail addresses",
     "/account/password/change/": "Password",
     "/account/2fa/": "Two-step log-in",
-    "/account/2fa/totp/activate/": "Set up the authenticator app",
     "/account/2fa/webauthn/": "Passkeys and security keys",
-    "/account/2fa/webauthn/add/": "Add Security Key",
     "/account/sessions/": "Sessions",
     "/account/logout/": "Log out?",
     "/account/reauthenticate/": "Is it you?",
+}
+# ... and of those that ask for the password again first
+GUARDED_PAGES = {
+    "/account/2fa/totp/activate/": "Set up the authenticator app",
+    "/account/2fa/webauthn/add/": "Add a key",
 }
 Check = Callable[[Page], None]
 
@@ -59,6 +64,19 @@ def log_in(page: Page, live_server: LiveServer) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("E-mail addresses")
+
+
+def confirm_password(page: Page) -> None:
+    """Answer "Is it you?"."""
+    expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+
+
+def totp_code(secret: str) -> str:
+    """What the authenticator app shows for this key now (RFC 6238)."""
+    counter = int(time.time() // 30)
+    return str(format_hotp_value(hotp_value(secret, counter)))
 
 
 def heading(page: Page) -> Locator:
@@ -91,6 +109,47 @@ def test_the_account_area_keeps_the_rules(
         expect(heading(page)).to_have_text(title)
         axe(page)
         fits(page)
+    confirm_password(page)
+    for path, title in GUARDED_PAGES.items():
+        page.goto(live_server.url + path)
+
+        expect(heading(page)).to_have_text(title)
+        axe(page)
+        fits(page)
+
+
+def test_a_second_step_guards_the_next_log_in(
+    page: Page, live_server: LiveServer, axe: Check, fits: Check, alice: User
+) -> None:
+    log_in(page, live_server)
+    page.goto(f"{live_server.url}/account/2fa/")
+    page.get_by_role("link", name="Set up").click()
+    confirm_password(page)
+    secret = page.get_by_label("Or type this key into it").input_value()
+    page.get_by_label("Authenticator code").fill(totp_code(secret))
+    page.get_by_role("button", name="Turn on").click()
+
+    expect(heading(page)).to_have_text("Recovery codes")
+    axe(page)
+    fits(page)
+    [code, *others] = page.get_by_label("Codes you have not used").input_value().split()
+    assert len(others) == 9
+
+    page.context.clear_cookies()
+    page.goto(f"{live_server.url}/account/login/?next=/account/2fa/")
+    page.get_by_label("E-mail address").fill("alice@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(heading(page)).to_have_text("One more step")
+    axe(page)
+    fits(page)
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Log in", exact=True).click()
+
+    expect(heading(page)).to_have_text("Two-step log-in")
+    expect(page.get_by_text("9 codes are left")).to_be_visible()
+    axe(page)
+    fits(page)
 
 
 def test_a_wrong_password_says_so_and_logs_nobody_in(
