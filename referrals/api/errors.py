@@ -64,7 +64,9 @@ def not_found(kind: str, given: str) -> ApiError:
 
 def used_elsewhere(external_id: str, field: str = "external_id") -> ApiError:
     """409: the caller's id already names something else."""
-    message = f"The id {external_id[:64]} was already recorded for another participant or payment; use one id for one fact."
+    message = (
+        f"The id {external_id[:64]} was already recorded for another participant or payment; use one id for one fact."
+    )
     return ApiError(409, "external_id_reused", message, field=field)
 
 

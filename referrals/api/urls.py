@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponseBase
-from django.urls import URLPattern, URLResolver, re_path
+from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
+from referrals.api import openapi, reference
 from referrals.api.errors import error_answer
 from referrals.api.inbound import urlpatterns as inbound
 from referrals.api.v1.views import API as V1
-from referrals.api.v2 import campaigns, events, participants, payouts, rewards
-from referrals.api.v2.base import API as V2
+from referrals.api.v2.resources import API as V2
 
 
 @csrf_exempt
@@ -19,12 +19,15 @@ def unknown(request: HttpRequest, rest: str) -> HttpResponseBase:
     return error_answer(Http404(), request.path)
 
 
-# Each module adds its operations to version 2's table when it is read; this is their order in the reference.
-RESOURCES = (campaigns, participants, events, rewards, payouts)
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     *inbound,
     *V1.urls(),
     *V2.urls(),
+    path("api/openapi-v1.json", openapi.serve, {"version": "v1"}, name="openapi-v1"),
+    path("api/openapi-v2.json", openapi.serve, {"version": "v2"}, name="openapi-v2"),
+    path("docs/", reference.overview, name="docs"),
+    path("docs/errors/", reference.errors, name="docs-errors"),
+    path("docs/<str:name>/", reference.version, name="docs-version"),
     re_path(r"^api/(?P<rest>.*)\Z", unknown, name="unknown"),
 ]

@@ -52,15 +52,15 @@ class Caller:
 
     def get(self, path: str, **headers: str) -> Reply:
         """GET."""
-        return self.send("GET", path, **headers)
+        return self.send("GET", path, None, raw=None, **headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Reply:
         """POST JSON."""
-        return self.send("POST", path, body, **headers)
+        return self.send("POST", path, body, raw=None, **headers)
 
     def patch(self, path: str, body: Any, **headers: str) -> Reply:
         """PATCH JSON."""
-        return self.send("PATCH", path, body, **headers)
+        return self.send("PATCH", path, body, raw=None, **headers)
 
 
 @dataclass

@@ -1,0 +1,10 @@
+"""The table of version 2 with all its operations: each module named here adds its own when it is read."""
+
+from __future__ import annotations
+
+from referrals.api.v2 import campaigns, events, participants, payouts, rewards
+from referrals.api.v2.base import API
+
+RESOURCES = (campaigns, participants, events, rewards, payouts)
+
+__all__ = ["API", "RESOURCES"]

@@ -1,0 +1,214 @@
+"""The OpenAPI documents: valid, complete, true to what runs, and each of their samples carried out (API.md)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from django.test import Client
+from openapi_spec_validator import validate
+
+from campaigns.models import Campaign
+from participants.models import Participant
+from referrals.api.catalogue import CODES
+from referrals.api.openapi import document, in_order, request_example
+from referrals.api.operations import Api, Operation
+from referrals.api.v1.views import API as V1
+from referrals.api.v2.resources import API as V2
+from rewards.models import Payout, Reward
+from tests.api.conftest import Reply, Shop
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATIONS = [(api.version, one) for api in (V1, V2) for one in in_order(api)]
+NAMES = [f"{version}-{one.name}" for version, one in OPERATIONS]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
+    response = client.get(f"/api/openapi-{version}.json")
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+    found = response.json()
+    assert found["openapi"] == "3.1.0"
+    validate(found)
+    assert found == document(version)
+
+
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 34)], ids=["v1", "v2"])
+def test_every_operation_is_documented(api: Api, count: int) -> None:
+    paths = document(api.version)["paths"]
+    operations = [one for item in paths.values() for one in item.values()]
+    assert len(operations) == len(api.operations) == count
+    assert len({one["operationId"] for one in operations}) == count
+    for one in operations:
+        assert one["summary"]
+        assert {"401", "403", "429", "default"} <= set(one["responses"])
+
+
+def test_every_sample_in_a_document_fits_its_own_schema() -> None:
+    for version in ("v1", "v2"):
+        found = document(version)
+        for item in found["paths"].values():
+            for operation in item.values():
+                contents = [response["content"] for response in operation["responses"].values()]
+                if "requestBody" in operation:
+                    contents.append(operation["requestBody"]["content"])
+                for content in contents:
+                    for media in content.values():
+                        for sample in media["examples"].values():
+                            check(sample["value"], media["schema"], version)
+
+
+def check(value: Any, schema: dict[str, Any], version: str) -> None:
+    """Raise unless `value` fits `schema` of that version's document."""
+    jsonschema.validate(value, {**schema, "components": document(version)["components"]})
+
+
+def test_every_code_is_in_the_catalogue() -> None:
+    pattern = re.compile(
+        r'(?:(?:Refused|refused|malformed|MoneyError)\(\s*|ApiError\(\s*\d+,\s*|TermsError\(\s*[^,]+,\s*)"([a-z_]+)"'
+    )
+    used: set[str] = set()
+    for folder in ("campaigns", "participants", "rewards", "referrals/api", "referrals/lib"):
+        for file in (ROOT / folder).rglob("*.py"):
+            used |= set(pattern.findall(file.read_text()))
+    # What only the pages can be answered with.
+    assert used - set(CODES) <= {"image"}
+    assert {code for one in (*V1.operations, *V2.operations) for code in one.errors} <= set(CODES)
+
+
+class World:
+    """Real values for the samples' made-up ones."""
+
+    def __init__(self, shop: Shop, campaign: Campaign, maya: Participant, friend: Participant) -> None:
+        self.shop = shop
+        self.campaign, self.maya, self.friend = campaign, maya, friend
+        body = {
+            "campaign": campaign.public_id,
+            "email": friend.email,
+            "amount": {"amount_minor": 5000, "currency": "USD"},
+            "external_id": "order-9",
+        }
+        self.event = shop.api.post("/api/v2/events", body).data["id"]
+        self.review = Reward.objects.get(side="referrer").public_id
+        self.due = Reward.objects.get(side="invitee").public_id
+
+    def prepare(self, operation: Operation) -> None:
+        """Bring things where the operation can start from."""
+        send = self.shop.api.post
+        match operation.name:
+            case "launchCampaign":
+                self.campaign = self.shop.campaign("Draft", launched=False)
+            case "resumeCampaign":
+                send(f"/api/v2/campaigns/{self.campaign.public_id}/pause")
+            case "unbanParticipant":
+                send(f"/api/v2/participants/{self.maya.public_id}/ban", {"reason": "x"})
+            case "releaseReward":
+                send(f"/api/v2/rewards/{self.review}/hold")
+            case "reverseReward" | "getPayout" | "getPayoutBatch" | "undoPayoutBatch":
+                send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
+        if operation.name == "reverseReward":
+            self.review = self.due
+
+    def values(self) -> dict[str, Any]:
+        """Sample value to real one."""
+        payout = Payout.objects.select_related("batch").first()
+        return {
+            "JCu82f30F1": self.campaign.public_id,
+            "johndoe@example.com": self.friend.email,
+            "noor@example.com": self.friend.email,
+            "maya@example.com": self.maya.email,
+            "jane@example.com": self.maya.email,
+            "7ZZp9eBG": self.maya.referral_code,
+            "8Mnu79TD": self.maya.referral_code,
+            "pt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.maya.public_id,
+            "ev_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.event,
+            "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.review,
+            "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
+            "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",
+        }
+
+    def real(self, value: Any) -> Any:
+        """`value` with every sample replaced."""
+        if isinstance(value, dict):
+            return {name: self.real(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.real(item) for item in value]
+        return self.values().get(value, value) if isinstance(value, str) else value
+
+
+@pytest.fixture
+def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant) -> World:
+    """A campaign with a referrer, a friend, and a purchase."""
+    return World(shop, campaign, maya, friend)
+
+
+@pytest.mark.parametrize(("version", "operation"), OPERATIONS, ids=NAMES)
+def test_the_sample_request_is_carried_out(world: World, version: str, operation: Operation) -> None:
+    world.prepare(operation)
+    described = document(version)["paths"][f"/api/{version}/{operation.path}"][operation.method.lower()]
+    path = operation.path
+    query: list[str] = []
+    headers: dict[str, str] = {}
+    for parameter in described["parameters"]:
+        value = world.real(parameter.get("example"))
+        if parameter["in"] == "path":
+            path = path.replace("{id}", value)
+        elif parameter["in"] == "header":
+            headers[parameter["name"].replace("-", "_")] = value
+        elif value is not None and parameter["name"] != "campaign":
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            query.append(f"{parameter['name']}={text}".replace("+", "%2B"))
+    body = world.real(request_example(operation.body)) if operation.body else None
+    if operation.name == "createPayouts":
+        body = {**body, "rewards": [world.due]}
+    address = f"/api/{version}/{path}" + (f"?{'&'.join(query)}" if query else "")
+    reply = world.shop.api.send(operation.method, address, body, raw=None, **headers)
+    assert reply.status in operation.statuses, reply.data
+    check(reply.data, dict(operation.answer), version)
+    if operation.writes:
+        again = world.shop.api.send(operation.method, address, body, raw=None, **headers)
+        assert (again.status, again.data) == (reply.status, reply.data)
+        assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_errors_fit_their_schema(shop: Shop) -> None:
+    def errors() -> list[tuple[str, Reply]]:
+        return [
+            ("v1", shop.api.get("/api/v1/getCampaign?id=nothing")),
+            ("v1", shop.api.post("/api/v1/addParticipant", {"id": "x", "email": "nobody"})),
+            ("v2", shop.api.get("/api/v2/campaigns/nothing")),
+            ("v2", shop.api.get("/api/v2/nothing")),
+            ("v2", shop.api.post("/api/v2/events", {})),
+        ]
+
+    for version, reply in errors():
+        assert reply.status >= 400
+        check(reply.data, {"$ref": f"#/components/schemas/{'Error' if version == 'v1' else 'Problem'}"}, version)
+        media = "application/json" if version == "v1" else "application/problem+json"
+        assert reply.headers["Content-Type"] == media
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/docs/v1/", "/docs/v2/", "/docs/errors/"])
+def test_the_reference_is_plain_html_under_the_strict_policy(client: Client, db: None, path: str) -> None:
+    response = client.get(path)
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "style=" not in text
+    assert "<script>" not in text
+    assert "onclick" not in text
+    for anchor in re.findall(r'href="#([^"]+)"', text):
+        assert text.count(f'id="{anchor}"') == 1
+
+
+def test_the_reference_shows_every_operation_and_code(client: Client, db: None) -> None:
+    for api in (V1, V2):
+        text = client.get(f"/docs/{api.version}/").content.decode()
+        for one in api.operations:
+            assert f'id="{one.name}"' in text
+            assert f"/api/{api.version}/{one.path}" in text
+    errors = client.get("/docs/errors/").content.decode()
+    assert all(f'id="{code}"' in errors for code in CODES)
+    assert client.get("/docs/v3/").status_code == 404
