@@ -71,6 +71,7 @@ def join(
     visitor: str = "",
     cookie_code: str = "",
     fraud_level: str = "",
+    existing_customer: bool = False,
 ) -> Joined:
     """Add a participant, bind them to their referrer, and award what joining earns. Idempotent by e-mail (API.md v1).
 
@@ -94,6 +95,7 @@ def join(
             last_name=last_name,
             language=language,
             fraud_level=fraud_level,
+            existing_customer=existing_customer,
         )
         if done.referral_created:
             _award_joining(done.participant, actor)
@@ -223,12 +225,15 @@ def refund(
     One that comes before its purchase waits for it. Raises Refused: currency, amount_not_positive, refund_too_large.
     """
     with transaction.atomic():
+        by_hand = event is not None
         event = event or facts.find_event(tenant, source, references)
         if event is not None:
             # The friend's row is the lock under which everything about them is decided.
             _lock(event.participant_id)
             event = QualifyingEvent.objects.select_related("participant__campaign__merchant").get(pk=event.pk)
-            _check_refund(event, amount, external_id, source)
+            _check_refund(event, amount)
+            if by_hand:
+                _refuse_too_much(event, amount, external_id, source)
         row, created = facts.add_refund(
             tenant=tenant,
             source=source,
@@ -249,7 +254,7 @@ def refund(
     return Refunded(row, event, True)
 
 
-def _check_refund(event: QualifyingEvent, amount: Money | None, external_id: str, source: str) -> None:
+def _check_refund(event: QualifyingEvent, amount: Money | None) -> None:
     if amount is None:
         return
     if amount.currency != event.currency:
@@ -257,6 +262,12 @@ def _check_refund(event: QualifyingEvent, amount: Money | None, external_id: str
         raise Refused("currency", message % {"amount": amount, "wanted": event.currency}, field="amount")
     if amount.minor <= 0:
         raise Refused("amount_not_positive", _("%(amount)s is not above zero.") % {"amount": amount}, field="amount")
+
+
+def _refuse_too_much(event: QualifyingEvent, amount: Money | None, external_id: str, source: str) -> None:
+    """A person or a program can't take back more than was paid. A provider's facts come in any order and are taken as they are."""
+    if amount is None:
+        return
     known = Refund.objects.for_tenant(event.tenant).filter(source=source, external_id=external_id[:255]).exists()
     kept = event.kept
     if not known and kept is not None and kept < amount:

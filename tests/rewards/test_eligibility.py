@@ -1,0 +1,145 @@
+"""The table of conditions, one by one: pure values in, verdict out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from campaigns.terms import Fixed, Percent, RuleTerms
+from referrals.lib.money import Money
+from rewards.eligibility import CODES, Bond, EventFacts, PersonFacts, Verdict, decide_all
+from rewards.reasons import REASONS, sentence
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ASHA = PersonFacts("asha@example.com")
+MAYA = PersonFacts("maya@example.net")
+BOND = Bond(ASHA, NOON - timedelta(days=3))
+RULE = RuleTerms(key="rule_1", side="referrer", trigger="first_event", amount=Fixed(Money(1500, "USD")))
+
+
+def usd(minor: int) -> Money:
+    return Money(minor, "USD")
+
+
+def event(number: int = 1, minor: int | None = 5000, **facts: Any) -> EventFacts:
+    amount = None if minor is None else usd(minor)
+    values: dict[str, Any] = {"occurred_at": NOON + timedelta(hours=number), "refunded": usd(0)} | facts
+    return EventFacts(id=number, type="purchase", currency="USD", amount=amount, **values)
+
+
+def ask(
+    rule: RuleTerms = RULE, *events: EventFacts, friend: PersonFacts = MAYA, bond: Bond | None = BOND
+) -> list[Verdict]:
+    row = events or (event(),)
+    verdicts = decide_all([(rule, item) for item in row], friend, bond)
+    return [verdicts[item.id] for item in row]
+
+
+def outcomes(verdicts: list[Verdict]) -> list[tuple[str, int]]:
+    return [(v.reason, v.amount.minor if v.amount else 0) for v in verdicts]
+
+
+MINIMUM = replace(RULE, minimum_purchase=usd(3000))
+NEW_ONLY = replace(RULE, new_customers_only=True)
+BANNED = Bond(replace(ASHA, banned_at=NOON), BOND.since)
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdicts"),
+    [
+        ("", ask()),
+        ("not_referred", ask(bond=None)),
+        ("self_referral", ask(friend=ASHA)),
+        ("existing_customer", ask(NEW_ONLY, friend=replace(MAYA, existing_customer=True))),
+        ("", ask(RULE, friend=replace(MAYA, existing_customer=True))),
+        ("campaign_not_started", ask(RULE, event(closed_reason="campaign_not_started"))),
+        ("campaign_paused", ask(RULE, event(closed_reason="campaign_paused"))),
+        ("campaign_ended", ask(RULE, event(closed_reason="campaign_ended"))),
+        ("referrer_banned", ask(bond=BANNED)),
+        ("refunded", ask(RULE, event(refunded=usd(5000)))),
+        ("refunded", ask(RULE, event(minor=None, refunded=usd(0), cancelled=True))),
+        ("disputed", ask(RULE, event(disputed_at=NOON))),
+        ("below_minimum_purchase", ask(MINIMUM, event(minor=2999))),
+        ("", ask(MINIMUM, event(minor=3000))),
+        ("below_minimum_purchase", ask(MINIMUM, event(minor=None))),
+        ("below_minimum_purchase", ask(MINIMUM, event(minor=5000, refunded=usd(2001)))),
+        ("", ask(MINIMUM, event(minor=5000, refunded=usd(2000)))),
+    ],
+)
+def test_each_condition_decides(reason: str, verdicts: list[Verdict]) -> None:
+    assert outcomes(verdicts) == [(reason, 0 if reason else 1500)]
+
+
+def test_all_conditions_are_checked_and_not_only_the_first_that_fails() -> None:
+    (verdict,) = ask(
+        replace(MINIMUM, new_customers_only=True),
+        event(minor=100),
+        friend=replace(ASHA, existing_customer=True),
+        bond=BANNED,
+    )
+    failed = [c.code for c in verdict.conditions if not c.passed]
+    assert failed == ["self_referral", "existing_customer", "referrer_banned", "below_minimum_purchase"]
+    assert verdict.reason == "self_referral"
+    (facts,) = [c.facts for c in verdict.conditions if c.code == "below_minimum_purchase"]
+    assert facts == {
+        "minimum": {"amount_minor": 3000, "currency": "USD"},
+        "amount": {"amount_minor": 100, "currency": "USD"},
+    }
+
+
+ROW = (event(1, 5000), event(2, 2000), event(3, 6000), event(4, 7000))
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        (MINIMUM, [1500, "below_minimum_purchase", "friend_purchase_limit", "friend_purchase_limit"]),
+        (replace(MINIMUM, trigger="every_event"), [1500, "below_minimum_purchase", 1500, 1500]),
+        (replace(MINIMUM, trigger="every_event", max_purchases_per_friend=2),
+         [1500, "below_minimum_purchase", 1500, "friend_purchase_limit"]),
+        (replace(MINIMUM, trigger="nth_event", nth=2),
+         ["payment_count_not_reached", "below_minimum_purchase", 1500, "payment_count_not_reached"]),
+        (replace(MINIMUM, trigger="from_nth_event", nth=2), ["payment_count_not_reached", "below_minimum_purchase", 1500, 1500]),
+    ],
+    ids=["first", "every", "every, at most two", "the second", "from the second on"],
+)  # fmt: skip
+def test_a_row_of_purchases(rule: RuleTerms, wanted: list[int | str]) -> None:
+    """One that does not count is skipped in the counting and resets nothing."""
+    assert [v.reason or (v.amount.minor if v.amount else 0) for v in ask(rule, *ROW)] == wanted
+
+
+def test_the_order_of_arrival_does_not_matter() -> None:
+    rule = replace(MINIMUM, trigger="every_event", max_purchases_per_friend=2)
+    straight = decide_all([(rule, item) for item in ROW], MAYA, BOND)
+    assert decide_all([(rule, item) for item in reversed(ROW)], MAYA, BOND) == straight
+
+
+@pytest.mark.parametrize(
+    ("paid", "back", "cap", "owed"),
+    [
+        (5000, 0, None, 500),
+        (5005, 0, None, 500),
+        (5015, 0, None, 502),
+        (5000, 1000, None, 400),
+        (5000, 0, 300, 300),
+        (4, 0, None, 0),
+    ],
+)
+def test_a_share_is_of_what_the_friend_kept_paying(paid: int, back: int, cap: int | None, owed: int) -> None:
+    rule = replace(RULE, trigger="every_event", amount=Percent(Decimal(10), usd(cap) if cap else None))
+    (verdict,) = ask(rule, event(minor=paid, refunded=usd(back)))
+    assert (verdict.amount.minor if verdict.amount else 0) == owed
+    assert verdict.reason == ("" if owed else "below_minimum_purchase")
+
+
+def test_every_code_has_its_sentences() -> None:
+    assert set(REASONS) >= CODES
+    facts = {"minimum": {"amount_minor": 3000, "currency": "USD"}, "amount": {"amount_minor": 100, "currency": "USD"}}
+    low = {"code": "below_minimum_purchase", "passed": False, "facts": facts}
+    assert sentence(low) == "Below the minimum purchase: $1.00, the campaign asks for $30.00"
+    assert sentence(low, audience="participant") == "Their order was below $30.00"
+    assert sentence({"code": "of_a_later_release", "passed": True, "facts": {}}) == "of a later release"

@@ -1,0 +1,170 @@
+"""Many at once, on PostgreSQL: one event one reward, one click one batch (RELIABILITY INV-03, INV-05, INV-15)."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from referrals.events.models import Event
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from rewards import lifecycle, payouts, services
+from rewards.models import LedgerEntry, Payout, Reward
+from rewards.verify import differences
+from tests.factories import ACTOR, Cast, make_campaign, make_friend, make_participant, make_reward, percent_rule
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+THREADS = 40
+
+
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """Run everything from one starting shot; a Refused is an answer like any other."""
+    gate = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        gate.wait(timeout=30)
+        try:
+            return act()
+        except Refused as refused:
+            return refused.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def test_forty_threads_one_event_one_reward(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant)
+    friend = make_friend(make_participant(campaign))
+
+    def qualify() -> services.Qualified:
+        return services.qualify(
+            participant=friend, actor=ACTOR, source="api", amount=Money(5000, "USD"), external_id="order-1"
+        )
+
+    done = at_once(*[qualify] * THREADS)
+    assert Counter(item.created for item in done) == {True: 1, False: THREADS - 1}
+    assert len({item.event.pk for item in done}) == 1
+    reward = Reward.objects.get()
+    assert LedgerEntry.objects.count() == 1
+    assert Event.objects.filter(type="reward.created", subject_id=reward.public_id).count() == 1
+    assert {item.rewards[0].pk for item in done if item.rewards} == {reward.pk}
+    assert list(differences()) == []
+
+
+def test_forty_first_purchases_at_once_earn_one_first_purchase_reward(alice: Cast) -> None:
+    friend = make_friend(make_participant(make_campaign(alice.tenant)))
+
+    def qualify(number: int) -> Callable[[], Any]:
+        return lambda: services.qualify(
+            participant=friend, actor=ACTOR, source="api", amount=Money(5000, "USD"), external_id=f"order-{number}"
+        )
+
+    at_once(*[qualify(n) for n in range(THREADS)])
+    standing = Reward.objects.exclude(state="void")
+    assert standing.count() == 1
+    assert sum(LedgerEntry.objects.values_list("amount_minor", flat=True)) == 1500
+    assert list(differences()) == []
+
+
+def test_forty_joins_of_one_person_make_one_participant_with_one_referrer(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant)
+    asha = make_participant(campaign)
+    done = at_once(
+        *[
+            lambda: services.join(
+                campaign=campaign,
+                email="maya@example.net",
+                actor=ACTOR,
+                source="api",
+                referred_by_code=asha.referral_code,
+            )
+        ]
+        * THREADS
+    )
+    assert Counter(item.created for item in done) == {True: 1, False: THREADS - 1}
+    assert {item.participant.pk for item in done} == {item.participant.pk for item in done[:1]}
+    assert asha.referrals_made.count() == 1
+
+
+def test_a_button_pressed_forty_times_pays_once(alice: Cast) -> None:
+    reward = make_reward(make_campaign(alice.tenant))
+    same = at_once(
+        *[
+            lambda: (
+                payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="one-click")[0].pk
+            )
+        ]
+        * 20
+    )
+    assert len(set(same)) == 1
+    other = at_once(
+        *[
+            partial(
+                payouts.issue_by_hand, tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key=f"click-{n:04d}"
+            )
+            for n in range(20)
+        ]
+    )
+    assert Counter(other) == {"invalid_state": 20}
+    assert Payout.objects.count() == 1
+    assert list(differences()) == []
+
+
+def test_hold_and_issue_at_the_same_moment_never_both(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant)
+    for n in range(15):
+        reward = make_reward(campaign, f"r{n}@example.com", f"f{n}@example.com")
+        answers = at_once(
+            partial(lifecycle.hold, tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR),
+            partial(
+                payouts.issue_by_hand, tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key=f"race-{n:04d}"
+            ),
+        )
+        reward.refresh_from_db()
+        first, second = answers[0], answers[1] if isinstance(answers[1], str) else answers[1][1]
+        assert (reward.state, first, second) in [("held", 1, "invalid_state"), ("issued", "invalid_state", True)]
+    assert list(differences()) == []
+
+
+def test_refund_and_issue_at_the_same_moment_leave_the_right_balance(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [percent_rule("10")])
+    for n in range(15):
+        reward = make_reward(campaign, f"r{n}@example.com", f"f{n}@example.com")
+        at_once(
+            partial(
+                services.refund,
+                tenant=alice.tenant,
+                actor=ACTOR,
+                source="api",
+                external_id=f"re-{n}",
+                event=reward.event,
+            ),
+            partial(
+                payouts.issue_by_hand, tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key=f"race-{n:04d}"
+            ),
+        )
+        reward.refresh_from_db()
+        assert reward.state in {"void", "reversed"}
+        net = sum(LedgerEntry.objects.filter(reward=reward).values_list("amount_minor", flat=True))
+        assert net == 0
+    assert list(differences()) == []
+
+
+def test_two_releases_at_once_release_each_reward_once(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [percent_rule("10", review_days=9)])
+    for n in range(10):
+        make_reward(campaign, f"r{n}@example.com", f"f{n}@example.com")
+    Reward.objects.update(review_ends_at=campaign.launched_at)
+    moved = at_once(*[lifecycle.release_due] * 4)
+    assert sum(moved) == 10
+    assert Event.objects.filter(type="reward.due").count() == 10
+    assert list(differences()) == []
