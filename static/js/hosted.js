@@ -1,5 +1,5 @@
 // Public pages: copy a link or a code, and the phone's own share sheet. Nothing else; no cookies, no requests.
-//   data-copy="#id" data-done="Copied"   copies that field; without a clipboard it selects it
+//   data-copy="#id" data-done="Copied"   copies that field (or data-text instead); without a clipboard it selects it
 //   data-share data-title data-text data-url   shown only where navigator.share exists (starts out [hidden])
 {
   document.documentElement.classList.add("js");
@@ -9,7 +9,7 @@
   };
   const copy = async (button) => {
     const field = document.querySelector(button.dataset.copy);
-    const text = field.value ?? field.textContent;
+    const text = button.dataset.text ?? field.value ?? field.textContent;
     const word = button.querySelector("span") || button;
     const before = word.textContent;
     try {

@@ -19,7 +19,7 @@ function move(step) {
   const at = all.indexOf(current());
   const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step))];
   for (const row of all) row.classList.toggle("is-at", row === next);
-  const focusable = next.querySelector("a[data-open], .t-check input, a, button");
+  const focusable = next.querySelector("a[data-open]") || next.querySelector("a, button, .t-check input");
   focusable?.focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
 }
@@ -49,11 +49,15 @@ export function startKeys() {
     else if (key === "x") {
       const box = current()?.querySelector(".t-check input");
       if (box) toggle(box, { range: event.shiftKey });
-    } else if (key === "enter" && event.target.matches("tr, .t-check input")) {
-      current()?.querySelector("a[data-open]")?.click();
     } else if (key.length === 1) done = press(key);
     else done = false;
-    if (done && key !== "enter") event.preventDefault();
+    if (done) event.preventDefault();
+  });
+  // Enter in a row's tick box opens the row. Browsers would press the form's first button, which may issue money.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches?.("[data-select] .t-check input")) return;
+    event.preventDefault();
+    event.target.closest("tbody tr")?.querySelector("a[data-open]")?.click();
   });
   const sw = document.querySelector("[data-keys-switch]");
   if (sw) {

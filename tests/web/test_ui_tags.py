@@ -1,4 +1,4 @@
-"""The design system's template tags: money, times, people, icons, stages, charts."""
+"""The design system's template tags: money, times, people, icons and stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 from lucide import IconDoesNotExist
 
 from referrals.lib.money import Money
-from referrals.web.templatetags import charts, ui
+from referrals.web.templatetags import ui
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def _english_and_utc() -> Iterator[None]:
 
 def render(text: str, **context: object) -> str:
     """What a template with our tags makes of the context."""
-    return Template("{% load ui charts %}" + text).render(Context(context))
+    return Template("{% load ui %}" + text).render(Context(context))
 
 
 @pytest.mark.parametrize(
@@ -208,36 +208,3 @@ def test_browsers_in_words(agent: str, expected: str) -> None:
 )
 def test_only_our_own_addresses_can_undo(tags: str | None, expected: str) -> None:
     assert ui.undo_url(SimpleNamespace(extra_tags=tags)) == expected
-
-
-@pytest.mark.parametrize(
-    ("highest", "top"),
-    [(0, 2), (1, 2), (2, 2), (3, 4), (9, 10), (10, 10), (11, 20), (86, 100), (101, 200), (1286, 2000)],
-)
-def test_the_axis_ends_on_a_round_number(highest: int, top: int) -> None:
-    assert charts.ceiling(highest) == top
-
-
-def test_a_chart_draws_and_tables_the_same_figures() -> None:
-    html = render(
-        '{% line_chart labels series title="Clicks" %}',
-        labels=["1 Nov", "2 Nov", "3 Nov"],
-        series=[{"name": "Clicks", "values": [0, 5, 10]}, {"name": "<Joins>", "values": [0, 0, 1]}],
-    )
-
-    assert '<path class="chart__line k-1" d="M0 200 L500 100 L1000 0"/>' in html
-    assert '<th scope="row">3 Nov</th><td class="t-num num">10</td><td class="t-num num">1</td>' in html
-    assert "<title>3 Nov: Clicks 10, &lt;Joins&gt; 1</title>" in html
-    assert "style=" not in html
-
-
-def test_an_empty_chart_draws_nothing() -> None:
-    html = render('{% line_chart labels series title="Clicks" %}', labels=[], series=[{"name": "A", "values": []}])
-
-    assert 'd=""' in html
-    assert html.count("<tr>") == 1
-
-
-def test_a_chart_refuses_lines_of_another_length() -> None:
-    with pytest.raises(ValueError, match="A has 1 values for 2 labels"):
-        charts.line_chart(["1", "2"], [{"name": "A", "values": [1]}])
