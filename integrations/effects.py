@@ -120,7 +120,6 @@ def _joined(
             raise Ignored("no_email")
         return mine[0]
     first, _, last = signal.name.partition(" ")
-    claim = {"promotion_code" if code.kind == "promotion" else "referred_by_code": code.text}
     done = rewards.join(
         campaign=referrer.campaign,
         email=signal.email,
@@ -128,7 +127,8 @@ def _joined(
         source=source,
         first_name=first[:80],
         last_name=last[:80],
-        **claim,
+        referred_by_code="" if code.kind == "promotion" else code.text,
+        promotion_code=code.text if code.kind == "promotion" else "",
     )
     return done.participant
 

@@ -199,7 +199,16 @@ def _work(row: InboundEvent) -> bool:
         done = _settled(row, "processed", effects[0])
         if not done:
             transaction.set_rollback(True)
+        elif row.connection.failing_since is not None:
+            _recovered(row)
     return done
+
+
+def _recovered(row: InboundEvent) -> None:
+    """The connection is well again once nothing of it has failed."""
+    failed = InboundEvent.objects.filter(connection_id=row.connection_id, state="failed")
+    if not failed.exists():
+        Connection.objects.filter(pk=row.connection_id).update(failing_since=None)
 
 
 def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], str]:

@@ -44,7 +44,9 @@ SENTENCES = {
     "refused": _("%(message)s"),
     # It went wrong.
     "provider_refused": _("The provider refused our question: %(message)s"),
-    "gave_up": _("It could not be processed after %(attempts)s tries. Process it again when the cause is mended."),
+    "gave_up": _(
+        "It could not be processed, and no more tries follow (%(attempts)s made). Process it again when the cause is mended."
+    ),
 }
 
 

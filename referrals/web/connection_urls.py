@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from referrals.web import connections
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("connections/", connections.connections, name="connections"),
+    path("connections/messages/<str:public_id>/", connections.inbound, name="inbound"),
+    path("connections/messages/<str:public_id>/process/", connections.inbound_process, name="inbound_process"),
+    path("connections/<str:public_id>/", connections.connection, name="connection"),
+    path("connections/<str:public_id>/secrets/", connections.connection_secrets, name="connection_secrets"),
+    path("connections/<str:public_id>/disconnect/", connections.connection_disconnect, name="connection_disconnect"),
+]

@@ -20,7 +20,7 @@ SECRET = "whsec_" + "t3St" * 8
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "stripe"
 
 
-def sample(name: str, **changes: Any) -> dict[str, Any]:
+def sample(name: str, /, **changes: Any) -> dict[str, Any]:
     """A sample as it would come now, from live mode; `changes` replace fields of its object, except for the event's own.
 
     The event's own are `event_id`, `created` and `livemode`.

@@ -1,0 +1,207 @@
+"""Connecting a provider: secrets in, never out; how a connection is doing; and working on a message once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from integrations import registry
+from integrations.base import Provider
+from integrations.models import Connection, InboundEvent
+from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record
+from referrals.lib.errors import Refused
+from referrals.lib.queue import enqueue
+
+Tone = Literal["ok", "todo", "warn", "fail"]
+QUIET_AFTER = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a connection is doing: `tone` for the colour, `text` for everybody. `todo`: the merchant has to do something."""
+
+    tone: Tone
+    text: str
+
+
+def provider_of(slug: str) -> Provider:
+    """The provider; Refused 404 names one that we don't know."""
+    if slug not in registry.SLUGS:
+        raise Refused(
+            "provider_unknown", _("No provider %(slug)r.") % {"slug": slug[:40]}, field="provider", status=404
+        )
+    return registry.get(slug)
+
+
+def webhook_url(connection: Connection) -> str:
+    """The address that the provider sends to; its unguessable part is the connection's id."""
+    return f"{settings.SITE_URL}/in/{connection.public_id}/"
+
+
+def connect(
+    *, tenant: Tenant, actor: Actor, provider: str, secrets: Mapping[str, str] | None = None, label: str = ""
+) -> Connection:
+    """A new connection. Without secrets it is begun: its address exists, so that the provider can be set up and give the secret.
+
+    Beginning twice gives the same unfinished connection. Raises Refused: provider_unknown, too_long, and what check_secrets() raises.
+    """
+    kind = provider_of(provider)
+    values = check_secrets(kind, tenant, secrets) if secrets is not None else {}
+    if secrets is None:
+        begun = _unfinished(tenant, kind)
+        if begun is not None:
+            return begun
+    row = Connection(merchant=tenant.merchant, is_test=tenant.is_test, provider=kind.slug, label=_label(label))
+    row.secrets = values
+    with transaction.atomic():
+        row.save(force_insert=True)
+        record(tenant, actor, _happening(types.CONNECTION_CREATED, row, sorted(values)))
+    return row
+
+
+def _unfinished(tenant: Tenant, kind: Provider) -> Connection | None:
+    rows = Connection.objects.for_tenant(tenant).filter(provider=kind.slug, removed_at=None).order_by("-pk")[:20]
+    return next((row for row in rows if not is_ready(row)), None)
+
+
+def is_ready(connection: Connection) -> bool:
+    """Whether all secrets that the provider needs are there."""
+    secrets = connection.secrets
+    return all(secrets.get(field.name) for field in registry.get(connection.provider).secrets if field.required)
+
+
+def check_secrets(
+    kind: Provider, tenant: Tenant, given: Mapping[str, str], kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The secrets, trimmed and checked, on top of those `kept`; an empty value keeps the old one.
+
+    Raises Refused (422, with the field): secret_unknown, secret_missing, secret_malformed, wrong_mode. No message repeats a secret.
+    """
+    fields = {field.name: field for field in kind.secrets}
+    for name in given:
+        if name not in fields:
+            message = _("%(provider)s has no secret called %(name)r.") % {"provider": kind.label, "name": name[:40]}
+            raise Refused("secret_unknown", message, field=name[:40])
+    values = dict(kept or {})
+    for name, field in fields.items():
+        value = given.get(name, "")
+        if not isinstance(value, str) or (value.strip() and not field.matches(value.strip())):
+            raise Refused("secret_malformed", str(field.wrong), field=name)
+        if value.strip():
+            values[name] = value.strip()
+        if field.required and not values.get(name):
+            raise Refused("secret_missing", _("Paste the %(label)s.") % {"label": field.label}, field=name)
+        mode = field.mode(values.get(name, ""))
+        if mode is not None and mode is not tenant.is_test:
+            raise Refused("wrong_mode", _wrong_mode(is_test=mode), field=name)
+    return values
+
+
+def _wrong_mode(*, is_test: bool) -> str:
+    if is_test:
+        return _("This is a test key, and you are in live mode. Use the live key, or switch to test mode.")
+    return _("This is a live key, and you are in test mode. Use the test key, or switch to live mode.")
+
+
+def update_secrets(
+    *,
+    connection: Connection,
+    actor: Actor,
+    secrets: Mapping[str, str],
+    remove: tuple[str, ...] = (),
+    label: str | None = None,
+) -> Connection:
+    """Replace the secrets that are given, take away those in `remove`, and rename. Raises what check_secrets() raises."""
+    kind = registry.get(connection.provider)
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
+        if row.removed_at is not None:
+            raise Refused("invalid_state", _("This connection is removed. Connect anew."), status=409)
+        kept = {name: value for name, value in row.secrets.items() if name not in remove}
+        values = check_secrets(kind, row.tenant, secrets, kept)
+        changed = sorted(name for name in {*values, *row.secrets} if values.get(name) != row.secrets.get(name))
+        row.secrets = values
+        if label is not None and _label(label) != row.label:
+            row.label = _label(label)
+            changed.append("label")
+        if changed:
+            row.refused, row.last_refused_at = 0, None
+            row.save(update_fields=["sealed", "label", "refused", "last_refused_at"])
+            record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, changed))
+    return row
+
+
+def disconnect(*, connection: Connection, actor: Actor) -> Connection:
+    """Stop listening and forget the secrets. What was received stays. Refused 409 for one that is removed already."""
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
+        if row.removed_at is not None:
+            raise Refused("invalid_state", _("This connection is removed already."), status=409)
+        row.removed_at, row.secrets = timezone.now(), {}
+        row.save(update_fields=["removed_at", "sealed"])
+        record(row.tenant, actor, _happening(types.CONNECTION_REMOVED, row, []))
+    return row
+
+
+def process_again(*, inbound: InboundEvent) -> InboundEvent:
+    """Have a message worked on once more, from the start; what it did before is not done twice.
+
+    Refused 409 while a worker has it.
+    """
+    with transaction.atomic():
+        moved = (
+            InboundEvent.objects.filter(pk=inbound.pk)
+            .exclude(state="received", attempts__gt=0, next_attempt_at__gt=timezone.now(), error="")
+            .update(state="received", attempts=0, next_attempt_at=timezone.now(), processed_at=None)
+        )
+        if not moved:
+            raise Refused("invalid_state", _("This message is being worked on. Look again in a minute."), status=409)
+        enqueue("integrations.inbox.process", inbound.pk)
+    inbound.refresh_from_db()
+    return inbound
+
+
+def health(connection: Connection) -> Health:
+    """What a merchant should know first about a connection."""
+    if connection.removed_at is not None:
+        return Health("todo", _("Disconnected"))
+    if not is_ready(connection):
+        return Health("todo", _("Not finished: the signing secret is missing"))
+    if connection.refused:
+        return Health(
+            "fail",
+            ngettext(
+                "%(count)d message refused since the last good one: the signing secret does not fit",
+                "%(count)d messages refused since the last good one: the signing secret does not fit",
+                connection.refused,
+            )
+            % {"count": connection.refused},
+        )
+    if connection.failing_since is not None:
+        return Health("warn", _("Some messages could not be processed"))
+    if connection.last_event_at is None:
+        return Health("todo", _("Waiting for the first message"))
+    if timezone.now() - connection.last_event_at > QUIET_AFTER:
+        return Health("warn", _("Quiet for more than two weeks"))
+    return Health("ok", _("Working"))
+
+
+def _label(text: str) -> str:
+    text = " ".join(text.replace("\x00", "").split())
+    if len(text) > 80:
+        raise Refused("too_long", _("A name has at most 80 characters."), field="label")
+    return text
+
+
+def _happening(type_: str, row: Connection, changed: list[str]) -> Happening:
+    return Happening(type_, "connection", row.public_id, data={"provider": row.provider, "changed": changed})

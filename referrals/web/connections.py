@@ -1,0 +1,262 @@
+"""Connections: what can be connected, how each one is doing, what it sent and what that led to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from integrations import registry, services
+from integrations.base import Provider
+from integrations.models import Connection, InboundEvent
+from participants.models import QualifyingEvent
+from referrals.accounts.models import Role
+from referrals.accounts.tenancy import Tenant
+from referrals.lib.errors import Refused
+from referrals.lib.pages import PageError, keyset, render_part
+from referrals.web.access import MerchantRequest, member, own, refused
+from referrals.web.campaign_forms import apply_refusal
+
+PAGE_SIZE = 50
+CONNECTIONS_SHOWN = 50
+# State of a message -> the tag's colour and words.
+STATES = {
+    "received": ("sending", lazy("Waiting")),
+    "processed": ("issued", lazy("Processed")),
+    "ignored": ("neutral", lazy("Ignored")),
+    "failed": ("problem", lazy("Failed")),
+}
+TONES = {"ok": "issued", "todo": "due", "warn": "due", "fail": "problem"}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A connection as the list shows it."""
+
+    row: Connection
+    provider: Provider
+    health: services.Health
+    tone: str
+
+    @classmethod
+    def of(cls, row: Connection) -> Card:
+        """With its provider and its health."""
+        found = services.health(row)
+        return cls(row, registry.get(row.provider), found, TONES[found.tone])
+
+
+class SecretsForm(forms.Form):
+    """The provider's secrets, never filled in again, and the connection's name."""
+
+    label = forms.CharField(
+        label=lazy("Name"),
+        max_length=80,
+        required=False,
+        help_text=lazy("Only for you, such as the shop it belongs to."),
+    )
+
+    def __init__(self, provider: Provider, *args: Any, saved: set[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for secret in provider.secrets:
+            kept = _("Saved. Leave it empty to keep it.") if secret.name in saved else ""
+            self.fields[secret.name] = forms.CharField(
+                label=secret.label,
+                required=secret.required and secret.name not in saved,
+                max_length=500,
+                help_text=f"{kept} {secret.hint}".strip(),
+                widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}),
+            )
+            if secret.name in saved and not secret.required:
+                self.fields[f"remove_{secret.name}"] = forms.BooleanField(
+                    label=_("Remove the %(what)s") % {"what": secret.label}, required=False
+                )
+
+    def secrets(self, provider: Provider) -> dict[str, str]:
+        """What was pasted, by name."""
+        return {secret.name: self.cleaned_data.get(secret.name, "") for secret in provider.secrets}
+
+    def removed(self, provider: Provider) -> tuple[str, ...]:
+        """Which optional secrets are to go."""
+        return tuple(secret.name for secret in provider.secrets if self.cleaned_data.get(f"remove_{secret.name}"))
+
+
+@member(change=Role.ADMIN)
+def connections(request: MerchantRequest) -> HttpResponse:
+    """All connections, and the ways to make one; a POST begins a connection to `provider`."""
+    if request.method == "POST":
+        try:
+            row = services.connect(
+                tenant=request.tenant, actor=request.actor, provider=request.POST.get("provider", "")
+            )
+        except Refused as error:
+            return refused(request, error, back=reverse("web:connections"))
+        return redirect("web:connection", row.public_id)
+    rows = Connection.objects.for_tenant(request.tenant).filter(removed_at=None).order_by("-pk")
+    context = {
+        "cards": [Card.of(row) for row in rows[:CONNECTIONS_SHOWN]],
+        "providers": registry.every(),
+        "may_change": request.membership.may(Role.ADMIN),
+        "docs_url": _first_url("api:docs", "api:reference", "web:developers"),
+    }
+    return render(request, "web/connections/list.html", context)
+
+
+def _first_url(*names: str) -> str:
+    """The first of these pages that exists."""
+    for name in names:
+        try:
+            return reverse(name)
+        except NoReverseMatch:
+            continue
+    return ""
+
+
+@require_GET
+@member()
+def connection(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """How it is doing, how to set it up, and what it sent."""
+    row = own(Connection.objects.all(), request, public_id)
+    provider = registry.get(row.provider)
+    form = SecretsForm(provider, initial={"label": row.label}, saved=set(row.secrets))
+    return _page(request, row, provider, form)
+
+
+def _page(
+    request: MerchantRequest, row: Connection, provider: Provider, form: SecretsForm, status: int = 200
+) -> HttpResponse:
+    state = request.GET.get("state", "")
+    if state and state not in STATES:
+        raise BadRequest(f"state: {state[:40]!r}")
+    found = InboundEvent.objects.for_tenant(request.tenant).filter(connection=row).defer("body", "headers", "error")
+    if state:
+        found = found.filter(state=state)
+    try:
+        page = keyset(found, sort="-id", cursor=request.GET.get("after", "")[:400], limit=PAGE_SIZE)
+    except PageError as error:
+        raise BadRequest(str(error)) from error
+    card = Card.of(row)
+    context = {
+        "card": card,
+        "provider": provider,
+        "is_ready": row.removed_at is None and services.is_ready(row),
+        "webhook_url": services.webhook_url(row),
+        "form": form,
+        "inbound": [(item, *STATES[item.state]) for item in page.rows],
+        "state": state,
+        "states": [(name, words) for name, (_tone, words) in STATES.items()],
+        "prev_url": _list_url(row, state, page.previous) if page.previous else "",
+        "next_url": _list_url(row, state, page.next) if page.next else "",
+        "may_change": request.membership.may(Role.ADMIN) and row.removed_at is None,
+    }
+    return render_part(request, "web/connections/show.html", "web/connections/_inbound.html", context, status=status)
+
+
+def _list_url(row: Connection, state: str, after: str) -> str:
+    pairs = {name: value for name, value in (("state", state), ("after", after)) if value}
+    return f"{reverse('web:connection', args=[row.public_id])}?{urlencode(pairs)}"
+
+
+@require_POST
+@member(change=Role.ADMIN)
+def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Save what was pasted. What is wrong is said next to its field, and no secret is sent back."""
+    row = own(Connection.objects.all(), request, public_id)
+    provider = registry.get(row.provider)
+    was_ready = services.is_ready(row)
+    form = SecretsForm(provider, request.POST, saved=set(row.secrets))
+    if not form.is_valid():
+        return _page(request, row, provider, form, status=422)
+    try:
+        services.update_secrets(
+            connection=row,
+            actor=request.actor,
+            secrets=form.secrets(provider),
+            remove=form.removed(provider),
+            label=form.cleaned_data["label"],
+        )
+    except Refused as error:
+        return _page(request, row, provider, form, status=max(apply_refusal(form, error), 422))
+    if was_ready:
+        messages.success(request, _("The connection is saved."))
+    else:
+        words = _("%(provider)s is connected. Send a test message from there, or wait for the first payment.")
+        messages.success(request, words % {"provider": provider.label})
+    return redirect("web:connection", row.public_id)
+
+
+@member(change=Role.ADMIN)
+def connection_disconnect(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Ask, then disconnect."""
+    row = own(Connection.objects.all(), request, public_id)
+    if request.method != "POST":
+        return render(request, "web/connections/disconnect.html", {"card": Card.of(row)})
+    try:
+        services.disconnect(connection=row, actor=request.actor)
+    except Refused as error:
+        return refused(request, error, back=reverse("web:connections"))
+    messages.success(request, _("%(provider)s is disconnected.") % {"provider": registry.get(row.provider).label})
+    return redirect("web:connections")
+
+
+@require_GET
+@member()
+def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """One message: what it led to or why it was ignored, its error, and the message itself."""
+    row = _message(request.tenant, public_id)
+    tone, words = STATES[row.state]
+    event = None
+    if row.event_ref:
+        events = QualifyingEvent.objects.for_tenant(request.tenant).select_related("participant")
+        event = events.filter(public_id=row.event_ref).first()
+    context = {
+        "row": row,
+        "tone": tone,
+        "words": words,
+        "provider": registry.get(row.connection.provider),
+        "payload": _pretty(bytes(row.body)),
+        # The last line names the error; the traceback before it is for the operators of this installation.
+        "error": row.error.strip().rpartition("\n")[2][:500],
+        "event": event,
+        "may_change": request.membership.may(Role.MANAGER),
+    }
+    return render(request, "web/connections/inbound.html", context)
+
+
+def _message(tenant: Tenant, public_id: str) -> InboundEvent:
+    rows = InboundEvent.objects.for_tenant(tenant).select_related("connection")
+    found = rows.filter(public_id=public_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _pretty(body: bytes) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")
+
+
+@require_POST
+@member()
+def inbound_process(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Work on a message again; what it did before is not done twice."""
+    row = _message(request.tenant, public_id)
+    back = reverse("web:inbound", args=[row.public_id])
+    try:
+        services.process_again(inbound=row)
+    except Refused as error:
+        return refused(request, error, back=back)
+    messages.success(request, _("The message is being processed. Reload the page in a moment."))
+    return redirect(back)
