@@ -163,7 +163,7 @@ def test_the_sample_request_is_carried_out(world: World, version: str, operation
             query.append(f"{parameter['name']}={text}".replace("+", "%2B"))
     body = world.real(request_example(operation.body)) if operation.body else None
     if operation.name == "createPayouts":
-        body = {**body, "rewards": [world.due]}
+        body = {**(body or {}), "rewards": [world.due]}
     address = f"/api/{version}/{path}" + (f"?{'&'.join(query)}" if query else "")
     reply = world.shop.api.send(operation.method, address, body, raw=None, **headers)
     assert reply.status in operation.statuses, reply.data

@@ -48,7 +48,9 @@ _FILTER: dict[str, Field] = {
         "excluded": Listing(
             about="Matching ones to leave out.", of=id_text("", "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"), most=1000
         ),
-        "as_of": Moment(about="When you looked: nothing that became due later is touched; with `filter`."),
+        "as_of": Moment(
+            about="When you looked: nothing that became due later is touched; with `filter`.", example=None
+        ),
         "method": Choice(
             about="manual: you pay outside and mark it here.", options=("manual",), required=True, example="manual"
         ),
