@@ -217,7 +217,7 @@ def _after(
     ticked = choice.ids if failed and len(choice.ids) > 1 else ()
     context = list_context(request, choice.state, ticked=ticked)
     if choice.origin == "pane" and len(choice.ids) == 1:
-        context["inspector"] = inspector_context(request, _own_reward(request, choice.ids[0]))
+        context |= {**inspector_context(request, _own_reward(request, choice.ids[0])), "inspector": True}
     context |= {
         "acted": True,
         "problem": text if failed else "",
