@@ -90,8 +90,7 @@ def _to_the_shop(campaign: Campaign, code: str) -> HttpResponse | None:
     own = tracking.with_code(campaign.landing_url, code)
     if not own:
         return None
-    response = HttpResponse(status=302)
-    response["Location"] = own
+    response = HttpResponseRedirect(own)
     response["Cache-Control"] = "no-store"
     return response
 
@@ -281,6 +280,7 @@ def joined(request: HttpRequest) -> HttpResponse:
             "invited": side == "invitee",
             "offer": offer,
             "link": short_link(participant.referral_code),
+            "shown_link": short_link(participant.referral_code).partition("://")[2],
             "share_text": texts.share_message,
             "qr": qr.inline(short_link(participant.referral_code)),
             "footer_links": _footer(campaign, texts, language),

@@ -103,6 +103,7 @@ def _page(request: HttpRequest, session: PortalSession, participant: Participant
         "participant": participant,
         "texts": texts,
         "link": link,
+        "shown_link": link.partition("://")[2],
         "share": share_addresses(link, texts.share_message, campaign.merchant.name),
         "share_text": texts.share_message,
         "qr": qr.inline(link),

@@ -7,7 +7,7 @@ answers everything else.
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -40,8 +40,7 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
         )
     campaign = referrer.campaign
     opening = tracking.record(request, campaign, referrer)
-    response = HttpResponse(status=302)
-    response["Location"] = tracking.landing_address(campaign, code)
+    response = HttpResponseRedirect(tracking.landing_address(campaign, code))
     response["Cache-Control"] = "no-store"
     response["Content-Language"] = settings.LANGUAGE_CODE
     tracking.remember(response, campaign, opening)
