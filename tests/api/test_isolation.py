@@ -1,0 +1,147 @@
+"""Another merchant's ids, and the other side's, are answered like ids that do not exist (RELIABILITY INV-09; section 6, row 18)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from campaigns.models import Campaign
+from participants.models import Participant
+from referrals.api.openapi import in_order, request_example
+from referrals.api.operations import Operation
+from referrals.api.v2.resources import API as V2
+from rewards.models import Payout, Reward
+from tests.api.conftest import Shop, open_shop
+
+WITH_ID = [one for one in in_order(V2) if "{id}" in one.path]
+CANARY = "canary-7f3a"
+
+
+@pytest.fixture
+def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant) -> dict[str, str]:
+    """Ids of everything Alice has; her rows carry a canary."""
+    Participant.objects.update(first_name=CANARY, note=CANARY)
+    body = {
+        "campaign": campaign.public_id,
+        "email": friend.email,
+        "amount": {"amount_minor": 5000, "currency": "USD"},
+        "external_id": CANARY,
+    }
+    event = shop.api.post("/api/v2/events", body).data
+    due = Reward.objects.get(side="invitee")
+    shop.api.post(
+        "/api/v2/payouts", {"rewards": [due.public_id], "method": "manual", "note": CANARY}, Idempotency_Key="k"
+    )
+    payout = Payout.objects.select_related("batch").get()
+    return {
+        "campaigns": campaign.public_id,
+        "participants": maya.public_id,
+        "events": event["id"],
+        "rewards": Reward.objects.get(side="referrer").public_id,
+        "payouts": payout.public_id,
+        "payout-batches": payout.batch.public_id,
+    }
+
+
+@pytest.fixture(params=["stranger", "test side"])
+def outsider(request: pytest.FixtureRequest, shop: Shop) -> Shop:
+    """Another merchant, or the same one's test side."""
+    if request.param == "stranger":
+        return open_shop("Charlie's Chairs")
+    return open_shop("", is_test=True, merchant=shop.merchant)
+
+
+@pytest.mark.parametrize("operation", WITH_ID, ids=lambda one: one.name)
+def test_ids_of_others_do_not_exist(world: dict[str, str], outsider: Shop, operation: Operation) -> None:
+    kind = operation.path.split("/", 1)[0]
+    real = world[kind]
+    unknown = real[:-6] + "Qq0Qq0"
+    body = request_example(operation.body) if operation.body else None
+    before = _state()
+    answers = []
+    for public_id in (real, unknown):
+        path = f"/api/v2/{operation.path.replace('{id}', public_id)}"
+        reply = outsider.api.send(operation.method, path, body)
+        assert reply.status == 404
+        shown = json.dumps(reply.data, sort_keys=True).replace(public_id, "ID")
+        answers.append(shown.replace(reply.data["request_id"], "REQUEST"))
+    assert answers[0] == answers[1]
+    assert CANARY not in answers[0]
+    assert _state() == before
+
+
+def _state() -> list[Any]:
+    return [
+        list(Campaign.objects.order_by("pk").values()),
+        list(Participant.objects.order_by("pk").values()),
+        list(Reward.objects.order_by("pk").values()),
+        list(Payout.objects.order_by("pk").values()),
+    ]
+
+
+def test_lists_and_filters_show_nothing_of_others(world: dict[str, str], outsider: Shop, maya: Participant) -> None:
+    queries = [
+        "campaigns",
+        "participants",
+        f"participants?q={CANARY}",
+        f"participants?q={maya.email}",
+        f"participants?campaign={world['campaigns']}",
+        "events",
+        f"events?campaign={world['campaigns']}",
+        f"events?external_id={CANARY}",
+        f"events?participant={world['participants']}",
+        "decisions",
+        f"decisions?event={world['events']}",
+        "rewards",
+        f"rewards?q={CANARY}",
+        f"rewards?campaign={world['campaigns']}&status=review,due,issued",
+        f"rewards?participant={world['participants']}",
+        "payouts",
+        f"payouts?batch={world['payout-batches']}",
+        "payout-batches",
+    ]
+    for query in queries:
+        reply = outsider.api.get(f"/api/v2/{query}")
+        assert (reply.status, reply.data) == (200, {"data": [], "next_cursor": None, "previous_cursor": None})
+
+
+@pytest.mark.parametrize(
+    "name", ["getCampaign", "getParticipant", "getAllParticipants", "getAllReferrals", "validateCode"]
+)
+def test_version_1_hides_others_too(world: dict[str, str], outsider: Shop, maya: Participant, name: str) -> None:
+    more = {"getParticipant": "&email=maya@example.com", "getAllReferrals": "&email=maya@example.com"}
+    extra = more.get(name, f"&code={maya.referral_code}" if name == "validateCode" else "")
+    real, unknown = (
+        outsider.api.get(f"/api/v1/{name}?id={public_id}{extra}") for public_id in (world["campaigns"], "JCu82f30F1")
+    )
+    assert (real.status, unknown.status) == (404, 404)
+    assert json.dumps(real.data).replace(world["campaigns"], "ID") == json.dumps(unknown.data).replace(
+        "JCu82f30F1", "ID"
+    )
+
+
+def test_others_cannot_be_written_to_by_naming_them(world: dict[str, str], outsider: Shop, maya: Participant) -> None:
+    before = _state()
+    campaign = world["campaigns"]
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("/api/v1/addParticipant", {"id": campaign, "email": "x@example.com"}),
+        ("/api/v1/qualifyParticipant", {"id": campaign, "email": "noor@example.com", "amountPaid": 1}),
+        ("/api/v2/participants", {"campaign": campaign, "email": "x@example.com"}),
+        ("/api/v2/events", {"campaign": campaign, "email": "noor@example.com"}),
+        ("/api/v2/payouts", {"rewards": [world["rewards"]], "method": "manual"}),
+    ]
+    for number, (path, body) in enumerate(calls):
+        assert outsider.api.post(path, body, Idempotency_Key=f"k{number}").status == 404
+    filtered = {"filter": {"campaign": campaign}, "expected": 1, "method": "manual"}
+    assert outsider.api.post("/api/v2/payouts", filtered, Idempotency_Key="f").data["now"] == 0
+    assert _state() == before
+
+
+def test_a_code_of_another_campaign_is_unknown(shop: Shop, stranger: Shop, maya: Participant) -> None:
+    campaign = stranger.campaign()
+    body = {"campaign": campaign.public_id, "email": "x@example.com", "referred_by_code": maya.referral_code}
+    reply = stranger.api.post("/api/v2/participants", body)
+    assert (reply.status, reply.data["code"], reply.data["field"]) == (404, "code_not_found", "referred_by_code")
+    assert Participant.objects.filter(campaign=campaign).count() == 0
