@@ -90,7 +90,7 @@ def sweep() -> int:
     )
     sent = sum(send_portal_link(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True)[:BATCH])
     note_history()
-    due = Mail.objects.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk")[:BATCH]
+    due = Mail.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at", "pk")[:BATCH]
     return sent + sum(send_notice(mail.pk) for mail in due)
 
 
