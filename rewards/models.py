@@ -141,6 +141,10 @@ class Reward(TenantModel):
         return Money(self.amount_minor, self.currency)
 
 
+class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
+    """Ledger lines: added and read, nothing else."""
+
+
 class LedgerEntry(AppendOnlyModel):
     """One line of the ledger: `amount_minor` is signed, the kind fixes the sign, `key` is said once for ever (ARCHITECTURE.md)."""
 
@@ -164,7 +168,7 @@ class LedgerEntry(AppendOnlyModel):
     actor = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
-    objects = AppendOnlyQuerySet["LedgerEntry"].as_manager()
+    objects = LedgerQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "ledger entries"

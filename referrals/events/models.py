@@ -45,6 +45,10 @@ def _event_id() -> str:
     return public_id("evt")
 
 
+class EventQuerySet(AppendOnlyQuerySet["Event"]):
+    """History: added and read, nothing else."""
+
+
 class Event(AppendOnlyModel):
     """One thing that happened. The timeline, the mails and the outgoing webhooks are all read from here (ARCHITECTURE.md).
 
@@ -66,7 +70,7 @@ class Event(AppendOnlyModel):
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
-    objects = AppendOnlyQuerySet["Event"].as_manager()
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         indexes = [
