@@ -9,6 +9,7 @@ import base64
 import contextlib
 import ctypes
 import hashlib
+import io
 import os
 import secrets
 import signal
@@ -44,7 +45,7 @@ def development_secrets(folder: Path) -> dict[str, str]:
 def prepare_environment() -> None:
     """Fill in what was not set by hand; SQLite does best with one web process of one thread (ADR 0004)."""
     folder = Path(os.environ.setdefault("DATA_DIR", str(ROOT / "var"))).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "static").mkdir(parents=True, exist_ok=True)  # whitenoise warns where there is none
     os.environ["DATA_DIR"] = str(folder)
     port = os.environ.setdefault("PORT", "8000")
     server = os.environ.get("DATABASE_URL", "").startswith(("postgres", "pg"))
@@ -85,8 +86,8 @@ def prepare_database() -> None:
         print("Preparing the database", flush=True)
         call_command("migrate", verbosity=0, interactive=False)
     if not apps.get_model("accounts", "Merchant").objects.exists():
-        print("Filling it with demo data", flush=True)
-        call_command("demo")
+        print("Filling it with demo data, which takes a moment", flush=True)
+        call_command("demo", stdout=io.StringIO())  # its summary comes at the end
     connection.close()
 
 
