@@ -50,7 +50,7 @@ screenshots: ## picture every page in both sizes, light and dark, into var/scree
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.screenshots
 
 demo-stripe: ## a payment through a local Stripe imitation makes a reward due
-	@./scripts/venv --dev && exec $(PYTHON) -m pytest -m localstripe -n 0 -v
+	@./scripts/venv --dev && exec $(PYTHON) -m scripts.demo_stripe
 
 lock: ## compile requirements*.in to exact versions with hashes
 	@./scripts/venv --dev && ./scripts/lock
