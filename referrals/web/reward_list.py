@@ -33,6 +33,8 @@ ACTION_WORDS = {
     "reverse": gettext_lazy("Take back…"),
     "restore": gettext_lazy("Restore"),
 }
+# The key I does the usual thing; what refuses or takes back has no key.
+_KEYED = frozenset({"issue", "approve", "release"})
 _SINCE = {
     "review": gettext_lazy("In review since"),
     "due": gettext_lazy("Due since"),
@@ -104,6 +106,7 @@ def list_context(
     rows = make_rows(page.rows, ticked=ticked, all_but=all_but)
     count = _count(state, totals, found, len(rows), last=page.next is None)
     here = state.query(after=state.after)
+    every = _everything(chosen, [row.id for row in rows], request) if chosen else None
     return {
         "state": state,
         "here": here,
@@ -115,14 +118,14 @@ def list_context(
         "next_url": state.url(after=page.next) if page.next else "",
         "count_text": _count_text(len(rows), count),
         "caption": _("Rewards: %(stage)s") % {"stage": STAGE_NAMES[state.stage]},
-        "live": ngettext("%(n)s reward found", "%(n)s rewards found", count) % {"n": words(count)},
+        "live": _live(count, every),
         "can_change": request.membership.may(Role.MANAGER),
         "actions": [
-            ActionButton(name, str(ACTION_WORDS[name]), "i" if name == "issue" else "")
+            ActionButton(name, str(ACTION_WORDS[name]), "i" if name in _KEYED else "")
             for name in STAGE_ACTIONS[state.stage]
         ],
         "select_all_text": _select_all(state, count) if count > len(rows) else "",
-        "everything": _everything(chosen, [row.id for row in rows], request) if chosen else None,
+        "everything": every,
         "empty": None if rows else _empty(state, totals),
         "export_url": f"{reverse('web:rewards_export')}?{state.query(after='')}",
         "closed_url": _closed_url(state),
@@ -145,6 +148,12 @@ def _count(state: ListState, totals: Iterable[StageTotals], found: Any, shown: i
     if state.is_narrowed:
         return capped(found)
     return next(total.count for total in totals if total.stage == state.stage)
+
+
+def _live(count: int, every: Everything | None) -> str:
+    if every is not None:
+        return _("%(n)s selected, %(sums)s") % {"n": f"{every.count:,}", "sums": every.sums}
+    return ngettext("%(n)s reward found", "%(n)s rewards found", count) % {"n": words(count)}
 
 
 def _count_text(shown: int, count: int) -> str:

@@ -27,7 +27,9 @@ function move(step) {
 function press(key) {
   const row = current();
   const name = CSS.escape(key);
-  const hit = row?.querySelector(`[data-key="${name}"]`)
+  // with rows ticked, a key means all of them and not the row that happens to be current
+  const ticked = document.querySelector("[data-select] tbody .t-check input:checked, [data-all-matching]");
+  const hit = (!ticked && row?.querySelector(`[data-key="${name}"]`))
     || [...document.querySelectorAll(`[data-key="${name}"]`)].find((one) => one.offsetParent && !one.closest("tbody"));
   if (!hit || hit.disabled) return false;
   if (hit.matches("input, select, textarea")) { hit.focus(); hit.select?.(); } else hit.click();

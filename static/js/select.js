@@ -2,6 +2,7 @@
 //   row box:   <input type="checkbox" name="reward" value=".." data-minor="1500" data-currency="USD" data-exponent="2">
 //   all box:   <input type="checkbox" data-select-page>   ticks the page
 //   shown in:  [data-selected-count] (number), [data-selected-sum] (sums side by side), [data-selected-text] has data-one / data-many with %n
+//   all that match: <input type="hidden" data-all-matching="exclude" data-total="412" data-sums='[["USD","61800",2]]'> counts unticked rows off
 // Shift and a click, or Shift and X, select the range from the last one. Nothing selected hides .bulk__on (CSS).
 
 let anchor = null;
@@ -18,12 +19,31 @@ export function sums(ticked, locale) {
     sum.minor += BigInt(minor);
     totals.set(currency, sum);
   }
+  return write(totals, locale);
+}
+
+function write(totals, locale) {
   const texts = [...totals].map(([currency, { minor, exponent }]) => {
     const digits = String(minor).padStart(exponent + 1, "0");
     const major = exponent ? `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}` : digits;
     return new Intl.NumberFormat(locale, { style: "currency", currency }).format(major);
   });
   return new Intl.ListFormat(locale, { type: "conjunction" }).format(texts);
+}
+
+// all that match, less what was unticked here since the page came, plus what was ticked again
+function showMatching(area, matching, all, locale) {
+  const totals = new Map(JSON.parse(matching.dataset.sums || "[]").map(([currency, minor, exponent]) => [currency, { minor: BigInt(minor), exponent }]));
+  let count = Number(matching.dataset.total);
+  for (const box of all) {
+    if (box.checked === box.defaultChecked) continue;
+    count += box.checked ? 1 : -1;
+    const sum = totals.get(box.dataset.currency) || { minor: 0n, exponent: Number(box.dataset.exponent) };
+    sum.minor += box.checked ? BigInt(box.dataset.minor) : -BigInt(box.dataset.minor);
+    totals.set(box.dataset.currency, sum);
+  }
+  for (const out of area.querySelectorAll("[data-selected-count]")) out.textContent = new Intl.NumberFormat(locale).format(count);
+  for (const out of area.querySelectorAll("[data-selected-sum]")) out.textContent = write(totals, locale);
 }
 
 /** Bring count, sums and the page's own box up to date with what is ticked. */
@@ -37,7 +57,11 @@ export function refresh(area) {
     page.checked = ticked.length > 0 && ticked.length === all.length;
     page.indeterminate = ticked.length > 0 && ticked.length < all.length;
   }
-  if (area.querySelector("[data-all-matching]")) return;
+  const matching = area.querySelector("[data-all-matching]");
+  if (matching) {
+    if (matching.dataset.total) showMatching(area, matching, all, locale);
+    return;
+  }
   for (const out of area.querySelectorAll("[data-selected-count]")) out.textContent = ticked.length;
   for (const out of area.querySelectorAll("[data-selected-sum]")) out.textContent = sums(ticked, locale);
   for (const out of area.querySelectorAll("[data-selected-text]")) {
