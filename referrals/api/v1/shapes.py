@@ -14,6 +14,7 @@ from campaigns.terms import Fixed, RuleTerms
 from campaigns.texts import texts_for
 from participants.links import campaign_link, share_link
 from participants.models import Participant, QualifyingEvent, Referral
+from referrals.api.finding import referrer_of
 from referrals.lib.money import Money
 from rewards.balances import Balances, balances_of
 
@@ -71,8 +72,13 @@ def _reward_type(rule: RuleTerms | None) -> str:
     return "Monetary" if rule is None or isinstance(rule.amount, Fixed) else "Percentage"
 
 
-def participants_json(campaign: Campaign, people: Sequence[Participant]) -> list[dict[str, Any]]:
-    """Participants of one campaign, whatever their number with four queries (PERFORMANCE.md, "List 20 via API")."""
+def participants_json(
+    campaign: Campaign, people: Sequence[Participant], *, completed: bool | None = None
+) -> list[dict[str, Any]]:
+    """Participants of one campaign, whatever their number with four queries (PERFORMANCE.md, "List 20 via API").
+
+    `completed` is known right after qualifying; a referrer that was read along is not asked for again.
+    """
     keys = [person.pk for person in people]
     balances = balances_of(keys)
     friends = dict(
@@ -81,16 +87,12 @@ def participants_json(campaign: Campaign, people: Sequence[Participant]) -> list
         .annotate(Count("pk"))
         .order_by()
     )
-    codes: Mapping[int, str] = dict(
-        Referral.objects.filter(invitee__in=keys, detached_at=None).values_list("invitee", "referrer__referral_code")
-    )
-    done = set(
-        QualifyingEvent.objects.filter(participant__in=keys)
-        .exclude(type="join")
-        .values_list("participant_id", flat=True)
-        .distinct()
-        .order_by()
-    )
+    if completed is None:
+        events = QualifyingEvent.objects.filter(participant__in=keys).exclude(type="join")
+        done = set(events.values_list("participant_id", flat=True).distinct().order_by())
+    else:
+        done = set(keys) if completed else set()
+    codes: Mapping[int, str] = _referrer_codes(people)
     return [
         participant_json(
             campaign,
@@ -102,6 +104,17 @@ def participants_json(campaign: Campaign, people: Sequence[Participant]) -> list
         )
         for person in people
     ]
+
+
+def _referrer_codes(people: Sequence[Participant]) -> dict[int, str]:
+    """The codes of those who invited them, by participant."""
+    unread = [person.pk for person in people if "referral" not in person._state.fields_cache]
+    rows = Referral.objects.filter(invitee__in=unread, detached_at=None) if unread else Referral.objects.none()
+    found = dict(rows.values_list("invitee", "referrer__referral_code"))
+    for person in people:
+        if "referral" in person._state.fields_cache and (referrer := referrer_of(person)) is not None:
+            found[person.pk] = referrer.referral_code
+    return found
 
 
 def participant_json(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from campaigns.models import Campaign
 from campaigns.rules import current_terms
-from participants.models import Participant, Referral
+from participants.models import Participant
 from referrals.accounts.models import Scope
 from referrals.api.errors import ApiError, refused, used_elsewhere
 from referrals.api.fields import Currency, EmailField, PlainAmount, Text
-from referrals.api.finding import campaign_of, participant_by_email
+from referrals.api.finding import campaign_of, enrolled, referrer_of
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Api, Call
 from referrals.api.schema import ref
@@ -115,8 +115,8 @@ def get_participant(call: Call) -> Answer:
 
     Get participant details for the given campaign and e-mail address.
     """
-    campaign = campaign_of(call.tenant, call.query["id"])
-    return _one(campaign, participant_by_email(campaign, call.query["email"]))
+    participant = enrolled(call.tenant, call.query["id"], call.query["email"])
+    return _one(participant.campaign, participant)
 
 
 @API.operation(
@@ -155,11 +155,10 @@ def qualify_participant(call: Call) -> Answer:
     nothing where the campaign rewards the first event only.
     """
     body = call.body
-    campaign = campaign_of(call.tenant, body["id"])
+    participant = enrolled(call.tenant, body["id"], body["email"])
+    campaign = participant.campaign
     amount = _amount(body.get("amountPaid"), body.get("currency"), campaign)
-    participant = participant_by_email(campaign, body["email"])
-    participant.merchant = campaign.merchant
-    if not Referral.objects.filter(invitee=participant, detached_at=None).exists():
+    if referrer_of(participant) is None:
         message = f"{participant.email} was not referred by anybody; only referred participants can complete the event."
         raise refused("not_referred", message, "email")
     external_id = body.get("externalId", "")
@@ -178,7 +177,7 @@ def qualify_participant(call: Call) -> Answer:
         # The second call without an id changes nothing, whatever amount it names.
         if not implied or error.code != "amount_changed":
             raise
-    return _one(campaign, participant)
+    return Answer(participants_json(campaign, [participant], completed=True)[0])
 
 
 @API.operation(
@@ -216,11 +215,10 @@ def get_all_referrals(call: Call) -> Answer:
 
     Return all people that came through a participant, 20 at a time unless `size` says otherwise.
     """
-    campaign = campaign_of(call.tenant, call.query["id"])
-    referrer = participant_by_email(campaign, call.query["email"])
+    referrer = enrolled(call.tenant, call.query["id"], call.query["email"])
     friends = Participant.objects.filter(referral__referrer=referrer, referral__detached_at=None)
     keys, headers = page_of(call, friends)
-    return Answer(participants_json(campaign, _people(keys)), headers=headers)
+    return Answer(participants_json(referrer.campaign, _people(keys)), headers=headers)
 
 
 @API.operation(

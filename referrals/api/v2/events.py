@@ -8,7 +8,7 @@ from participants.models import QualifyingEvent, Refund
 from referrals.accounts.models import Scope
 from referrals.api.errors import ApiError, used_elsewhere
 from referrals.api.fields import Choice, EmailField, Flag, Metadata, Moment, MoneyField, Text
-from referrals.api.finding import campaign_of, one, participant_by_email
+from referrals.api.finding import enrolled, one
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
@@ -64,9 +64,7 @@ def create_event(call: Call) -> Answer:
     condition with the facts looked at, and the reward it led to. Idempotent by `external_id`.
     """
     body = call.body
-    campaign = campaign_of(call.tenant, body["campaign"])
-    participant = participant_by_email(campaign, body["email"])
-    participant.merchant = campaign.merchant
+    participant = enrolled(call.tenant, body["campaign"], body["email"])
     done = services.qualify(
         participant=participant,
         actor=call.actor,
@@ -81,7 +79,11 @@ def create_event(call: Call) -> Answer:
         raise used_elsewhere(done.event.external_id)
     done.event.participant = participant
     address = f"/api/v2/events/{done.event.public_id}"
-    return Answer(events_json([done.event])[0], 201 if done.created else 200, {"Location": address})
+    return Answer(
+        events_json([done.event], decided=(done.decisions, done.rewards))[0],
+        201 if done.created else 200,
+        {"Location": address},
+    )
 
 
 @API.operation(

@@ -161,12 +161,22 @@ def reward_ids(events: Iterable[int]) -> dict[tuple[int, str, str], str]:
     return {(event, rule, side): public_id for event, rule, side, public_id in rows}
 
 
-def events_json(events: Sequence[QualifyingEvent], *, expand: Sequence[str] = ()) -> list[Json]:
-    """Events read with participant and campaign; two more queries, or six with expand=participant."""
+def events_json(
+    events: Sequence[QualifyingEvent],
+    *,
+    expand: Sequence[str] = (),
+    decided: tuple[Sequence[Decision], Sequence[Reward]] | None = None,
+) -> list[Json]:
+    """Events read with participant and campaign; two more queries unless `decided` holds their current decisions and rewards."""
     keys = [event.pk for event in events]
-    rewards = reward_ids(keys)
+    if decided is None:
+        rewards = reward_ids(keys)
+        found = list(Decision.objects.filter(event__in=keys, current=True).order_by("pk"))
+    else:
+        rewards = {(row.event_id, row.rule_key, row.side): row.public_id for row in decided[1]}
+        found = sorted(decided[0], key=lambda one: one.pk)
     decisions: dict[int, list[Decision]] = {}
-    for decision in Decision.objects.filter(event__in=keys, current=True).order_by("pk"):
+    for decision in found:
         decisions.setdefault(decision.event_id, []).append(decision)
     people = _expanded_people([event.participant for event in events]) if "participant" in expand else {}
     return [
