@@ -62,7 +62,12 @@ class Participant(TenantModel):
             models.Index(fields=["merchant", "is_test", "-joined_at", "-id"], name="participant_list"),
             models.Index(fields=["campaign", "-joined_at", "-id"], name="participant_campaign"),
             # A payment names an address, not a campaign.
-            models.Index(fields=["merchant", "is_test", "email_key"], name="participant_email"),
+            # ... and a search names its beginning, which PostgreSQL answers from an index of this class only.
+            models.Index(
+                fields=["merchant", "is_test", "email_key"],
+                name="participant_email",
+                opclasses=["int8_ops", "bool_ops", "varchar_pattern_ops"],
+            ),
         ]
 
     def __str__(self) -> str:
@@ -171,7 +176,11 @@ class QualifyingEvent(TenantModel):
             models.UniqueConstraint(fields=["campaign", "source", "external_id"], name="event_fact_once"),
             models.CheckConstraint(condition=Q(amount_minor=None) | Q(amount_minor__gte=0), name="event_amount"),
         ]
-        indexes = [models.Index(fields=["participant", "occurred_at", "id"], name="event_of_participant")]
+        indexes = [
+            models.Index(fields=["participant", "occurred_at", "id"], name="event_of_participant"),
+            # A campaign's purchases by day.
+            models.Index(fields=["campaign", "occurred_at"], name="event_of_campaign"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.external_id}"

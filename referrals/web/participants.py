@@ -37,6 +37,7 @@ from rewards.services import join
 PAGE_SIZE = 50
 EXPORT_CHUNK = 500
 CAMPAIGNS_SHOWN = 200
+MOST_NAMES = 5
 ROLES = {"referrer": lazy("Referrers"), "friend": lazy("Friends")}
 BANNED = {"yes": lazy("Banned"), "no": lazy("Not banned")}
 
@@ -124,8 +125,8 @@ def search(text: str) -> Q:
         return _begins("email_key", text.casefold())
     words = text.split()
     names = Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
-    if len(words) > 1:
-        names |= Q(first_name__istartswith=" ".join(words[:-1]), last_name__istartswith=words[-1])
+    for cut in range(1, min(len(words), MOST_NAMES)):
+        names |= Q(first_name__istartswith=" ".join(words[:cut]), last_name__istartswith=" ".join(words[cut:]))
     return _begins("email_key", text.casefold()) | Q(referral_code=text) | names
 
 
