@@ -1,0 +1,302 @@
+"""One person's page, and what can be done about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from campaigns.models import Campaign
+from participants.models import Participant, QualifyingEvent, Refund, Visit
+from participants.visits import VisitCount, visit_row
+from referrals.events.models import Event
+from referrals.lib.money import Money
+from referrals.web.participant import visits_text
+from rewards import services
+from rewards.models import Reward
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+
+
+@pytest.fixture
+def asha(campaign: Campaign) -> Participant:
+    """A referrer."""
+    return make_participant(campaign, first_name="Asha", last_name="Verma")
+
+
+@pytest.fixture
+def maya(asha: Participant) -> Participant:
+    """Her friend."""
+    return make_friend(asha, first_name="Maya")
+
+
+def _url(person: Participant, rest: str = "") -> str:
+    return f"/app/participants/{person.public_id}/{rest}"
+
+
+def _messages(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]
+
+
+def _complete(**changes: str) -> dict[str, str]:
+    return {"key": "k" * 16, "amount": "64.20", "occurred_at": "2026-11-20T12:00", "reference": "10482", **changes}
+
+
+def test_the_page_tells_both_sides_of_the_story(alice: Cast, asha: Participant, maya: Participant) -> None:
+    Visit.objects.bulk_create(
+        [visit_row(referrer=asha, visitor="a"), visit_row(referrer=asha, visitor="b", hidden_reason="bot")]
+    )
+    buy(maya)
+    make_friend(asha, "ken@example.net")
+
+    page = alice.client.get(_url(asha))
+
+    context = page.context
+    assert context["visits"] == "1 click, 1 bot hidden"
+    assert [(side, [amount.minor for _name, amount in amounts]) for side, amounts in context["balances"]] == [
+        ("By inviting", [1500, 0, 1500]),
+        ("By joining", [0, 0, 0]),
+    ]
+    ken, friend = context["friends"]
+    assert (ken.status, ken.amount, ken.text) == ("", None, "Joined; has not bought yet")
+    assert (friend.status, friend.amount.minor, friend.text) == ("due", 1500, "")
+    texts = [entry.text for entry in context["timeline"]]
+    assert "Invited a friend who joined (referral link or code)" in texts
+    assert "Earned $15.00" in texts
+    assert f"referralCode={asha.referral_code}" in page.content.decode()
+    assert alice.client.get(_url(maya)).context["referrer"] == asha
+
+
+def test_why_a_friend_earned_nothing(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(minimum_purchase=Money(3000, "USD"))])
+    asha = make_participant(campaign)
+    buy(make_friend(asha), 1000)
+
+    (friend,) = alice.client.get(_url(asha)).context["friends"]
+
+    assert friend.text == "Below the minimum purchase: $10.00, the campaign asks for $30.00"
+
+
+@pytest.mark.parametrize(
+    ("counted", "hidden", "text"),
+    [(0, 0, "0 clicks"), (1, 0, "1 click"), (12, 31, "12 clicks, 31 bots hidden"), (0, 1, "0 clicks, 1 bot hidden")],
+)
+def test_clicks_in_words(counted: int, hidden: int, text: str) -> None:
+    assert visits_text(VisitCount(counted, hidden)) == text
+
+
+def test_the_number_of_queries_does_not_grow(alice: Cast, asha: Participant) -> None:
+    buy(make_friend(asha, "first@example.net"))
+    alice.client.get(_url(asha))  # published rules are kept in memory from here on
+    with CaptureQueriesContext(connection) as one:
+        alice.client.get(_url(asha))
+    for n in range(4):
+        buy(make_friend(asha, f"f{n}@example.net"))
+    with CaptureQueriesContext(connection) as five:
+        alice.client.get(_url(asha))
+
+    assert len(five) == len(one) <= 16
+
+
+def test_details_are_saved(alice: Cast, asha: Participant) -> None:
+    data = {"first_name": "Asha", "last_name": "V.", "note": "Wrote a review", "existing_customer": "on"}
+
+    answer = alice.client.post(_url(asha, "edit/"), data)
+
+    assert answer["Location"] == _url(asha)
+    asha.refresh_from_db()
+    assert (asha.last_name, asha.note, asha.existing_customer) == ("V.", "Wrote a review", True)
+    event = Event.objects.filter(type="participant.changed").get()
+    assert event.data == {"fields": ["existing_customer", "last_name", "note"]}
+
+
+def test_a_name_that_is_too_long_changes_nothing(alice: Cast, asha: Participant) -> None:
+    answer = alice.client.post(_url(asha, "edit/"), {"first_name": "x" * 81, "last_name": "New", "note": "typed"})
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["first_name"] == ["Ensure this value has at most 80 characters (it has 81)."]
+    assert answer.context["form"]["note"].value() == "typed"
+    assert answer.context["person"].last_name == "Verma"
+    asha.refresh_from_db()
+    assert (asha.first_name, asha.last_name, asha.note) == ("Asha", "Verma", "")
+
+
+def test_a_purchase_by_hand_makes_the_referrer_eligible_and_says_why(
+    alice: Cast, asha: Participant, maya: Participant
+) -> None:
+    answer = alice.client.post(_url(maya, "complete/"), _complete(), follow=True)
+
+    event = QualifyingEvent.objects.get()
+    assert answer.redirect_chain == [(_url(maya, f"events/{event.public_id}/"), 302)]
+    assert _messages(answer) == ["Recorded: 1 reward earned"]
+    assert (event.amount_minor, event.source, event.external_id, event.participant) == (6420, "manual", "10482", maya)
+    reward = Reward.objects.get()
+    assert (reward.participant, reward.amount_minor, reward.state) == (asha, 1500, "due")
+    (decision,) = answer.context["decisions"]
+    assert decision["reward"] == reward
+    assert {check["state"] for check in decision["checks"]} == {"ok"}
+    assert Event.objects.filter(type="event.recorded").get().actor_label == "alice@example.com"
+
+
+def test_a_double_click_records_once(alice: Cast, maya: Participant) -> None:
+    data = _complete(reference="")
+    alice.client.post(_url(maya, "complete/"), data)
+    again = alice.client.post(_url(maya, "complete/"), data, follow=True)
+
+    assert _messages(again)[-1] == "This was already recorded; nothing was changed."
+    assert QualifyingEvent.objects.count() == Reward.objects.count() == 1
+
+
+def test_nobody_invited_them_so_nothing_is_earned(alice: Cast, asha: Participant) -> None:
+    answer = alice.client.post(_url(asha, "complete/"), _complete(), follow=True)
+
+    assert _messages(answer) == ["Recorded. No reward: the reasons are below."]
+    assert answer.context["decisions"][0]["why_not"] == "Did not come through anybody's link or code"
+    assert Reward.objects.count() == 0
+
+
+def test_a_reference_of_somebody_else_is_refused(alice: Cast, asha: Participant, maya: Participant) -> None:
+    alice.client.post(_url(asha, "complete/"), _complete())
+
+    answer = alice.client.post(_url(maya, "complete/"), _complete())
+
+    assert answer.status_code == 409
+    assert answer.context["form"].errors["reference"] == ["10482 is already recorded for another participant."]
+    assert QualifyingEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"amount": "0"}, "amount", "0 is not above zero."),
+        ({"amount": "-1"}, "amount", "-1 is not above zero."),
+        ({"amount": "ten"}, "amount", "“ten” is not an amount; write it like 12.50."),
+        ({"amount": "64.201"}, "amount", "64.201 has more decimals than USD has (2)."),
+        ({"occurred_at": ""}, "occurred_at", "This field is required."),
+        ({"occurred_at": "soon"}, "occurred_at", "Enter a valid date/time."),
+        ({"reference": "x" * 201}, "reference", "Ensure this value has at most 200 characters (it has 201)."),
+        ({"key": "a b"}, "key", "Enter a valid value."),
+    ],
+)
+def test_a_purchase_that_makes_no_sense_is_refused(
+    alice: Cast, maya: Participant, changes: dict[str, str], field: str, message: str
+) -> None:
+    answer = alice.client.post(_url(maya, "complete/"), _complete(**changes))
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {field: [message]}
+    assert answer.context["form"][field].value() == changes[field]
+    assert QualifyingEvent.objects.count() == 0
+
+
+def test_the_future_is_refused(alice: Cast, maya: Participant) -> None:
+    answer = alice.client.post(_url(maya, "complete/"), _complete(occurred_at="2099-01-01T00:00"))
+
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == ["occurred_at"]
+    assert QualifyingEvent.objects.count() == 0
+
+
+def test_a_full_refund_takes_the_reward_back(alice: Cast, maya: Participant) -> None:
+    event = buy(maya).event
+
+    answer = alice.client.post(
+        _url(maya, f"events/{event.public_id}/refund/"), {"key": "r" * 16, "amount": ""}, follow=True
+    )
+
+    assert _messages(answer) == ["Refund recorded. What it changed is below."]
+    assert Reward.objects.get().state == "void"
+    assert answer.context["decisions"][0]["why_not"] == "Refunded, cancelled or deleted"
+    assert answer.context["can_refund"] is False
+
+
+def test_a_refund_is_recorded_once(alice: Cast, maya: Participant) -> None:
+    event = buy(maya).event
+    url = _url(maya, f"events/{event.public_id}/refund/")
+    data = {"key": "r" * 16, "amount": "10", "reference": "R-1"}
+    alice.client.post(url, data)
+    again = alice.client.post(url, data, follow=True)
+
+    assert _messages(again)[-1] == "This was already recorded; nothing was changed."
+    assert Refund.objects.get().amount_minor == 1000
+    assert Reward.objects.get().state == "due"
+
+
+@pytest.mark.parametrize(
+    ("amount", "message"),
+    [
+        ("0", "0 is not above zero."),
+        ("60", "$60.00 is more than the $50.00 that are left of this payment."),
+        ("x", "“x” is not an amount; write it like 12.50."),
+    ],
+)
+def test_a_refund_that_makes_no_sense_changes_nothing(
+    alice: Cast, maya: Participant, amount: str, message: str
+) -> None:
+    event = buy(maya).event
+
+    answer = alice.client.post(_url(maya, f"events/{event.public_id}/refund/"), {"key": "r" * 16, "amount": amount})
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["amount"] == [message]
+    assert Refund.objects.count() == 0
+    assert Reward.objects.get().state == "due"
+
+
+def test_a_ban_holds_and_lifting_it_goes_on(alice: Cast, asha: Participant, maya: Participant) -> None:
+    buy(maya)
+
+    banned = alice.client.post(_url(asha, "ban/"), {"reason": "Own orders"}, follow=True)
+    assert _messages(banned) == ["Asha Verma is banned"]
+    assert Reward.objects.get().state == "held"
+    assert Participant.objects.get(pk=asha.pk).ban_reason == "Own orders"
+    assert "Own orders" in banned.content.decode()
+
+    lifted = alice.client.post(_url(asha, "unban/"), {}, follow=True)
+    assert _messages(lifted) == ["The ban of Asha Verma is lifted"]
+    assert Reward.objects.get().state == "due"
+    assert Participant.objects.get(pk=asha.pk).banned_at is None
+
+
+def test_a_ban_needs_a_reason(alice: Cast, asha: Participant) -> None:
+    answer = alice.client.post(_url(asha, "ban/"), {"reason": "  "})
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["reason"] == ["Say why, so that it can be explained later."]
+    assert Participant.objects.get(pk=asha.pk).banned_at is None
+
+
+def test_a_second_ban_and_a_ban_that_is_not_there(alice: Cast, asha: Participant) -> None:
+    assert alice.client.post(_url(asha, "unban/"), {}).status_code == 409
+
+    services.ban(participant=asha, actor=ACTOR, reason="First")
+    again = alice.client.post(_url(asha, "ban/"), {"reason": "Second"})
+
+    assert again.status_code == 409
+    assert Participant.objects.get(pk=asha.pk).ban_reason == "First"
+
+
+@pytest.mark.parametrize("rest", ["", "complete/", "ban/", "unban/"])
+def test_strangers_find_nobody(charlie: Cast, asha: Participant, rest: str) -> None:
+    assert charlie.client.get(_url(asha, rest)).status_code == 404
+
+
+def test_an_event_of_somebody_else_is_not_found(alice: Cast, asha: Participant, maya: Participant) -> None:
+    event = buy(maya).event
+
+    assert alice.client.get(_url(asha, f"events/{event.public_id}/")).status_code == 404
+    assert alice.client.post(_url(asha, f"events/{event.public_id}/refund/"), {"key": "r" * 16}).status_code == 404
+    assert Refund.objects.count() == 0
+
+
+def test_a_viewer_reads_and_changes_nothing(bob: Cast, asha: Participant, maya: Participant) -> None:
+    event = buy(maya).event
+    page = bob.client.get(_url(asha)).content.decode()
+    assert "Record a purchase" not in page
+    assert "Save the details" not in page
+
+    posts = ["edit/", "complete/", "ban/", "unban/", f"events/{event.public_id}/refund/"]
+    assert {bob.client.post(_url(maya, rest), _complete()).status_code for rest in posts} == {403}
+    assert QualifyingEvent.objects.count() == 1
+    assert Refund.objects.count() == 0
