@@ -19,6 +19,8 @@ env = environ.Env()
 DEMO = env.bool("DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+# "off" writes each click as a row before the answer, instead of a line in DATA_DIR/clicks (referrals.hosted.journal).
+CLICK_JOURNAL = env.str("CLICK_JOURNAL", default="on") != "off"
 SITE_URL = env.str("SITE_URL", default="http://localhost:8000").rstrip("/")
 SECRET_KEY = env.str("SECRET_KEY", default="")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])

@@ -7,4 +7,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "referrals.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from referrals.hosted.fast import wrap  # noqa: E402 - models can be imported from here on only
+
+application = wrap(_django)

@@ -6,14 +6,16 @@ answers everything else.
 
 from __future__ import annotations
 
+import time
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from campaigns.models import Status
+from campaigns.models import Campaign, Status
 from participants.models import Participant
-from referrals.hosted import clicks, tracking
+from referrals.hosted import clicks, fast, tracking
 from referrals.hosted.page import message
 
 
@@ -44,4 +46,21 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     response["Content-Language"] = settings.LANGUAGE_CODE
     tracking.remember(response, campaign, opening)
+    request.META[fast.TARGET] = fast.Target(
+        merchant=campaign.merchant_id,
+        is_test=campaign.is_test,
+        campaign=campaign.pk,
+        campaign_id=campaign.public_id,
+        window_days=campaign.window_days,
+        referrer=referrer.pk,
+        code=code,
+        until=_until(campaign),
+    )
     return response
+
+
+def _until(campaign: Campaign) -> float:
+    """Until when the fast path may repeat this answer: half a minute, or the campaign's next date if that comes first."""
+    now = time.time()
+    dates = [at.timestamp() for at in (campaign.starts_at, campaign.ends_at) if at is not None]
+    return min([now + fast.LIFE, *(at for at in dates if at > now)])

@@ -14,6 +14,7 @@ import pytest
 import time_machine
 from aiosmtpd.controller import Controller
 from django.core import mail as outbox
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client, override_settings
 from django.utils import timezone, translation
 
@@ -54,6 +55,7 @@ def test_a_link_is_mailed_once_and_opens_the_page(asha: Participant, person: Cli
 def test_a_mail_has_text_and_html_in_the_merchants_colour(asha: Participant) -> None:
     mail.send_portal_link(portal.send_link(asha).pk)
     [message] = outbox.outbox
+    assert isinstance(message, EmailMultiAlternatives)
     [(html, kind)] = message.alternatives
     assert kind == "text/html"
     assert "background: #c93a17" in str(html)
