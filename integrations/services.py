@@ -28,10 +28,14 @@ QUIET_AFTER = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a connection is doing: `tone` for the colour, `text` for everybody. `todo`: the merchant has to do something."""
+    """How a connection is doing: `tone` for the colour, `word` for a tag, `text` with what to do or know, if anything.
+
+    The tone `todo` says that the merchant has to do something.
+    """
 
     tone: Tone
-    text: str
+    word: str
+    text: str = ""
 
 
 def provider_of(slug: str) -> Provider:
@@ -176,23 +180,20 @@ def health(connection: Connection) -> Health:
     if connection.removed_at is not None:
         return Health("todo", _("Disconnected"))
     if not is_ready(connection):
-        return Health("todo", _("Not finished: the signing secret is missing"))
+        return Health("todo", _("Not finished"), _("The signing secret is missing."))
     if connection.refused:
-        return Health(
-            "fail",
-            ngettext(
-                "%(count)d message refused since the last good one: the signing secret does not fit",
-                "%(count)d messages refused since the last good one: the signing secret does not fit",
-                connection.refused,
-            )
-            % {"count": connection.refused},
+        words = ngettext(
+            "%(count)d message refused since the last good one: the signing secret does not fit.",
+            "%(count)d messages refused since the last good one: the signing secret does not fit.",
+            connection.refused,
         )
+        return Health("fail", _("Refusing"), words % {"count": connection.refused})
     if connection.failing_since is not None:
-        return Health("warn", _("Some messages could not be processed"))
+        return Health("warn", _("Needs a look"), _("Some messages could not be processed."))
     if connection.last_event_at is None:
-        return Health("todo", _("Waiting for the first message"))
+        return Health("todo", _("Waiting"), _("The first message has not arrived yet."))
     if timezone.now() - connection.last_event_at > QUIET_AFTER:
-        return Health("warn", _("Quiet for more than two weeks"))
+        return Health("warn", _("Quiet"), _("No message for more than two weeks."))
     return Health("ok", _("Working"))
 
 
