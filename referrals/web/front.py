@@ -9,6 +9,8 @@ from django.templatetags.static import static
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from referrals.web.demo import EMAIL, PASSWORD
+
 ROBOTS = "User-agent: *\n" + "".join(
     f"Disallow: {path}\n" for path in ("/app/", "/account/", "/api/", "/invitation/", "/me/", "/in/")
 )
@@ -19,7 +21,8 @@ def front(request: HttpRequest) -> HttpResponse:
     """What this is, and the way in; people who are logged in go to their first page."""
     if request.user.is_authenticated:
         return redirect("web:home")
-    context = {"demo": settings.DEMO, "sign_up_open": settings.SIGN_UP_OPEN}
+    log_in = {"email": EMAIL, "password": PASSWORD} if settings.DEMO else None
+    context = {"demo": log_in, "sign_up_open": settings.SIGN_UP_OPEN}
     return render(request, "public/front.html", context)
 
 

@@ -15,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from integrations.models import Connection
 from referrals.web import health
+from referrals.web.demo import EMAIL, PASSWORD
 from referrals.web.errors import server_error
 from tests.factories import Cast
 
@@ -38,7 +39,8 @@ def test_the_front_door_shows_the_ways_in(settings: Settings, open_: bool, shown
 def test_a_demo_says_how_to_log_in(settings: Settings) -> None:
     settings.DEMO = True
     body = Client().get("/").content.decode()
-    assert "demo@example.com" in body
+    assert EMAIL in body
+    assert PASSWORD in body
     assert 'href="/dev/mail/"' in body
 
 

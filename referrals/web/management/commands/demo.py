@@ -15,10 +15,9 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
+from referrals.web.demo import EMAIL, PASSWORD
 from referrals.web.demo.story import Story
 
-EMAIL = "elin@halden.example"
-PASSWORD = "halden-roasts-to-order"  # noqa: S105 - the demo's public log-in, printed at every start
 SEED = 20261120
 
 
