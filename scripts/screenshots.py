@@ -12,15 +12,18 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
-from django.db.models import Count
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+from django.utils.module_loading import import_string
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from scripts import run
@@ -36,15 +39,15 @@ README_FOLDER = run.ROOT / "docs" / "images"
 class Shot:
     """A page to picture.
 
-    `path` may hold {campaign} and {code}: the demo's first running campaign and its busiest advocate. `follow` are CSS
-    selectors of links to go to from there, for pages whose address has an id. `test` shows the test side.
+    `path` may hold names in braces, which `demo_words` and `portal_token` fill in from the demo's data. `press` is the
+    CSS selector of a button to press there, for pages that have no address of their own. `test` shows the test side.
     """
 
     name: str
     path: str
     login: bool = True
     test: bool = False
-    follow: tuple[str, ...] = ()
+    press: str = ""
 
 
 # One line per page; add yours.
@@ -53,15 +56,48 @@ PAGES = [
     Shot("login", "/account/login/", login=False),
     Shot("sign-up", "/account/signup/", login=False),
     Shot("password-reset", "/account/password/reset/", login=False),
+    Shot("not-found", "/no/such/page", login=False),
     Shot("landing", "/campaign?id={campaign}&referralCode={code}", login=False),
-    Shot("landing-referrer", "/campaign?id={campaign}", login=False),
+    Shot("landing-own", "/campaign?id={campaign}", login=False),
+    Shot("landing-terms", "/campaign/terms?id={campaign}", login=False),
     Shot("unknown-campaign", "/campaign?id=doesnotexist", login=False),
     Shot("unknown-code", "/r/doesnotexist", login=False),
+    Shot("portal-ask", "/me/", login=False),
+    Shot("portal-open", "/me/open/{token}", login=False),
+    Shot("portal", "/me/open/{token}", login=False, press="main form button"),
+    Shot("docs", "/docs/", login=False),
+    Shot("docs-v1", "/docs/v1/", login=False),
+    Shot("docs-v2", "/docs/v2/", login=False),
+    Shot("docs-errors", "/docs/errors/", login=False),
     Shot("home", "/app/"),
     Shot("home-test-side", "/app/", test=True),
     Shot("campaigns", "/app/campaigns/"),
+    Shot("campaign-new", "/app/campaigns/new/"),
+    Shot("campaign", "/app/campaigns/{campaign}/"),
+    Shot("campaign-design", "/app/campaigns/{campaign}/design/"),
+    Shot("campaign-rules", "/app/campaigns/{campaign}/rules/"),
+    Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
     Shot("participants", "/app/participants/"),
-    Shot("rewards-due", "/app/rewards/due/"),
+    Shot("participant-new", "/app/participants/new/"),
+    Shot("participant", "/app/participants/{person}/"),
+    Shot("participant-complete", "/app/participants/{friend}/complete/"),
+    Shot("participant-ban", "/app/participants/{person}/ban/"),
+    Shot("rewards", "/app/rewards/"),
+    Shot("rewards-review", "/app/rewards/?stage=review"),
+    Shot("rewards-due", "/app/rewards/?stage=due"),
+    Shot("rewards-issued", "/app/rewards/?stage=issued"),
+    Shot("rewards-attention", "/app/rewards/?stage=attention"),
+    Shot("reward", "/app/rewards/{reward}/"),
+    Shot("payouts", "/app/payouts/"),
+    Shot("payout", "/app/payouts/{batch}/"),
+    Shot("connections", "/app/connections/"),
+    Shot("developers", "/app/developers/"),
+    Shot("settings", "/app/settings/"),
+    Shot("team", "/app/settings/team/"),
+    Shot("history", "/app/settings/history/"),
+    Shot("business-new", "/app/business/new/"),
+    Shot("emails", "/account/email/"),
+    Shot("password", "/account/password/change/"),
     Shot("two-step-login", "/account/2fa/"),
     Shot("sessions", "/account/sessions/"),
 ]
@@ -116,13 +152,13 @@ class Gallery:
 
     def _one(self, page: Page, shot: Shot, name: str, watch: Watch, *, rules: bool) -> None:
         watch.problems.clear()
-        page.goto(shot.path.format(**self.words))
-        for selector in shot.follow:
-            target = page.locator(selector).first.get_attribute("href")
-            if not target:
-                self.problems.append(f"{name}: no link {selector} on {page.url}")
-                return
-            page.goto(target)
+        words = {**self.words, "token": portal_token(self.words["code"])} if "{token}" in shot.path else self.words
+        answer = page.goto(shot.path.format(**words))
+        if shot.login and answer and answer.status >= 400:
+            self.problems.append(f"{name}: {answer.status} for {page.url}")
+        if shot.press:
+            with page.expect_navigation():
+                page.locator(shot.press).first.click()
         page.screenshot(path=self.folder / f"{name}.png")
         self.taken += 1
         if shot.login and "/login" in page.url:
@@ -161,15 +197,34 @@ def session_cookie() -> tuple[str, str]:
 
 
 def demo_words() -> dict[str, str]:
-    """What stands for {campaign} and {code} in the paths; empty when the demo has no running campaign."""
-    campaign = (
-        apps.get_model("campaigns", "Campaign").objects.filter(status="active", is_test=False).order_by("pk").first()
-    )
-    if campaign is None:
-        return {"campaign": "", "code": ""}
-    people = apps.get_model("participants", "Participant").objects.filter(campaign=campaign)
-    best = people.annotate(friends=Count("referrals_made")).order_by("-friends", "pk").first()
-    return {"campaign": campaign.public_id, "code": best.referral_code if best else ""}
+    """What stands for the names in the paths: the first running campaign, and who and what belongs to it.
+
+    A demo without one of them gives an address that does not exist, which is reported as such.
+    """
+
+    def first(rows: QuerySet[Any], attribute: str = "public_id") -> str:
+        return str(getattr(rows.first(), attribute, "none"))
+
+    campaigns = apps.get_model("campaigns", "Campaign").objects.filter(status="active", is_test=False).order_by("pk")
+    people = apps.get_model("participants", "Participant").objects.filter(campaign=campaigns.first())
+    busiest = people.annotate(friends=Count("referrals_made")).order_by("-friends", "pk")
+    due = apps.get_model("rewards", "Reward").objects.filter(campaign=campaigns.first(), state="due")
+    return {
+        "campaign": first(campaigns),
+        "code": first(busiest, "referral_code"),
+        "person": first(busiest),
+        "friend": first(people.filter(referral__isnull=False).order_by("pk")),
+        "reward": first(due.order_by("pk")),
+        "batch": first(apps.get_model("rewards", "PayoutBatch").objects.filter(is_test=False).order_by("-pk")),
+    }
+
+
+def portal_token(code: str) -> str:
+    """A fresh one-time link to the page of the participant with this code."""
+    person = apps.get_model("participants", "Participant").objects.get(referral_code=code)
+    link = apps.get_model("participants", "PortalLink").objects.create(participant=person, sent_at=timezone.now())
+    make_token: Callable[[Any], str] = import_string("participants.portal.make_token")  # needs the apps to be ready
+    return make_token(link)
 
 
 @contextlib.contextmanager
