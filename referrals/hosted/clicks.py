@@ -97,7 +97,7 @@ def channel(query: str) -> str:
 def agent(environ: Mapping[str, Any]) -> str:
     """The browser's name of itself: printable characters only, cut to 200."""
     text = str(environ.get("HTTP_USER_AGENT", ""))[: AGENT_LENGTH * 2]
-    return "".join(c for c in text if c.isprintable())[:AGENT_LENGTH]
+    return (text if text.isprintable() else "".join(c for c in text if c.isprintable()))[:AGENT_LENGTH]
 
 
 def is_code(text: str) -> bool:

@@ -10,8 +10,8 @@ campaign's cookie, an unknown host or scheme, a code that was not seen lately, a
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -134,11 +134,10 @@ def wrap(application: Application) -> Application:
     return FastClicks(application) if settings.CLICK_JOURNAL else application
 
 
+# Every byte as one of 62 letters. Eight letters come a little more often than the rest; 22 of them still hold 130 bits.
+_LETTERS = bytes(BASE62[byte % 62].encode()[0] for byte in range(256))
+
+
 def new_id(length: int) -> str:
-    """Random base62 text, as referrals.lib.codes makes it, from one draw of the system's generator."""
-    number = secrets.randbits(length * 6)
-    letters = []
-    for _ in range(length):
-        number, place = divmod(number, 62)
-        letters.append(BASE62[place])
-    return "".join(letters)
+    """Random base62 text in one draw of the system's generator: a visitor's id, a request's id."""
+    return os.urandom(length).translate(_LETTERS).decode("ascii")

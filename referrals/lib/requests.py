@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -73,6 +74,7 @@ def client_ip_of(environ: Mapping[str, Any]) -> str:
     return remote if _is_ip(remote) else "0.0.0.0"  # noqa: S104 - a placeholder in a log column, nothing listens on it
 
 
+@lru_cache(maxsize=4096)
 def _is_ip(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
