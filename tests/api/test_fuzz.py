@@ -1,0 +1,86 @@
+"""Whatever is sent, no 5xx, and every answer fits the documents (RELIABILITY INV-32)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from campaigns.models import Campaign
+from participants.models import Participant
+from rewards.models import Reward
+from tests.api.conftest import Shop
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+EXAMPLES = 3
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_nothing_breaks_it(
+    shop: Shop, campaign: Campaign, friend: Participant, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr("referrals.api.auth.KEY_LIMIT", 1_000_000)
+    schema = schemathesis.openapi.from_wsgi(f"/api/openapi-{version}.json", get_wsgi_application())
+    headers = {"x-api-key": shop.secret} if version == "v1" else {"Authorization": f"Bearer {shop.secret}"}
+    body = {"campaign": campaign.public_id, "email": friend.email, "amount": {"amount_minor": 5000, "currency": "USD"}}
+    known = {
+        "id": campaign.public_id,
+        "campaign": campaign.public_id,
+        "campaigns": campaign.public_id,
+        "email": friend.email,
+        "participants": friend.public_id,
+        "events": shop.api.post("/api/v2/events", body).data["id"],
+        "rewards": Reward.objects.get(side="referrer").public_id,
+    }
+    seen = 0
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(
+            max_examples=EXAMPLES,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        def attack(case: Case[Any]) -> None:
+            for real in (False, True):
+                if real:
+                    _use(case, known)
+                response = case.call(headers=headers)
+                case.validate_response(response, checks=CHECKS)
+
+        attack()
+        seen += 1
+    assert seen == {"v1": 7, "v2": 34}[version]
+
+
+def _use(case: Case[Any], known: dict[str, Any]) -> None:
+    """Real ids and addresses in place of made-up ones, so that more than the look-up is reached."""
+    for place in (case.query, case.body):
+        if isinstance(place, dict):
+            place.update({name: value for name, value in known.items() if name in place})
+    kind = case.path.removeprefix("/api/v2/").split("/", 1)[0]
+    if case.path_parameters and kind in known:
+        case.path_parameters["id"] = known[kind]
