@@ -140,6 +140,8 @@ class Provider:
     # The types of message to switch on at the company, and what each is for.
     events: tuple[tuple[str, Text], ...]
     steps: tuple[Text, ...]
+    # How a payment there says who sent the payer, in the order in which it is looked for.
+    matching: tuple[Text, ...]
     dashboard_url: str
     docs: str
     # Dotted path of a LookUp, imported on first use: a company's package is large, and most messages need none of it.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integrations import registry
 from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
 from integrations.outcomes import money_fact
@@ -33,7 +34,7 @@ class Effect:
 
 def apply(row: InboundEvent, signal: Signal) -> Effect:
     """Carry a signal out; raises Ignored with the reason when there is nothing to do."""
-    actor = Actor("provider", row.public_id, row.connection.provider)
+    actor = Actor("provider", row.public_id, str(registry.get(row.connection.provider).label))
     try:
         if signal.fact in {"purchase", "signup"}:
             return _customer_did(row, signal, actor)

@@ -79,6 +79,7 @@ def test_the_registry_s_names_are_the_providers_own(provider: Provider) -> None:
     assert provider in registry.every()
     assert provider.events
     assert provider.steps
+    assert provider.matching
     assert provider.docs.startswith("https://")
 
 

@@ -45,9 +45,17 @@ PROVIDER = Provider(
     ),
     steps=(
         _("In Stripe, open Developers, then Webhooks, and press “Add destination” (or “Add endpoint”)."),
-        _("Choose events from your own account, and tick the six events in the list below."),
+        _("Choose events from your own account, and tick the six events listed on this page."),
         _("Choose “Webhook endpoint”, and paste the address below as the endpoint’s URL."),
         _("Save. Stripe now shows the endpoint’s signing secret: copy it, and paste it in the form on this page."),
+    ),
+    matching=(
+        _("The code in a Payment Link’s or pricing table’s client_reference_id, such as …?client_reference_id=CODE."),
+        _(
+            "The code in the metadata of the checkout, the subscription or the invoice, as referral_code, referralCode or ref."
+        ),
+        _("A promotion code of the same text as the referral code. This needs the API key."),
+        _("No code: the payer joined before with the same e-mail address, or paid before as the same customer."),
     ),
     dashboard_url="https://dashboard.stripe.com/webhooks",
     docs="https://docs.stripe.com/webhooks",
