@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
@@ -47,14 +47,8 @@ def navigation(path: str, tenant: Tenant) -> list[Item]:
         {"icon": "code-xml", "label": _("Developers"), "page": "web:developers", "group": "setup"},
         {"icon": "settings", "label": _("Settings"), "page": "web:settings", "group": "setup"},
     ]
+    home = reverse("web:home")
     for item in items:
-        item["url"] = _url(item["page"])
-        item["current"] = path == item["url"] if item["page"] == "web:home" else path.startswith(item["url"] or "-")
-    return [item for item in items if item["url"]]
-
-
-def _url(name: str) -> str:
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""
+        item["url"] = reverse(item["page"])
+        item["current"] = path == home if item["url"] == home else path.startswith(item["url"])
+    return items
