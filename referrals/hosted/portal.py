@@ -226,7 +226,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponseBase:
         campaign = link.participant.campaign
         with translation.override(_language(request, link.participant)):
             answer = show(request, "hosted/open.html", look(campaign) | {"email": link.participant.email})
-    answer["Referrer-Policy"] = "no-referrer"
+    answer["Referrer-Policy"] = "same-origin"
     answer["Cache-Control"] = "private, no-store"
     return answer
 
