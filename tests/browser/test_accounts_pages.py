@@ -175,6 +175,7 @@ def test_a_forgotten_password_is_replaced_by_mail(
     page.get_by_role("button", name="Mail me a link").click()
     expect(heading(page)).to_have_text("Check your mail")
     [message] = mail.outbox
+    assert message.subject == "Set a new password for Passalong"
     [link] = re.findall(r"https?://\S+", str(message.body))
 
     page.goto(link)
