@@ -21,7 +21,7 @@ from participants.models import Participant
 from participants.services import check_email
 from referrals.accounts import limits
 from referrals.events.services import Actor
-from referrals.hosted import tracking
+from referrals.hosted import journal, tracking
 from referrals.hosted.page import find_referrer
 from referrals.lib.errors import Refused
 from referrals.lib.requests import client_ip
@@ -107,6 +107,8 @@ def seconds_to_wait(request: HttpRequest) -> int:
 def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, language: str) -> Participant:
     """Join, and mail a link to the own page. Raises Refused for a campaign that closed meanwhile."""
     seen = tracking.visitor_of(request, campaign)
+    if seen is not None:
+        _load_clicks()
     earlier = seen.code(campaign.attribution_model) if seen else ""
     # A click before this one counts first, unless the campaign says last (PRODUCT.md, "Attribution").
     if code and earlier and earlier != code and find_referrer(campaign, earlier) is not None:
@@ -120,6 +122,14 @@ def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, la
         participant = _join(campaign, form, "", "", "", language)
     _mail(participant)
     return participant
+
+
+def _load_clicks() -> None:
+    """The click that led here may still be in the journal; the referral names its visit."""
+    try:
+        journal.load()
+    except (DatabaseError, OSError):
+        log.exception("The click journal can't be loaded now; the referral goes without its visit.")
 
 
 def _join(campaign: Campaign, form: JoinForm, code: str, cookie_code: str, visitor: str, language: str) -> Participant:

@@ -19,7 +19,7 @@ from campaigns.theme import palette
 from referrals.hosted.offer import Half, friend_offer
 
 SIZE = (1200, 630)
-_DRAWING = 1  # counts changes of draw(), so that kept pictures are asked for anew
+_DRAWING = 2  # counts changes of draw(), so that kept pictures are asked for anew
 _TICKET = (430, 500)
 _INK, _GREY, _LINE = "#1c1917", "#57504b", "#d6d0ca"
 
@@ -69,7 +69,7 @@ def draw(campaign: Campaign, language: str) -> bytes:
     image.paste(shadow, (0, 0), shadow)
     image.paste(ticket, place, ticket)
     out = io.BytesIO()
-    image.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    image.save(out, "PNG", optimize=True)
     return out.getvalue()
 
 

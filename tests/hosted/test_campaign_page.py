@@ -124,7 +124,7 @@ def test_a_shared_link_shows_a_picture_and_stays_out_of_search(
         "image/png",
         "public, max-age=31536000, immutable",
     )
-    assert len(picture.content) < 60_000
+    assert len(picture.content) < 120_000
 
 
 def test_the_merchants_words_come_first(double: Campaign, asha: Participant, person: Client) -> None:
