@@ -42,6 +42,7 @@ CODES: dict[str, tuple[int, str]] = {
     "reward_not_found": (404, "No such reward."),
     "payout_not_found": (404, "No such payout."),
     "payout_batch_not_found": (404, "No such batch."),
+    "provider_unknown": (404, "No such provider."),
     "connection_not_found": (404, "No such connection."),
     "inbound_event_not_found": (404, "No such message."),
     # Understood, but in the way of something.
@@ -92,6 +93,10 @@ CODES: dict[str, tuple[int, str]] = {
     "percent_of_nothing": (422, "Joining has no purchase to take a share of."),
     "nth": (422, "`nth` goes with nth_event and from_nth_event only."),
     "event": (422, "The name of an event is not 1 to 40 of a-z, 0-9 and _."),
+    "secret_unknown": (422, "The provider has no secret of this name."),
+    "secret_missing": (422, "A secret that the provider needs is missing."),
+    "secret_malformed": (422, "A secret has not the form it should have."),
+    "wrong_mode": (422, "A live secret on the test side, or the other way round."),
     "nothing_selected": (422, "No reward was named or matches."),
     "too_many": (422, "More rewards than can go at once."),
     # Ours.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from campaigns.models import Campaign
+from integrations.models import Connection, InboundEvent
 from participants.models import Participant
 from referrals.api.openapi import in_order, request_example
 from referrals.api.operations import Operation
@@ -35,7 +36,14 @@ def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant
         "/api/v2/payouts", {"rewards": [due.public_id], "method": "manual", "note": CANARY}, Idempotency_Key="k"
     )
     payout = Payout.objects.select_related("batch").get()
+    connection = Connection(merchant=shop.merchant, provider="stripe", label=CANARY)
+    connection.secrets = {"webhook_secret": "whsec_0123456789abcdefghijklmn"}
+    connection.save()
+    message = {"event_id": CANARY, "type": "x", "body": b"{}", "state": "failed", "next_attempt_at": None}
+    inbound = InboundEvent.objects.create(merchant=shop.merchant, connection=connection, **message)
     return {
+        "connections": connection.public_id,
+        "inbound-events": inbound.public_id,
         "campaigns": campaign.public_id,
         "participants": maya.public_id,
         "events": event["id"],
@@ -78,6 +86,7 @@ def _state() -> list[Any]:
         list(Participant.objects.order_by("pk").values()),
         list(Reward.objects.order_by("pk").values()),
         list(Payout.objects.order_by("pk").values()),
+        list(InboundEvent.objects.order_by("pk").values()),
     ]
 
 
@@ -101,6 +110,9 @@ def test_lists_and_filters_show_nothing_of_others(world: dict[str, str], outside
         "payouts",
         f"payouts?batch={world['payout-batches']}",
         "payout-batches",
+        "connections",
+        "inbound-events",
+        f"inbound-events?connection={world['connections']}",
     ]
     for query in queries:
         reply = outsider.api.get(f"/api/v2/{query}")

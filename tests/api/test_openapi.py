@@ -12,6 +12,7 @@ from django.test import Client
 from openapi_spec_validator import validate
 
 from campaigns.models import Campaign
+from integrations.models import Connection, InboundEvent
 from participants.models import Participant
 from referrals.api.catalogue import CODES
 from referrals.api.openapi import document, in_order, request_example
@@ -36,7 +37,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 34)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 39)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -92,6 +93,18 @@ class World:
             "external_id": "order-9",
         }
         self.event = shop.api.post("/api/v2/events", body).data["id"]
+        self.connection = Connection(merchant=shop.merchant, provider="stripe")
+        self.connection.secrets = {"webhook_secret": "whsec_0123456789abcdefghijklmn"}
+        self.connection.save()
+        self.inbound = InboundEvent.objects.create(
+            merchant=shop.merchant,
+            connection=self.connection,
+            event_id="evt_1",
+            type="charge.refunded",
+            body=b"{}",
+            state="failed",
+            next_attempt_at=None,
+        )
         self.review = Reward.objects.get(side="referrer").public_id
         self.due = Reward.objects.get(side="invitee").public_id
 
@@ -126,6 +139,8 @@ class World:
             "pt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.maya.public_id,
             "ev_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.event,
             "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.review,
+            "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.connection.public_id,
+            "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.inbound.public_id,
             "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
             "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",
         }

@@ -70,6 +70,7 @@ def _fill(shop: Shop, campaign: Campaign, number: int) -> None:
         "v2/rewards?expand=participant,event",
         "v2/payouts?expand=participant",
         "v2/payout-batches",
+        "v2/connections",
     ],
 )
 def test_lists_cost_the_same_whatever_their_length(shop: Shop, campaign: Campaign, path: str) -> None:

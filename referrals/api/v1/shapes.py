@@ -15,6 +15,7 @@ from campaigns.texts import texts_for
 from participants.links import campaign_link, share_link
 from participants.models import Participant, QualifyingEvent, Referral
 from referrals.api.finding import referrer_of
+from referrals.lib import clock
 from referrals.lib.money import Money
 from rewards.balances import Balances, balances_of
 
@@ -36,7 +37,7 @@ def campaign_json(campaign: Campaign, *, public: bool) -> dict[str, Any]:
     terms = current_terms(campaign)
     referrer, invitee = main_rule(terms, "referrer"), main_rule(terms, "invitee")
     texts = texts_for(campaign, campaign.default_language)
-    closed = campaign.closed_reason(datetime.now(UTC))
+    closed = campaign.closed_reason(clock.now())
     found: dict[str, Any] = {
         "campaignId": campaign.public_id,
         "campaignName": campaign.name,

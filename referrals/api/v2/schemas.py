@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from campaigns.models import Campaign, CampaignType, RewardRule, Status
+from integrations.models import InboundEvent
 from participants.models import Refund
 from referrals.api.fields import MONEY_INPUT
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
@@ -316,6 +317,42 @@ BATCH_MADE = record(
     {**_BATCH, "payouts": array(ref("Payout"), "Its first 100 payouts; GET payouts?batch= lists all.")},
     about="A batch with its payouts.",
 )
+CONNECTION = record(
+    {
+        "id": text("The connection.", "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+        "provider": text("The company.", "stripe"),
+        "webhook_url": text(
+            "Where the provider is to send its messages.",
+            "https://referrals.example.com/in/con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3/",
+        ),
+        "mode": text("Live or test.", "live", enum=["live", "test"]),
+        "health": text("How it is doing; todo: something is left to do.", "todo", enum=["ok", "todo", "warn", "fail"]),
+        "health_text": text("The same in words.", "The first message has not arrived yet."),
+        "label": text("Your name for it.", "Main account"),
+        "created_at": instant("When it was made."),
+        "last_event_at": instant("When it last sent a genuine message.", None, null=True),
+        "removed_at": instant("When it was removed.", None, null=True),
+    },
+    about="An account at a payment company.",
+)
+INBOUND = record(
+    {
+        "id": text("The message.", "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+        "connection": text("Where it came from.", "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+        "event_id": text("The provider's id of it.", "evt_1PZ"),
+        "type": text("The provider's type.", "checkout.session.completed"),
+        "state": text("What became of it.", "processed", enum=[name for name, _ in InboundEvent.STATES]),
+        "outcome": text("What it led to, as a code.", "rewarded", null=True),
+        "message": text(
+            "The same in words.", "Payment of $50.00 by noor@example.com in Summer. Rewards: 1.", null=True
+        ),
+        "event": text("The event it led to.", EV, null=True),
+        "attempts": whole("How often it was tried.", 1),
+        "received_at": instant("When it arrived."),
+        "processed_at": instant("When it was done.", null=True),
+    },
+    about="A message of a provider.",
+)
 PROBLEM = record(
     {
         "type": text("Where the code is explained.", "https://referrals.example.com/docs/errors/#campaign_not_found"),
@@ -342,9 +379,11 @@ SCHEMAS: dict[str, Schema] = {
     "Payout": PAYOUT,
     "Batch": BATCH,
     "BatchMade": BATCH_MADE,
+    "Connection": CONNECTION,
+    "InboundEvent": INBOUND,
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
-        for name in "Campaign Participant Event Decision Refund Reward Payout Batch".split()
+        for name in "Campaign Participant Event Decision Refund Reward Payout Batch Connection InboundEvent".split()
     },
 }

@@ -1,0 +1,172 @@
+"""Connections to payment companies, and what arrived from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from integrations import registry, services
+from integrations.models import Connection, InboundEvent
+from referrals.accounts.models import Scope
+from referrals.api.fields import Choice, Json, Text
+from referrals.api.finding import one
+from referrals.api.idempotency import Answer
+from referrals.api.operations import Call
+from referrals.api.schema import ref
+from referrals.api.v2.base import API, PAGING, id_text, page_json, page_of
+from referrals.api.v2.shapes import moment
+
+TAG = "Connections"
+_SECRETS: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": 12,
+    "additionalProperties": {"type": "string", "maxLength": 4000},
+}
+
+
+@API.operation(
+    "GET", "connections", tag=TAG, scope=Scope.READ, query=PAGING, answer=ref("ConnectionPage"), errors=("pagination",)
+)
+def list_connections(call: Call) -> Answer:
+    """List connections.
+
+    Those that are not removed, newest first. Secrets are never shown.
+    """
+    page = page_of(call, Connection.objects.for_tenant(call.tenant).filter(removed_at=None))
+    body, headers = page_json(call, page, [connection_json(row) for row in page.rows])
+    return Answer(body, headers=headers)
+
+
+@API.operation(
+    "POST",
+    "connections",
+    tag=TAG,
+    scope=Scope.CONNECTIONS,
+    body={
+        "provider": Choice(about="The company.", options=tuple(registry.SLUGS), required=True, example="stripe"),
+        "secrets": Json(
+            about="Its secrets by name (stripe: webhook_secret, api_key); without them the connection is only begun.",
+            kind=dict,
+            shape=_SECRETS,
+            example={"webhook_secret": "whsec_0123456789abcdefghijklmn"},
+        ),
+        "label": Text(about="Your name for it.", limit=80, blank=True, example="Main account"),
+    },
+    answer=ref("Connection"),
+    statuses={201: "The connection; give its `webhook_url` to the provider."},
+    headers={"Location": "The address of the connection."},
+    errors=("missing_field", "invalid_choice", "secret_unknown", "secret_missing", "secret_malformed", "wrong_mode"),
+)
+def create_connection(call: Call) -> Answer:
+    """Connect a provider.
+
+    Keeps its secrets sealed and answers the address to send webhooks to. The secrets can't be read again.
+    """
+    row = services.connect(
+        tenant=call.tenant,
+        actor=call.actor,
+        provider=call.body["provider"],
+        secrets=call.body.get("secrets"),
+        label=call.body.get("label", ""),
+    )
+    return Answer(connection_json(row), 201, {"Location": f"/api/v2/connections/{row.public_id}"})
+
+
+@API.operation(
+    "GET",
+    "connections/{id}",
+    tag=TAG,
+    scope=Scope.READ,
+    answer=ref("Connection"),
+    errors=("connection_not_found",),
+)
+def get_connection(call: Call) -> Answer:
+    """Get a connection.
+
+    With its address and how it is doing.
+    """
+    return Answer(connection_json(one(Connection.objects.for_tenant(call.tenant), "connection", call.params["id"])))
+
+
+@API.operation(
+    "GET",
+    "inbound-events",
+    tag=TAG,
+    scope=Scope.READ,
+    query={
+        "connection": id_text("Only those of this connection.", "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+        "state": Choice(
+            about="Only those that stand there.",
+            options=tuple(name for name, _ in InboundEvent.STATES),
+            example="processed",
+        ),
+        **PAGING,
+    },
+    answer=ref("InboundEventPage"),
+    errors=("pagination", "invalid_choice"),
+)
+def list_inbound_events(call: Call) -> Answer:
+    """List what arrived.
+
+    Messages of providers, newest first, with what each led to.
+    """
+    rows, query = InboundEvent.objects.for_tenant(call.tenant).select_related("connection").defer("body"), call.query
+    if "connection" in query:
+        rows = rows.filter(connection__public_id=query["connection"])
+    if "state" in query:
+        rows = rows.filter(state=query["state"])
+    page = page_of(call, rows)
+    body, headers = page_json(call, page, [inbound_json(row) for row in page.rows])
+    return Answer(body, headers=headers)
+
+
+@API.operation(
+    "POST",
+    "inbound-events/{id}/process",
+    tag=TAG,
+    scope=Scope.CONNECTIONS,
+    answer=ref("InboundEvent"),
+    statuses={200: "The message, waiting for a worker."},
+    errors=("inbound_event_not_found", "invalid_state"),
+)
+def process_inbound_event(call: Call) -> Answer:
+    """Process a message again.
+
+    From the start; what it did before is not done twice.
+    """
+    rows = InboundEvent.objects.for_tenant(call.tenant).select_related("connection")
+    found = one(rows, "inbound_event", call.params["id"])
+    return Answer(inbound_json(services.process_again(inbound=found)))
+
+
+def connection_json(row: Connection) -> dict[str, Any]:
+    """A connection without its secrets."""
+    found = services.health(row)
+    return {
+        "id": row.public_id,
+        "provider": row.provider,
+        "webhook_url": services.webhook_url(row),
+        "mode": "test" if row.is_test else "live",
+        "health": found.tone,
+        "health_text": found.text or found.word,
+        "label": row.label,
+        "created_at": moment(row.created_at),
+        "last_event_at": moment(row.last_event_at),
+        "removed_at": moment(row.removed_at),
+    }
+
+
+def inbound_json(row: InboundEvent) -> dict[str, Any]:
+    """A message without its body; read with its connection."""
+    return {
+        "id": row.public_id,
+        "connection": row.connection.public_id,
+        "event_id": row.event_id,
+        "type": row.type,
+        "state": row.state,
+        "outcome": row.outcome or None,
+        "message": row.sentence or None,
+        "event": row.event_ref or None,
+        "attempts": row.attempts,
+        "received_at": moment(row.received_at),
+        "processed_at": moment(row.processed_at),
+    }
