@@ -21,8 +21,12 @@ _ENVIRONMENT = {
 }
 _UNSET = [
     "ALLOWED_HOSTS",
+    "CLICK_JOURNAL",
     "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_POOL",
+    "DATABASE_PREPARED",
     "DEBUG",
+    "DEFAULT_FROM_EMAIL",
     "DEMO",
     "EMAIL_URL",
     "EMAIL_VERIFICATION",
@@ -37,6 +41,7 @@ _UNSET = [
 for _name in _UNSET:
     os.environ.pop(_name, None)
 os.environ.update(_ENVIRONMENT)
+os.mkdir(os.path.join(_ENVIRONMENT["DATA_DIR"], "static"))  # whitenoise warns where there is none
 # Playwright runs an event loop in the test's thread; Django would refuse the database there.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 atexit.register(shutil.rmtree, _ENVIRONMENT["DATA_DIR"], ignore_errors=True)
