@@ -15,6 +15,7 @@ urlpatterns = [
     path("settings/team/invitations/<str:public_id>/revoke/", team.revoke, name="invitation_revoke"),
     path("settings/history/", history.history, name="history"),
     path("developers/", developers.developers, name="developers"),
+    path("developers/keys/<str:public_id>/", developers.key_page, name="key"),
     path("developers/keys/<str:public_id>/rotate/", developers.rotate, name="key_rotate"),
     path("developers/keys/<str:public_id>/revoke/", developers.revoke, name="key_revoke"),
     path("business/new/", business.new_business, name="new_business"),

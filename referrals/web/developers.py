@@ -30,7 +30,6 @@ def _page(request: MerchantRequest, form: KeyForm | None = None, status: int = 2
         "usable": [{"row": row, "scopes": [labels[scope] for scope in row.scopes]} for row in rows.usable(now)],
         "ended": ended,
         "form": form or KeyForm(),
-        "rotate_form": RotateForm(auto_id=False),
         "may_manage": request.membership.may(Role.ADMIN),
         "campaign": Campaign.objects.for_tenant(request.tenant).order_by("-pk").first(),
     }
@@ -61,6 +60,21 @@ def create(request: MerchantRequest) -> HttpResponse:
     except Refused as error:
         return _page(request, form, apply_refusal(form, error))
     return render(request, "web/developers/key_made.html", {"key": key, "text": text, "old": None})
+
+
+@member(role=Role.ADMIN)
+def key_page(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """One key, with what can be done about it."""
+    key = own(ApiKey.objects.select_related("created_by"), request, public_id)
+    labels = {value: str(label) for value, label in Scope.choices}
+    now = timezone.now()
+    context = {
+        "key": key,
+        "scopes": [labels[scope] for scope in key.scopes],
+        "works": key.revoked_at is None and (key.expires_at is None or key.expires_at > now),
+        "form": RotateForm(),
+    }
+    return render(request, "web/developers/key.html", context)
 
 
 @member(role=Role.ADMIN)

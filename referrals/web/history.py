@@ -22,15 +22,15 @@ PER_PAGE = 50
 GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
     "campaigns": (lazy("Campaigns"), frozenset(name for name in types.ALL_TYPES if name.startswith("campaign."))),
     "participants": (
-        lazy("Participants"),
+        lazy("People"),
         frozenset(name for name in types.ALL_TYPES if name.startswith(("participant.", "referral.", "event."))),
     ),
     "rewards": (
-        lazy("Rewards and payouts"),
+        lazy("Rewards"),
         frozenset(name for name in types.ALL_TYPES if name.startswith(("reward.", "payout.", "milestone.", "fraud."))),
     ),
     "team": (
-        lazy("Business, team and keys"),
+        lazy("Team and keys"),
         frozenset(
             name for name in types.ALL_TYPES if name.startswith(("merchant.", "member.", "invitation.", "api_key."))
         ),
@@ -79,7 +79,7 @@ def history(request: MerchantRequest) -> HttpResponse:
         "entries": _lines(list(page.rows)),
         "damaged": status == 400,
         "kind": kind,
-        "kinds": [("", _("Everything")), *((name, label) for name, (label, _types) in GROUPS.items())],
+        "kinds": [("", _("All")), *((name, label) for name, (label, _types) in GROUPS.items())],
         "prev_url": _url(kind, page.previous),
         "next_url": _url(kind, page.next),
     }

@@ -81,8 +81,9 @@ def test_from_sign_up_to_a_key_that_works(page: Page, live_server: LiveServer, a
     page.get_by_role("link", name="I have copied it").click()
     expect(page.get_by_role("table")).to_contain_text(f"sk_live_…{text[-4:]}")
     assert text not in page.content()
-    page.get_by_role("button", name="Change Shop server").click()
+    page.get_by_role("link", name="Change Shop server").click()
     axe(page)
+    fits(page)
     page.get_by_role("button", name="Revoke now").click()
     expect(page.get_by_role("status").filter(has_text="Shop server is revoked")).to_be_visible()
     assert authenticate(text) is None

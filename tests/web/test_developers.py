@@ -120,6 +120,7 @@ def test_managers_and_viewers_see_keys_and_change_none(alice: Cast, role: Role) 
     assert "Shop server" in body
     assert "Create key" not in body
     key = ApiKey.objects.get()
+    assert member.client.get(reverse("web:key", args=[key.public_id])).status_code == 403
     for address in (
         reverse("web:developers"),
         reverse("web:key_rotate", args=[key.public_id]),
@@ -128,6 +129,20 @@ def test_managers_and_viewers_see_keys_and_change_none(alice: Cast, role: Role) 
         assert member.client.post(address, {"name": "Mine", "kind": "secret"}).status_code == 403
     key.refresh_from_db()
     assert (ApiKey.objects.count(), key.revoked_at, key.expires_at) == (1, None, None)
+
+
+@pytest.mark.parametrize("how", ["works", "rotated", "revoked"])
+def test_the_page_of_a_key_offers_what_can_be_done(alice: Cast, how: str) -> None:
+    text = _create(alice)
+    key, actor = ApiKey.objects.get(), user_actor(alice.user)
+    if how == "rotated":
+        keys.rotate_api_key(key=key, actor=actor)
+    elif how == "revoked":
+        keys.revoke_api_key(key=key, actor=actor)
+    body = alice.client.get(reverse("web:key", args=[key.public_id])).content.decode()
+    assert text not in body
+    assert ("Rotate key" in body) is (how == "works")
+    assert ("Revoke now" in body) is (how != "revoked")
 
 
 def test_the_page_names_the_ids_to_use(alice: Cast) -> None:
