@@ -1,0 +1,119 @@
+"""Each curl command of docs/api/ is carried out, top to bottom, and its answer compared with the one shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaigns.models import Campaign
+from participants.models import Participant
+from rewards.models import PayoutBatch, Reward
+from tests.api.conftest import Caller, Reply, Shop
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "api"
+BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass
+class Example:
+    """A command, and the answer that is shown under it."""
+
+    command: str
+    answer: Any = None
+
+
+def examples(name: str) -> list[Example]:
+    """The commands of one page with their answers."""
+    found: list[Example] = []
+    end = 0
+    for block in BLOCK.finditer((FOLDER / name).read_text()):
+        if block[1] == "sh":
+            found.append(Example(block[2].strip()))
+            end = block.end()
+        elif found and not (FOLDER / name).read_text()[end : block.start()].strip():
+            found[-1].answer = json.loads(block[2])
+    return found
+
+
+def carry_out(command: str, values: dict[str, str]) -> Reply:
+    """Send what curl would send."""
+    for name, value in values.items():
+        command = command.replace(f"${name}", value)
+    words = shlex.split(command.replace("\\\n", " "))
+    assert words.pop(0) == "curl"
+    method, address, data, headers = "GET", "", b"", {}
+    while words:
+        word = words.pop(0)
+        if word == "-X":
+            method = words.pop(0)
+        elif word == "-H":
+            name, _, value = words.pop(0).partition(": ")
+            headers[name.replace("-", "_")] = value
+        elif word == "-d":
+            data = words.pop(0).encode()
+        elif word != "-i":
+            address = word
+    assert "$" not in address
+    return Caller("").send(method, address.removeprefix("http://localhost:8000"), raw=data, **headers)
+
+
+def same_shape(shown: Any, real: Any, at: str = "") -> None:
+    """The same names in the same order, and values of the same kind; what is fixed must be equal."""
+    assert type(shown) is type(real), f"{at}: {shown!r} is shown, {real!r} is answered"
+    if isinstance(shown, dict):
+        assert list(shown) == list(real), at
+        for name, value in shown.items():
+            same_shape(value, real[name], f"{at}.{name}")
+    elif isinstance(shown, list):
+        assert len(shown) == len(real), at
+        for number, value in enumerate(shown):
+            same_shape(value, real[number], f"{at}[{number}]")
+    elif isinstance(shown, bool | int | float):
+        # Counts of a campaign that lives are the only numbers that may differ.
+        assert shown == real or at.endswith("totalParticipants"), at
+
+
+@pytest.fixture
+def values(shop: Shop, campaign: Campaign, maya: Participant) -> dict[str, str]:
+    """What the commands expect in the environment."""
+    return {
+        "PASSALONG": "http://localhost:8000",
+        "KEY": shop.secret,
+        "CAMPAIGN": campaign.public_id,
+        "CODE": maya.referral_code,
+        "REFERRER": maya.email,
+    }
+
+
+def test_version_1(values: dict[str, str]) -> None:
+    found = examples("v1.md")
+    assert len(found) == 7
+    for example in found:
+        reply = carry_out(example.command, values)
+        assert reply.status == 200, (example.command, reply.data)
+        if example.answer is not None:
+            same_shape(example.answer, reply.data)
+    assert sum(example.answer is not None for example in found) == 4
+
+
+def test_version_2(shop: Shop, values: dict[str, str]) -> None:
+    found = examples("v2.md")
+    assert len(found) == 12
+    for example in found:
+        values["DRAFT"] = Campaign.objects.latest("pk").public_id
+        if reward := Reward.objects.filter(side="referrer").first():
+            values |= {"REWARD": reward.public_id, "EVENT": reward.event.public_id}
+        if batch := PayoutBatch.objects.first():
+            values["BATCH"] = batch.public_id
+        reply = carry_out(example.command, values)
+        assert reply.status in {200, 201}, (example.command, reply.data)
+        if example.answer is not None:
+            same_shape(example.answer, reply.data)
+    assert sum(example.answer is not None for example in found) == 5
+    assert Reward.objects.get(side="referrer").state == "due"
