@@ -93,7 +93,8 @@ def _batch_context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, ob
 def payout_undo(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Undo a batch: the rewards are due again, the payments are taken out by opposite entries. From a toast or the batch's page."""
     batch = own(PayoutBatch.objects.all(), request, public_id)
-    back = request.POST.get("back", "")
+    # In the address from a toast on a freshly loaded page, in the form from one that htmx put there.
+    back = request.POST.get("back") or request.GET.get("back", "")
     state = ListState.read(QueryDict(back or "stage=due"), request.tenant)
     choice = Choice(state, "", "list")
     try:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -196,7 +197,8 @@ def done(request: MerchantRequest, choice: Choice, text: str, *, undo: str = "")
     """The answer after an action: the same list, filter and page with a toast; without htmx a redirect there."""
     if wants_part(request):
         return _after(request, choice, text, undo=undo)
-    messages.success(request, text, extra_tags=f"undo:{undo}" if undo else "")
+    back = urlencode({"back": choice.state.query(after=choice.state.after)})
+    messages.success(request, text, extra_tags=f"undo:{undo}?{back}" if undo else "")
     return HttpResponseRedirect(_back(choice), status=303)
 
 

@@ -60,7 +60,7 @@ def test_issuing_makes_one_batch_and_says_so_with_undo(alice: Cast, due: list[Re
         2,
     )
     assert f'<a href="/app/payouts/{batch.public_id}/">2 rewards</a> marked as issued' in page
-    assert f'action="/app/payouts/{batch.public_id}/undo/"' in page
+    assert f'action="/app/payouts/{batch.public_id}/undo/?back=stage%3Ddue"' in page
 
 
 def test_a_double_click_makes_one_batch_and_the_same_answer(alice: Cast, due: list[Reward], post: Post) -> None:
