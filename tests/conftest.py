@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from django.conf import settings
 
@@ -19,6 +21,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the run's data folder here too: xdist's workers end without Python's atexit."""
+    shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
 
 
 # --- The cast: Alice (owner), Bob (her teammate) and Charlie (a stranger with his own merchant) ---
