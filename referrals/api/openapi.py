@@ -271,7 +271,11 @@ def curl(version: str, operation: Operation) -> str:
     if operation.key_required:
         lines.append(f"-H '{KEY_HEADER}: c2f1b6a0-1f9e-4d5c-9b57-1f0f4a2f0c11'")
     if body := request_example(operation.body):
-        lines += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(body)}'"]
+        short = json.dumps(body)
+        lines += [
+            "-H 'Content-Type: application/json'",
+            f"-d '{short if len(short) < 70 else json.dumps(body, indent=2)}'",
+        ]
     return " \\\n  ".join(lines)
 
 

@@ -64,7 +64,7 @@ class Operation:
     answer: Mapping[str, Any]
     query: Mapping[str, Field] = field(default_factory=dict)
     body: Mapping[str, Field] = field(default_factory=dict)
-    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "Done."})
+    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "What was asked for."})
     errors: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     publishable: bool = False

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from referrals.api.catalogue import CODES
@@ -51,7 +53,7 @@ def errors(request: HttpRequest) -> HttpResponse:
     """Every error code."""
     by_status: dict[int, list[dict[str, str]]] = {}
     for code, (status, meaning) in CODES.items():
-        by_status.setdefault(status, []).append({"code": code, "title": title_of(code), "meaning": meaning})
+        by_status.setdefault(status, []).append({"code": code, "title": title_of(code), "meaning": _marked(meaning)})
     return render(request, "docs/errors.html", {"here": "errors", "statuses": sorted(by_status.items())})
 
 
@@ -63,14 +65,14 @@ def _shown(name: str, operation: Operation, schemas: dict[str, Schema]) -> dict[
         "method": operation.method,
         "path": f"/api/{name}/{operation.path}",
         "title": operation.title,
-        "about": operation.about,
+        "about": _marked(operation.about),
         "scope": operation.scope.value,
         "publishable": operation.publishable,
         "key_required": operation.key_required,
         "parameters": [_field(field, one) for field, one in operation.query.items()],
         "body": [_field(field, one) for field, one in operation.body.items()],
         "curl": curl(name, operation),
-        "answers": list(operation.statuses.items()),
+        "answers": [(status, _marked(about)) for status, about in operation.statuses.items()],
         "answer_kind": _kind(dict(operation.answer)),
         "sample": json.dumps(sample, indent=2, ensure_ascii=False),
         "errors": codes_of(operation),
@@ -82,7 +84,7 @@ def _field(name: str, one: Field) -> dict[str, Any]:
         "name": name,
         "kind": _kind(one.describe()),
         "required": one.required,
-        "about": one.about,
+        "about": _marked(one.about),
         "options": one.describe().get("enum", []) if len(one.describe().get("enum", [])) <= 12 else [],
         "example": "" if one.example is None else json.dumps(one.example, ensure_ascii=False),
     }
@@ -91,17 +93,25 @@ def _field(name: str, one: Field) -> dict[str, Any]:
 def _object(name: str, schema: Schema, schemas: dict[str, Schema]) -> dict[str, Any]:
     return {
         "name": name,
-        "about": schema.get("description", ""),
+        "about": _marked(schema.get("description", "")),
         "fields": [
             {
                 "name": field,
                 "kind": _kind(one),
-                "about": one.get("description", ""),
+                "about": _marked(one.get("description", "")),
                 "options": one.get("enum", []) if len(one.get("enum", [])) <= 12 else [],
             }
             for field, one in resolve(schema, schemas)
         ],
     }
+
+
+def _marked(text: str) -> SafeString:
+    """Text with what stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts)
+    )
 
 
 def _kind(schema: Schema) -> str:
