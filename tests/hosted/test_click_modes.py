@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import DatabaseError, connections
+from django.core.signals import request_finished, request_started
+from django.db import DatabaseError, close_old_connections, connections
 from django.test import RequestFactory
 from django.utils import timezone
 
@@ -62,10 +64,15 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["view", "fast"])
-def site(request: pytest.FixtureRequest, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(request: pytest.FixtureRequest, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """The site without and with the wrapper; loading is done by the tests themselves."""
     monkeypatch.setattr(journal.Background, "nudge", lambda _self: None)
-    return Site(WSGIHandler() if request.param == "view" else fast.FastClicks(WSGIHandler()))
+    # The test's own transaction is not a connection left over by another request (Django's test client does this too).
+    for event in (request_started, request_finished):
+        event.disconnect(close_old_connections)
+    yield Site(WSGIHandler() if request.param == "view" else fast.FastClicks(WSGIHandler()))
+    for event in (request_started, request_finished):
+        event.connect(close_old_connections)
 
 
 def wake(site: Site, path: str) -> None:
