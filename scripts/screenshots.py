@@ -95,6 +95,8 @@ PAGES = [
     Shot("settings", "/app/settings/"),
     Shot("team", "/app/settings/team/"),
     Shot("history", "/app/settings/history/"),
+    Shot("new-business", "/app/business/new/"),
+    Shot("mails", "/dev/mail/", login=False),
     Shot("business-new", "/app/business/new/"),
     Shot("emails", "/account/email/"),
     Shot("password", "/account/password/change/"),
