@@ -127,7 +127,12 @@ def campaign_list(request: MerchantRequest) -> HttpResponse:
         }
         for row in cast("Sequence[Any]", page.rows)
     ]
-    context = {"cards": cards, "prev_url": _after(page.previous), "next_url": _after(page.next)}
+    context = {
+        "cards": cards,
+        "prev_url": _after(page.previous),
+        "next_url": _after(page.next),
+        "may_change": _may_change(request),
+    }
     return render(request, "web/campaigns/list.html", context)
 
 

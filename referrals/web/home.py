@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from campaigns.models import Campaign, Status
 from integrations.models import Connection
 from participants.models import Participant, QualifyingEvent, Visit
+from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
 from referrals.web.access import MerchantRequest, member
 from referrals.web.charts import Chart, Series, days_until, line_chart, per_day
@@ -64,6 +65,7 @@ def home(request: MerchantRequest) -> HttpResponse:
         "needs": needs(tenant, campaigns, totals),
         "chart": month(tenant, campaigns),
         "campaigns": [row for row in campaigns if row.status == Status.ACTIVE][:SHOWN],
+        "may_change": request.membership.may(Role.MANAGER),
     }
     way = steps(tenant, campaigns, totals)
     if not all(step.done for step in way):
