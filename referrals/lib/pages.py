@@ -34,7 +34,7 @@ class Page(Generic[M]):
 
 
 def keyset(
-    rows: QuerySet[M],
+    rows: QuerySet[M] | Sequence[QuerySet[M]],
     *,
     sort: str,
     cursor: str = "",
@@ -45,24 +45,22 @@ def keyset(
 
     `sort` comes from the caller's own table of columns, never from a request. `read` turns the cursor's text back into the
     column's value (datetimes are understood by themselves). Raises PageError for a cursor that can't be read.
+    Several querysets without a row in common make one list: each is read in its own index's order, and no database sorts them all.
     """
+    parts = [rows] if isinstance(rows, QuerySet) else rows
     column, descending = sort.removeprefix("-"), sort.startswith("-")
     order = [sort, "-pk" if descending else "pk"]
     if not cursor:
-        found = list(rows.order_by(*order)[: limit + 1])
+        found = _merged([list(part.order_by(*order)[: limit + 1]) for part in parts], sort)
         more = len(found) > limit
         found = found[:limit]
         return Page(found, _write("n", column, found[-1]) if more else None, None)
     direction, value, pk = _read(cursor, read)
     forward = direction == "n"
-    after = forward != descending  # whether "further on" means greater values
-    op = "gt" if after else "lt"
-    wanted = Q(**{f"{column}__{op}": value}) | Q(**{column: value, f"pk__{op}": pk})
-    # The plain range lets the index do the work; the disjunction above only settles ties.
-    window = rows.filter(wanted, **{f"{column}__{op}e": value})
+    op = "gt" if forward != descending else "lt"  # whether "further on" means greater values
     if not forward:
         order = [item.removeprefix("-") if item.startswith("-") else f"-{item}" for item in order]
-    found = list(window.order_by(*order)[: limit + 1])
+    found = _merged([_beyond(part, column, op, value, pk, order, limit + 1) for part in parts], order[0])
     more = len(found) > limit
     found = found[:limit]
     if forward:
@@ -79,11 +77,36 @@ def keyset(
     )
 
 
-def _write(direction: str, column: str, row: Model) -> str:
-    value = row
+def _beyond(rows: QuerySet[M], column: str, op: str, value: Any, pk: int, order: Sequence[str], count: int) -> list[M]:
+    """The next `count` rows after (value, pk) in `order`; `op` is gt or lt."""
+    if isinstance(value, int) and column not in {"pk", "id"}:
+        # Thousands of rewards have the same amount: first the rest of those, then the other amounts, each found at once.
+        ties = list(rows.filter(**{column: value, f"pk__{op}": pk}).order_by(order[1])[:count])
+        if len(ties) == count:
+            return ties
+        return ties + list(rows.filter(**{f"{column}__{op}": value}).order_by(*order)[: count - len(ties)])
+    wanted = Q(**{f"{column}__{op}": value}) | Q(**{column: value, f"pk__{op}": pk})
+    # The plain range lets the index do the work; the disjunction above only settles the few ties.
+    return list(rows.filter(wanted, **{f"{column}__{op}e": value}).order_by(*order)[:count])
+
+
+def _merged(parts: Sequence[list[M]], sort: str) -> list[M]:
+    if len(parts) == 1:
+        return parts[0]
+    column = sort.removeprefix("-")
+    rows = [row for part in parts for row in part]
+    return sorted(rows, key=lambda row: (_value(row, column), row.pk), reverse=sort.startswith("-"))
+
+
+def _value(row: Model, column: str) -> Any:
+    value: Any = row
     for part in column.split("__"):
         value = getattr(value, part)
-    shown: Any = value
+    return value
+
+
+def _write(direction: str, column: str, row: Model) -> str:
+    value = shown = _value(row, column)
     if isinstance(value, datetime):
         shown = {"t": value.isoformat()}
     return base64.urlsafe_b64encode(json.dumps([direction, shown, row.pk]).encode()).decode().rstrip("=")

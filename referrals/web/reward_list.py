@@ -106,7 +106,7 @@ def list_context(
     rows = make_rows(page.rows, ticked=ticked, all_but=all_but)
     count = _count(state, totals, found, len(rows), last=page.next is None)
     here = state.query(after=state.after)
-    every = _everything(chosen, [row.id for row in rows], request) if chosen else None
+    every = _everything(chosen, [row["id"] for row in rows], request) if chosen else None
     return {
         "state": state,
         "here": here,

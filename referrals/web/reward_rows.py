@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any, TypedDict
 
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from participants.models import Participant, QualifyingEvent
+from campaigns.models import RewardRule
+from participants.models import QualifyingEvent
 from referrals.lib.money import Money, exponent_of
 from referrals.web.templatetags.ui import ago, avatar, icon, money, stage_tag
 from rewards.models import Reward, State
@@ -29,7 +30,7 @@ KIND_ICONS = {
     "custom": "sparkles",
 }
 # What one press in a row does, by the reward's state: the action's name, its words, its key.
-ROW_ACTIONS = {
+ROW_ACTIONS: dict[str, tuple[str, Any, str]] = {
     State.REVIEW: ("approve", gettext_lazy("Approve"), "i"),
     State.DUE: ("issue", gettext_lazy("Issue"), "i"),
     State.HELD: ("release", gettext_lazy("Release"), "i"),
@@ -60,9 +61,11 @@ _FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One reward as the table prints it; every text is translated and in the reader's locale."""
+class Row(TypedDict):
+    """One reward as the table prints it; every text is translated and in the reader's locale.
+
+    A dictionary, because a template finds a key at once and an attribute only after a failed look-up.
+    """
 
     id: str
     name: str
@@ -87,6 +90,23 @@ class Row:
     checked: bool
 
 
+class _Words:
+    """What many rows say, translated once for a page."""
+
+    def __init__(self) -> None:
+        self.language = get_language() or "en"
+        self.select = _("Select %(name)s, %(amount)s")
+        self.act = _("%(action)s: %(amount)s to %(name)s")
+        self.clears = _("clears {time}")
+        self.friend = _("as the invited friend")
+        self.kinds = {value: (str(words), icon(KIND_ICONS.get(value, "gift"), 13)) for value, words in RewardRule.KINDS}
+        self.actions = {state: (name, str(words), key) for state, (name, words, key) in ROW_ACTIONS.items()}
+        self.url = reverse("web:reward", args=["-"])
+
+    def money(self, minor: int, currency: str) -> str:
+        return money_text(minor, currency, self.language)
+
+
 def for_rows(rewards: QuerySet[Reward]) -> QuerySet[Reward]:
     """The queryset with everything that make_rows() reads, in one query."""
     return rewards.select_related("participant", "event__participant").only(*_FIELDS)
@@ -97,66 +117,64 @@ def make_rows(
 ) -> list[Row]:
     """Rows for the table. Ticked are those in `ticked`, or, when `all_but` is given, all except those in it (public ids)."""
     chosen, left_out = set(ticked), None if all_but is None else set(all_but)
-    now = timezone.now()
+    now, words = timezone.now(), _Words()
     rows = []
     for reward in rewards:
         checked = reward.public_id in chosen if left_out is None else reward.public_id not in left_out
-        rows.append(_row(reward, now, checked))
+        rows.append(_row(reward, words, now, checked))
     return rows
 
 
-def _row(reward: Reward, now: datetime, checked: bool) -> Row:
+def _row(reward: Reward, words: _Words, now: datetime, checked: bool) -> Row:
     person = reward.participant
-    name = person.name or person.email
-    amount = money_text(reward.amount_minor, reward.currency, get_language() or "en")
-    action, words, key = ROW_ACTIONS.get(State(reward.state), ("", "", ""))
-    return Row(
-        id=reward.public_id,
-        name=name,
-        email=person.email if person.name else "",
-        avatar=avatar(name, person.email),
-        amount=amount,
-        minor=reward.amount_minor,
-        currency=reward.currency,
-        exponent=exponent_of(reward.currency),
-        kind=reward.get_kind_display(),
-        kind_icon=icon(KIND_ICONS.get(reward.kind, "gift"), 13),
-        earned=earned_for(reward.event),
-        by=_by(reward, person),
-        since=ago(reward.stage_at, now),
-        extra=_extra(reward, now),
-        url=reverse("web:reward", args=[reward.public_id]),
-        select_label=_("Select %(name)s, %(amount)s") % {"name": name, "amount": amount},
-        action=action,
-        action_text=str(words),
-        action_label=_("%(action)s: %(amount)s to %(name)s") % {"action": words, "amount": amount, "name": name},
-        action_key=key,
-        checked=checked,
-    )
+    shown = person.name
+    name = shown or person.email
+    amount = words.money(reward.amount_minor, reward.currency)
+    action, action_text, key = words.actions.get(reward.state, ("", "", ""))
+    kind, kind_icon = words.kinds[reward.kind]
+    return {
+        "id": reward.public_id,
+        "name": name,
+        "email": person.email if shown else "",
+        "avatar": avatar(name, person.email),
+        "amount": amount,
+        "minor": reward.amount_minor,
+        "currency": reward.currency,
+        "exponent": exponent_of(reward.currency),
+        "kind": kind,
+        "kind_icon": kind_icon,
+        "earned": earned_for(reward.event),
+        "by": _by(reward, words),
+        "since": ago(reward.stage_at, now),
+        "extra": _extra(reward, words, now),
+        "url": words.url.replace("/-/", f"/{reward.public_id}/"),
+        "select_label": words.select % {"name": name, "amount": amount},
+        "action": action,
+        "action_text": action_text,
+        "action_label": words.act % {"action": action_text, "amount": amount, "name": name},
+        "action_key": key,
+        "checked": checked,
+    }
 
 
-def _extra(reward: Reward, now: datetime) -> SafeString:
+def _extra(reward: Reward, words: _Words, now: datetime) -> SafeString:
     """The second line under the date: when the review ends, or which of a tab's several states it is."""
     if reward.state == State.REVIEW and reward.review_ends_at is not None:
-        return format_html("<small>{}</small>", _clears(ago(reward.review_ends_at, now)))
+        return format_html("<small>{}</small>", format_html(words.clears, time=ago(reward.review_ends_at, now)))
     if reward.state in _ONE_OF_SEVERAL:
         return format_html("<br>{}", stage_tag(reward.state))
-    return mark_safe("")
+    return SafeString("")
 
 
-def _clears(time: SafeString) -> SafeString:
-    return format_html(_("clears {time}"), time=time)
-
-
-def _by(reward: Reward, person: Participant) -> str:
+def _by(reward: Reward, words: _Words) -> str:
     """Whose doing it was, and what they paid: "Maya Chen · $64.20"."""
     event = reward.event
     friend = event.participant
-    own = reward.side == "invitee"
-    parts = [_("as the invited friend") if own and friend.pk == person.pk else friend.name or friend.email]
-    if event.amount_minor is not None:
-        parts.append(money_text(event.amount_minor, event.currency, get_language() or "en"))
-    return " · ".join(parts)
+    own = reward.side == "invitee" and friend.pk == reward.participant_id
+    who = words.friend if own else friend.name or friend.email
+    if event.amount_minor is None:
+        return who
+    return f"{who} · {words.money(event.amount_minor, event.currency)}"
 
 
 def earned_for(event: QualifyingEvent) -> str:

@@ -112,12 +112,12 @@ class ListState:
 
         BadRequest for a cursor that is damaged or belongs to a list in another order (RELIABILITY section 6, row 19).
         """
-        descending = self.sort.startswith("-")
         column = SORTS[self.sort.removeprefix("-")]
+        sort = f"-{column}" if self.sort.startswith("-") else column
+        # A stage of several states is read state by state, each in the order of its index.
+        parts = [rows.filter(state=state) for state in STAGES[self.stage]]
         try:
-            return keyset(
-                rows, sort=f"-{column}" if descending else column, cursor=self.after, limit=limit or PAGE_SIZE
-            )
+            return keyset(parts, sort=sort, cursor=self.after, limit=limit or PAGE_SIZE)
         except (PageError, TypeError, ValueError, ValidationError) as error:
             raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
 

@@ -58,3 +58,22 @@ def _cursor(value: object) -> str:
 def test_a_damaged_marker_is_refused(db: None, cursor: str) -> None:
     with pytest.raises(PageError):
         keyset(Event.objects.all(), sort="id", cursor=cursor)
+
+
+@pytest.mark.parametrize("sort", ["amount_minor", "-amount_minor", "stage_at", "-stage_at"])
+def test_a_list_in_parts_is_walked_as_one(rewards: list[Reward], sort: str) -> None:
+    """Two querysets without a row in common page like the one they make together."""
+    pks = [reward.pk for reward in rewards]
+    parts = [Reward.objects.filter(pk__in=pks[::2]), Reward.objects.filter(pk__in=pks[1::2])]
+    wanted = list(Reward.objects.order_by(sort, "-pk" if sort.startswith("-") else "pk").values_list("pk", flat=True))
+
+    page = keyset(parts, sort=sort, limit=3)
+    pages = [page]
+    while page.next is not None:
+        page = keyset(parts, sort=sort, cursor=page.next, limit=3)
+        pages.append(page)
+
+    assert [row.pk for one in pages for row in one.rows] == wanted
+    assert page.previous is not None
+    back = keyset(parts, sort=sort, cursor=page.previous, limit=3)
+    assert [row.pk for row in back.rows] == [row.pk for row in pages[-2].rows]

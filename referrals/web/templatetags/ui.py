@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -114,14 +114,26 @@ def ago(value: datetime | None, now: datetime | None = None) -> SafeString:
     """How long ago (or in how long), with the exact time in `datetime` and `title`. Nothing for None."""
     if value is None:
         return mark_safe("")
-    delta = value - (now or timezone.now())
-    text = format_timedelta(delta, add_direction=True, locale=_locale())
-    return _time_tag(value, text, title=_exact(value))
+    seconds = (value - (now or timezone.now())).total_seconds()
+    # To the unit that is shown, so that a long list asks Babel for few texts and not for one per row.
+    unit = 1 if abs(seconds) < 60 else 60 if abs(seconds) < 3600 else 3600 if abs(seconds) < 86_400 else 86_400
+    return _time_tag(value, _relative(round(seconds / unit) * unit, _locale()), title=_exact(value))
+
+
+@lru_cache(maxsize=2048)
+def _relative(seconds: int, locale: str) -> str:
+    return format_timedelta(timedelta(seconds=seconds), add_direction=True, locale=locale)
 
 
 def _exact(value: datetime) -> str:
     local = timezone.localtime(value)
-    return f"{date_format(local, 'j M Y')}, {date_format(local, 'H:i')}"
+    return f"{_day_text(local.date(), get_language() or 'en')}, {local:%H:%M}"
+
+
+@lru_cache(maxsize=2048)
+def _day_text(value: date, language: str) -> str:
+    """A day in the active language; `language` tells the cached ones apart."""
+    return date_format(value, "j M Y")
 
 
 def _time_tag(value: datetime, text: str, *, title: str) -> SafeString:

@@ -123,7 +123,7 @@ def test_order(alice: Cast, campaign: Campaign, sort: str, minors: list[int]) ->
 
     response = alice.client.get(URL, {"stage": "due", "sort": sort})
 
-    assert [row.minor for row in response.context["rows"]] == minors
+    assert [row["minor"] for row in response.context["rows"]] == minors
 
 
 def test_pages_in_the_order_of_amounts(alice: Cast, due: list[Reward], pages_of_three: None) -> None:
