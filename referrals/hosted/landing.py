@@ -6,6 +6,7 @@ One address for looking and for joining, so that it works without JavaScript. Th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -52,8 +53,8 @@ def campaign_page(request: HttpRequest) -> HttpResponseBase:
     campaign = find_campaign(given)
     if campaign is None:
         return _no_campaign(request, given)
-    if token := request.GET.get("preview", ""):
-        return _preview(request, campaign, token)
+    if preview := read_preview(campaign, request.GET.get("preview", "")):
+        return _preview(request, campaign, preview)
     if campaign.status == Status.DRAFT:
         return _no_campaign(request, given)
     language = choose_language(request, languages_of(campaign))
@@ -219,15 +220,14 @@ def _no_campaign(request: HttpRequest, given: str) -> HttpResponse:
     return message(request, None, heading=_("This page does not exist"), text=text, icon="unlink", status=404)
 
 
-def _preview(request: HttpRequest, campaign: Campaign, token: str) -> HttpResponseBase:
+def _preview(request: HttpRequest, campaign: Campaign, preview: Preview) -> HttpResponseBase:
     """The page as the editor has it so far, framed by our own site only; nothing is recorded and nobody joins."""
-    preview = read_preview(campaign, token)
-    if preview is None:
-        return _framed(request, lambda: _no_campaign(request, campaign.public_id))
     language = preview.language if preview.language in dict(settings.LANGUAGES) else campaign.default_language
-    for name in ("brand_color", "font"):
-        if preview.look.get(name):
-            setattr(campaign, name, preview.look[name])
+    # While it is being typed, a colour may not be one yet.
+    if re.fullmatch(r"#[0-9a-fA-F]{6}", preview.look.get("brand_color", ""), re.ASCII):
+        campaign.brand_color = preview.look["brand_color"]
+    if preview.look.get("font", "") in dict(Campaign.FONTS):
+        campaign.font = preview.look["font"]
 
     def render() -> HttpResponse:
         with translation.override(language), timezone.override(campaign.merchant.zone):
@@ -251,6 +251,7 @@ def _previewed(texts: Texts, preview: Preview) -> Texts:
 def _framed(request: HttpRequest, render: Callable[[], HttpResponse]) -> HttpResponseBase:
     response = csp_replace({"frame-ancestors": [SELF]})(lambda _request: render())(request)
     response["X-Frame-Options"] = "SAMEORIGIN"
+    response["Cache-Control"] = "no-store"
     return response
 
 
