@@ -201,7 +201,11 @@ def test_a_click_is_forgotten_after_the_window(double: Campaign, asha: Participa
     assert Referral.objects.count() == 0
 
 
-@pytest.mark.parametrize("token", ["", "x", signing.dumps(["pt_nobody", "invitee"], salt="hosted.joined"), "a:b:c"])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", signing.dumps(["pt_nobody", "invitee"], salt="hosted.joined"), "a:b:c"],
+    ids=["none", "junk", "nobody", "three parts"],
+)
 def test_the_page_after_joining_needs_its_token(db: None, person: Client, token: str) -> None:
     answer = person.get("/campaign/joined", {"t": token})
     assert answer.status_code == 410
