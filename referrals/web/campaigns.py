@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_POST
 
 from campaigns import services
-from campaigns.models import Campaign, Status
+from campaigns.models import Campaign, CampaignVersion, Status
 from campaigns.presets import PRESETS
 from campaigns.rules import current_terms
 from campaigns.terms import RuleTerms
@@ -26,11 +26,12 @@ from participants.models import Participant, QualifyingEvent, Referral, Visit
 from referrals.accounts.models import Role
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
+from referrals.lib.money import CURRENCIES
 from referrals.lib.pages import PageError, keyset
 from referrals.web import counts
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import NewCampaignForm, RuleForm, apply_refusal, rule_initial
-from referrals.web.campaign_words import RuleWords, words_of
+from referrals.web.campaign_words import RuleWords, title_of, words_of
 from referrals.web.reward_pipeline import pipeline_context
 from referrals.web.timeline import entries_of
 from rewards.models import Reward, State
@@ -175,9 +176,9 @@ def campaign_new(request: MerchantRequest) -> HttpResponse:
 
 
 def _currency(data: QueryDict | None, usual: str) -> str:
+    """What the amounts are read in: the chosen currency if it is one, so that they stay as typed beside its error."""
     chosen = "" if data is None else data.get("currency", "")
-    known = {code for _group, choices in NewCampaignForm().fields["currency"].choices for code, _label in choices}  # type: ignore[attr-defined]  # a ChoiceField
-    return chosen if chosen in known else usual
+    return chosen if chosen in CURRENCIES else usual
 
 
 def _side_form(side: str, terms: RuleTerms, currency: str, data: QueryDict | None) -> RuleForm:
@@ -209,7 +210,7 @@ def campaign_page(request: MerchantRequest, public_id: str) -> HttpResponse:
         **pipeline_context(request.tenant, campaign=campaign),
         "funnel": funnel(campaign),
         "rules": rules_in_words(campaign),
-        "versions": campaign.versions.select_related("published_by")[:HISTORY],
+        "versions": versions_of(campaign),
         "history": entries_of(history),
         "link": request.build_absolute_uri(f"/campaign?id={campaign.public_id}"),
     }
@@ -234,6 +235,12 @@ def _may_change(request: MerchantRequest) -> bool:
 def rules_in_words(campaign: Campaign) -> list[RuleWords]:
     """The rules in force, for reading."""
     return [words_of(terms, locale()) for terms in current_terms(campaign)]
+
+
+def versions_of(campaign: Campaign) -> list[tuple[CampaignVersion, list[str]]]:
+    """The newest versions, each with a line for each rule. Two queries."""
+    rows = campaign.versions.select_related("published_by").prefetch_related("rules")[:HISTORY]
+    return [(row, [title_of(rule.terms(campaign.currency), locale()) for rule in row.rules.all()]) for row in rows]
 
 
 def funnel(campaign: Campaign) -> list[dict[str, Any]]:

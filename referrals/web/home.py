@@ -26,6 +26,7 @@ from referrals.web.templatetags.ui import monies
 from rewards.pipeline import StageTotals, pipeline
 
 DAYS = 30
+READ = 100
 SHOWN = 5
 SOON = timedelta(days=7)
 
@@ -56,14 +57,14 @@ class Step:
 def home(request: MerchantRequest) -> HttpResponse:
     """Pipeline, needs, chart and check list; a new merchant is asked to make a first campaign."""
     tenant = request.tenant
-    campaigns = list(Campaign.objects.for_tenant(tenant).order_by("-pk")[:100])
+    campaigns = list(Campaign.objects.for_tenant(tenant).order_by("-pk")[:READ])
     if not campaigns:
         return render(request, "web/home/welcome.html", {"steps": steps(tenant, campaigns, [])})
     totals = pipeline(tenant)
     context: dict[str, Any] = {
         **pipeline_context(tenant, totals=totals),
         "needs": needs(tenant, campaigns, totals),
-        "chart": month(tenant, campaigns),
+        "chart": month(tenant),
         "campaigns": [row for row in campaigns if row.status == Status.ACTIVE][:SHOWN],
         "may_change": request.membership.may(Role.MANAGER),
     }
@@ -73,11 +74,11 @@ def home(request: MerchantRequest) -> HttpResponse:
     return render(request, "web/home/home.html", context)
 
 
-def month(tenant: Tenant, campaigns: list[Campaign]) -> Chart:
+def month(tenant: Tenant) -> Chart:
     """Clicks, joins and purchases of the last thirty days, today included, by the merchant's days. Three queries."""
     zone = tenant.merchant.zone
     days = days_until(timezone.now().astimezone(zone).date(), DAYS)
-    mine = [row.pk for row in campaigns]
+    mine = Campaign.objects.for_tenant(tenant)
     clicks = Visit.objects.filter(campaign__in=mine, hidden_reason="")
     joins = Participant.objects.for_tenant(tenant)
     purchases = QualifyingEvent.objects.filter(campaign__in=mine).exclude(type="join")
@@ -139,7 +140,7 @@ def _connection_needs(tenant: Tenant) -> list[Need]:
         else:
             text = _("%(name)s is failing") % name
             hint = _("Purchases that arrive are kept, but not counted yet.")
-        found.append(Need("plug", "problem", text, hint, reverse("web:connections"), _("Mend")))
+        found.append(Need("plug", "problem", text, hint, reverse("web:connection", args=[row.public_id]), _("Mend")))
     return found
 
 
@@ -171,8 +172,8 @@ def steps(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) 
     issued = bool(counts.get("issued"))
     launched = next((row for row in campaigns if row.status != Status.DRAFT), None)
     people = issued or (launched is not None and Participant.objects.for_tenant(tenant).exists())
-    mine = [row.pk for row in campaigns]
-    bought = issued or (people and QualifyingEvent.objects.filter(campaign__in=mine).exclude(type="join").exists())
+    events = QualifyingEvent.objects.filter(campaign__in=Campaign.objects.for_tenant(tenant)).exclude(type="join")
+    bought = issued or (people and events.exists())
     first = campaigns[-1] if campaigns else None
     new = reverse("web:campaign_new")
     page = reverse("web:campaign", args=[(launched or first).public_id]) if (launched or first) else new  # type: ignore[union-attr]  # asked in the condition
