@@ -17,12 +17,12 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
-from django.utils import timezone
 
 from integrations import registry
 from integrations.base import Ignored, PayloadError, Provider, ProviderError, Signal
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
+from referrals.lib import clock
 from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
 from referrals.lib.signing import SignatureError
@@ -70,7 +70,7 @@ def receive(connection_id: str, body: bytes, headers: Mapping[str, str]) -> Rece
             return Receipt(404, "not_found", "There is no such connection.")
         if not isinstance(error, SignatureError):
             logger.warning("verifying a message for %s raised %s", connection.public_id, type(error).__name__)
-        Connection.objects.filter(pk=connection.pk).update(refused=F("refused") + 1, last_refused_at=timezone.now())
+        Connection.objects.filter(pk=connection.pk).update(refused=F("refused") + 1, last_refused_at=clock.now())
         return Receipt(
             400, "signature", str(error) if isinstance(error, SignatureError) else "The signature is malformed."
         )
@@ -108,6 +108,7 @@ def _read(body: bytes) -> dict[str, Any]:
 def _row(
     connection: Connection, provider: Provider, payload: dict[str, Any], body: bytes, headers: Mapping[str, str]
 ) -> InboundEvent:
+    now = clock.now()
     kept = {name: headers.get(name, "").replace("\x00", "")[:200] for name in _KEPT_HEADERS if headers.get(name)}
     return InboundEvent(
         merchant_id=connection.merchant_id,
@@ -117,12 +118,14 @@ def _row(
         type=provider.source.event_type(payload, headers),
         body=body,
         headers={**kept, provider.source.signature_header: "•••"},
+        received_at=now,
+        next_attempt_at=now,
     )
 
 
 def _store(connection: Connection, row: InboundEvent) -> Receipt:
     """One row for (connection, event id), and its nudge in the same transaction."""
-    now = timezone.now()
+    now = clock.now()
     fresh = {}
     # At most once a minute, so that a busy connection's row is not written for every message.
     if connection.last_event_at is None or now - connection.last_event_at > timedelta(minutes=1) or connection.refused:
@@ -163,7 +166,7 @@ def process(inbound_id: int) -> str:
 
 def _claim(inbound_id: int) -> InboundEvent | None:
     """Take the row for the length of a lease; None when it is done, not due, or somebody else's."""
-    now = timezone.now()
+    now = clock.now()
     row = (
         InboundEvent.objects.filter(pk=inbound_id, state="received", next_attempt_at__lte=now)
         .select_related("connection__merchant")
@@ -248,7 +251,7 @@ def _settled(row: InboundEvent, state: str, effect: Effect) -> bool:
             event_ref=effect.event_ref,
             error="",
             next_attempt_at=None,
-            processed_at=timezone.now(),
+            processed_at=clock.now(),
         )
     )
 
@@ -259,7 +262,7 @@ def _finish(row: InboundEvent, state: str, effect: Effect) -> str:
         kept = row.error
         if _settled(row, state, effect) and state == "failed":
             InboundEvent.objects.filter(pk=row.pk).update(error=kept)
-            Connection.objects.filter(pk=row.connection_id, failing_since=None).update(failing_since=timezone.now())
+            Connection.objects.filter(pk=row.connection_id, failing_since=None).update(failing_since=clock.now())
     return state
 
 
@@ -270,7 +273,7 @@ def _retry(row: InboundEvent, error: Exception) -> str:
         return _finish(row, "failed", Effect("gave_up", {"attempts": row.attempts}))
     delay = BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
     InboundEvent.objects.filter(pk=row.pk, state="received", attempts=row.attempts).update(
-        error=row.error, next_attempt_at=timezone.now() + timedelta(seconds=delay)
+        error=row.error, next_attempt_at=clock.now() + timedelta(seconds=delay)
     )
     return "received"
 
@@ -280,7 +283,7 @@ def sweep(limit: int = 500) -> int:
 
     It does the work itself instead of queueing it, so that it also helps where no worker runs.
     """
-    now = timezone.now()
+    now = clock.now()
     due = (
         InboundEvent.objects.filter(state="received", next_attempt_at__lte=now)
         .filter(Q(attempts__gt=0) | Q(received_at__lte=now - NUDGE_LOST))

@@ -9,7 +9,6 @@ from typing import Literal
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -19,6 +18,7 @@ from integrations.models import Connection, InboundEvent
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 
@@ -65,7 +65,13 @@ def connect(
         begun = _unfinished(tenant, kind)
         if begun is not None:
             return begun
-    row = Connection(merchant=tenant.merchant, is_test=tenant.is_test, provider=kind.slug, label=_label(label))
+    row = Connection(
+        merchant=tenant.merchant,
+        is_test=tenant.is_test,
+        provider=kind.slug,
+        label=_label(label),
+        created_at=clock.now(),
+    )
     row.secrets = values
     with transaction.atomic():
         row.save(force_insert=True)
@@ -151,7 +157,7 @@ def disconnect(*, connection: Connection, actor: Actor) -> Connection:
         row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
         if row.removed_at is not None:
             raise Refused("invalid_state", _("This connection is removed already."), status=409)
-        row.removed_at, row.secrets = timezone.now(), {}
+        row.removed_at, row.secrets = clock.now(), {}
         row.save(update_fields=["removed_at", "sealed"])
         record(row.tenant, actor, _happening(types.CONNECTION_REMOVED, row, []))
     return row
@@ -165,8 +171,8 @@ def process_again(*, inbound: InboundEvent) -> InboundEvent:
     with transaction.atomic():
         moved = (
             InboundEvent.objects.filter(pk=inbound.pk)
-            .exclude(state="received", attempts__gt=0, next_attempt_at__gt=timezone.now(), error="")
-            .update(state="received", attempts=0, next_attempt_at=timezone.now(), processed_at=None)
+            .exclude(state="received", attempts__gt=0, next_attempt_at__gt=clock.now(), error="")
+            .update(state="received", attempts=0, next_attempt_at=clock.now(), processed_at=None)
         )
         if not moved:
             raise Refused("invalid_state", _("This message is being worked on. Look again in a minute."), status=409)
@@ -192,7 +198,7 @@ def health(connection: Connection) -> Health:
         return Health("warn", _("Needs a look"), _("Some messages could not be processed."))
     if connection.last_event_at is None:
         return Health("todo", _("Waiting"), _("The first message has not arrived yet."))
-    if timezone.now() - connection.last_event_at > QUIET_AFTER:
+    if clock.now() - connection.last_event_at > QUIET_AFTER:
         return Health("warn", _("Quiet"), _("No message for more than two weeks."))
     return Health("ok", _("Working"))
 

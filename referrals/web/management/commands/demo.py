@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
-from referrals.web.demo import EMAIL, PASSWORD
+from referrals.web.demo import EMAIL, PASSWORD, payments
 from referrals.web.demo.story import Story
 
 SEED = 20261120
@@ -49,7 +49,9 @@ class Command(BaseCommand):
             merchant = Merchant.objects.create(name="Halden Coffee", currency="USD", time_zone="Europe/Oslo")
             user = User.objects.create_user(EMAIL, PASSWORD, name="Elin Larsen")
             Membership.objects.create(merchant=merchant, user=user, role=Role.OWNER)
-            Story(Tenant(merchant), Actor("user", str(user.pk), user.email), end, SEED).tell()
+            owner = Actor("user", str(user.pk), user.email)
+            Story(Tenant(merchant), owner, end, SEED).tell()
+            payments.tell(Tenant(merchant), owner, end)
 
     def _summary(self) -> None:
         user = User.objects.filter(email=EMAIL).first()
