@@ -91,6 +91,8 @@ PAGES = [
     Shot("payouts", "/app/payouts/"),
     Shot("payout", "/app/payouts/{batch}/"),
     Shot("connections", "/app/connections/"),
+    Shot("connection", "/app/connections/{connection}/"),
+    Shot("connection-message", "/app/connections/messages/{message}/"),
     Shot("developers", "/app/developers/"),
     Shot("settings", "/app/settings/"),
     Shot("team", "/app/settings/team/"),
@@ -211,7 +213,11 @@ def demo_words() -> dict[str, str]:
     people = apps.get_model("participants", "Participant").objects.filter(campaign=campaigns.first())
     busiest = people.annotate(friends=Count("referrals_made")).order_by("-friends", "pk")
     due = apps.get_model("rewards", "Reward").objects.filter(campaign=campaigns.first(), state="due")
+    connections = apps.get_model("integrations", "Connection").objects.filter(removed_at=None, is_test=False)
+    messages = apps.get_model("integrations", "InboundEvent").objects.filter(is_test=False, state="processed")
     return {
+        "connection": first(connections.order_by("pk")),
+        "message": first(messages.order_by("pk")),
         "campaign": first(campaigns),
         "code": first(busiest, "referral_code"),
         "person": first(busiest),
