@@ -103,7 +103,14 @@ def list_context(
         state = ListState(**{**_fields(state), "after": ""})
         page = state.page(for_rows(found))
     all_but = set(chosen.excluded) if chosen else None
-    rows = make_rows(page.rows, ticked=ticked, all_but=all_but)
+    can_change = request.membership.may(Role.MANAGER)
+    rows = make_rows(
+        page.rows,
+        ticked=ticked,
+        all_but=all_but,
+        with_ticks=can_change and bool(STAGE_ACTIONS[state.stage]),
+        with_buttons=can_change,
+    )
     count = _count(state, totals, found, len(rows), last=page.next is None)
     here = state.query(after=state.after)
     every = _everything(chosen, [row["id"] for row in rows], request) if chosen else None
@@ -119,7 +126,7 @@ def list_context(
         "count_text": _count_text(len(rows), count),
         "caption": _("Rewards: %(stage)s") % {"stage": STAGE_NAMES[state.stage]},
         "live": _live(count, every),
-        "can_change": request.membership.may(Role.MANAGER),
+        "can_change": can_change,
         "actions": [
             ActionButton(name, str(ACTION_WORDS[name]), "i" if name in _KEYED else "")
             for name in STAGE_ACTIONS[state.stage]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from html import escape
 from typing import Any, TypedDict
 
 from django.db.models import QuerySet
+from django.template.loader import get_template
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -36,6 +38,7 @@ ROW_ACTIONS: dict[str, tuple[str, Any, str]] = {
     State.HELD: ("release", gettext_lazy("Release"), "i"),
     State.VOID: ("restore", gettext_lazy("Restore"), ""),
 }
+_CHECKED, _KEY = " checked", ' data-key="i"'
 _ONE_OF_SEVERAL = frozenset(state for states in STAGES.values() if len(states) > 1 for state in states)
 # Only what a row prints: no metadata, no note, no JSON is read for a list.
 _FIELDS = (
@@ -62,10 +65,7 @@ _FIELDS = (
 
 
 class Row(TypedDict):
-    """One reward as the table prints it; every text is translated and in the reader's locale.
-
-    A dictionary, because a template finds a key at once and an attribute only after a failed look-up.
-    """
+    """One reward as the table prints it, every text translated and in the reader's locale; `html` is the finished <tr>."""
 
     id: str
     name: str
@@ -88,6 +88,7 @@ class Row(TypedDict):
     action_label: str
     action_key: str
     checked: bool
+    html: SafeString
 
 
 class _Words:
@@ -113,16 +114,37 @@ def for_rows(rewards: QuerySet[Reward]) -> QuerySet[Reward]:
 
 
 def make_rows(
-    rewards: Iterable[Reward], *, ticked: Iterable[str] = (), all_but: Iterable[str] | None = None
+    rewards: Iterable[Reward],
+    *,
+    ticked: Iterable[str] = (),
+    all_but: Iterable[str] | None = None,
+    with_ticks: bool = True,
+    with_buttons: bool = True,
 ) -> list[Row]:
     """Rows for the table. Ticked are those in `ticked`, or, when `all_but` is given, all except those in it (public ids)."""
     chosen, left_out = set(ticked), None if all_but is None else set(all_but)
     now, words = timezone.now(), _Words()
+    line, tick, button = (_fragment(name) for name in ("_row", "_row_tick", "_row_button"))
     rows = []
     for reward in rewards:
         checked = reward.public_id in chosen if left_out is None else reward.public_id not in left_out
-        rows.append(_row(reward, words, now, checked))
+        row = _row(reward, words, now, checked)
+        # Escaped once for all fragments; format_map() puts values in and reads none of them as a pattern.
+        safe = {name: value if isinstance(value, SafeString) else escape(str(value)) for name, value in row.items()}
+        safe["checked"] = _CHECKED if checked else ""
+        safe["key"] = _KEY if row["action_key"] else ""
+        safe["tick"] = tick.format_map(safe) if with_ticks else ""
+        safe["button"] = button.format_map(safe) if with_buttons and row["action"] else ""
+        row["html"] = SafeString(line.format_map(safe))
+        rows.append(row)
     return rows
+
+
+def _fragment(name: str) -> str:
+    """A file with {placeholders}: fifty rows of fifteen values cost a Django template more than all the queries of the page
+    (PERFORMANCE.md, section 4)."""
+    template: Any = get_template(f"web/rewards/{name}.html")
+    return str(template.template.source).strip()
 
 
 def _row(reward: Reward, words: _Words, now: datetime, checked: bool) -> Row:
@@ -154,6 +176,7 @@ def _row(reward: Reward, words: _Words, now: datetime, checked: bool) -> Row:
         "action_label": words.act % {"action": action_text, "amount": amount, "name": name},
         "action_key": key,
         "checked": checked,
+        "html": SafeString(""),
     }
 
 

@@ -201,3 +201,14 @@ def test_a_page_costs_the_same_whatever_it_shows(
             assert alice.client.get(URL, query).status_code == 200
     with django_assert_max_num_queries(12):
         alice.client.get(URL)
+
+
+def test_what_people_write_is_text_and_never_markup(alice: Cast, due: list[Reward]) -> None:
+    person = due[0].participant
+    person.first_name = "<script>alert(1)</script>{amount}\"'&"
+    person.save()
+
+    page = alice.client.get(URL, {"stage": "due", "q": "asha@example.com"}).content.decode()
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;{amount}&quot;&#x27;&amp;" in page
