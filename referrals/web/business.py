@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -14,6 +15,8 @@ from referrals.lib.errors import Refused
 from referrals.web.access import SESSION_MERCHANT, SESSION_TEST, MerchantRequest, UserRequest, member, signed_in
 from referrals.web.account_forms import BusinessForm, NewBusinessForm
 from referrals.web.campaign_forms import apply_refusal
+
+SECTIONS = ("campaigns", "participants", "rewards", "connections", "developers", "settings")
 
 
 @member(change=Role.ADMIN)
@@ -78,8 +81,15 @@ def switch_merchant(request: MerchantRequest) -> HttpResponse:
 @member(change=Role.VIEWER)
 @require_POST
 def switch_mode(request: MerchantRequest) -> HttpResponse:
-    """Show the live or the test side."""
+    """Show the live or the test side, in the same part of the app; single things exist on one side only."""
     mode = request.POST.get("mode")
     if mode in {"live", "test"}:
         request.session[SESSION_TEST] = mode == "test"
-    return redirect("web:home")
+    return redirect(_section(request))
+
+
+def _section(request: MerchantRequest) -> str:
+    """The menu's page that the form was sent from; home for anything else, other sites included."""
+    path = "/" + request.headers.get("Referer", "").partition("://")[2].partition("/")[2]
+    sections = [reverse(f"web:{name}") for name in SECTIONS]
+    return next((section for section in sections if path.startswith(section)), reverse("web:home"))

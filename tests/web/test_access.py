@@ -236,6 +236,22 @@ def test_the_side_is_switched(alice: Cast, mode: str, is_test: bool) -> None:
     assert (b"Test mode. Nothing here is real" in alice.client.get(reverse("web:settings")).content) is is_test
 
 
+@pytest.mark.parametrize(
+    ("from_", "to"),
+    [
+        ("http://testserver/app/developers/", "/app/developers/"),
+        ("http://testserver/app/rewards/rw_1234/", "/app/rewards/"),
+        ("http://testserver/app/settings/team/?x=1", "/app/settings/"),
+        ("http://evil.example/app/../x", "/app/"),
+        ("http://[broken", "/app/"),
+        ("", "/app/"),
+    ],
+)
+def test_switching_stays_in_the_same_part(alice: Cast, from_: str, to: str) -> None:
+    response = alice.client.post(reverse("web:switch_mode"), {"mode": "test"}, headers={"Referer": from_})
+    assert (response.status_code, response["Location"]) == (302, to)
+
+
 def test_sides_are_kept_apart(alice: Cast) -> None:
     campaign = make_campaign(alice.tenant)
     address = reverse("web:campaign", args=[campaign.public_id])
