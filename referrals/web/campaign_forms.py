@@ -183,7 +183,9 @@ class NewCampaignForm(forms.Form):
         widget=forms.RadioSelect,
     )
     name = forms.CharField(
-        label=lazy("Name"), max_length=120, help_text=lazy("Your customers see it in the title of the page.")
+        label=lazy("Name"),
+        max_length=120,
+        help_text=lazy("For your team, and for people who joined several of your campaigns."),
     )
     currency = forms.ChoiceField(
         label=lazy("Currency"),

@@ -114,7 +114,7 @@ def campaign_list(request: MerchantRequest) -> HttpResponse:
     """Every campaign as a card, newest first."""
     rows = with_figures(Campaign.objects.for_tenant(request.tenant))
     try:
-        page = keyset(rows, sort="-created_at", cursor=request.GET.get("after", "")[:400], limit=PAGE_SIZE)
+        page = keyset(rows, sort="-pk", cursor=request.GET.get("after", "")[:400], limit=PAGE_SIZE)
     except PageError as error:
         raise BadRequest(str(error)) from error
     due = due_by_campaign(request.tenant)
@@ -204,7 +204,7 @@ def _create(request: MerchantRequest, data: dict[str, Any], rules: list[RuleTerm
 def campaign_page(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Overview: funnel, rules in words, link to try, versions, history."""
     campaign = own(Campaign.objects.select_related("version"), request, public_id)
-    history = Event.objects.for_tenant(request.tenant).filter(subject_id=campaign.public_id).order_by("-pk")[:HISTORY]
+    history = Event.objects.filter(subject_id=campaign.public_id).order_by("-pk")[:HISTORY]
     context = {
         **campaign_context(request, campaign, "overview"),
         **pipeline_context(request.tenant, campaign=campaign),

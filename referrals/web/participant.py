@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -124,10 +125,16 @@ def visits_text(count: VisitCount) -> str:
 
 def timeline(person: Participant) -> list[Event]:
     """What happened to them and to those they invited, newest first: two look-ups in two indexes."""
-    mine = Event.objects.filter(participant_ref=person.public_id).order_by("-pk")[:SHOWN]
-    made = Event.objects.filter(referrer_ref=person.public_id).order_by("-pk")[:SHOWN]
+    mine, made = timeline_queries(person.public_id)
     found = {event.pk: event for event in (*mine, *made)}
     return [found[pk] for pk in sorted(found, reverse=True)[:SHOWN]]
+
+
+def timeline_queries(public_id: str) -> tuple[QuerySet[Event], QuerySet[Event]]:
+    """Events about a person, and about those they invited. The indexes leave empty names out; SQLite wants to hear that again."""
+    mine = Event.objects.filter(participant_ref=public_id).exclude(participant_ref="").order_by("-pk")
+    made = Event.objects.filter(referrer_ref=public_id).exclude(referrer_ref="").order_by("-pk")
+    return mine[:SHOWN], made[:SHOWN]
 
 
 def friends_of(person: Participant) -> list[Friend]:

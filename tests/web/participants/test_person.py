@@ -13,7 +13,7 @@ from participants.models import Participant, QualifyingEvent, Refund, Visit
 from participants.visits import VisitCount, visit_row
 from referrals.events.models import Event
 from referrals.lib.money import Money
-from referrals.web.participant import visits_text
+from referrals.web.participant import timeline_queries, visits_text
 from rewards import services
 from rewards.models import Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
@@ -97,6 +97,14 @@ def test_the_number_of_queries_does_not_grow(alice: Cast, asha: Participant) -> 
         alice.client.get(_url(asha))
 
     assert len(five) == len(one) <= 16
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["theirs", "their friends'"])
+def test_the_timeline_is_looked_up_in_its_indexes(asha: Participant, which: int) -> None:
+    if connection.vendor == "sqlite":
+        plan = timeline_queries(asha.public_id)[which].explain()
+        assert ("USING INDEX event_participant", "USING INDEX event_referrer")[which] in plan
+        assert "TEMP B-TREE" not in plan
 
 
 def test_details_are_saved(alice: Cast, asha: Participant) -> None:
