@@ -220,7 +220,7 @@ def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], 
     if ask is None:
         return signals, ""
     try:
-        return ask(signals, row.connection.secrets), ""
+        return ask(signals, _secrets(row.connection)), ""
     except ProviderError as error:
         if error.retry:
             raise

@@ -21,6 +21,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
+from referrals.lib.sealed import SealError
 
 Tone = Literal["ok", "todo", "warn", "fail"]
 QUIET_AFTER = timedelta(days=14)
@@ -84,10 +85,25 @@ def _unfinished(tenant: Tenant, kind: Provider) -> Connection | None:
     return next((row for row in rows if not is_ready(row)), None)
 
 
+def secrets_of(connection: Connection) -> dict[str, str]:
+    """The secrets by name; none when they can't be opened, because the installation's keys were lost or the row was tampered with."""
+    try:
+        return connection.secrets
+    except SealError:
+        return {}
+
+
 def is_ready(connection: Connection) -> bool:
     """Whether all secrets that the provider needs are there."""
-    secrets = connection.secrets
+    secrets = secrets_of(connection)
     return all(secrets.get(field.name) for field in registry.get(connection.provider).secrets if field.required)
+
+
+def _can_open(connection: Connection) -> bool:
+    try:
+        return connection.secrets is not None
+    except SealError:
+        return False
 
 
 def check_secrets(
@@ -137,9 +153,10 @@ def update_secrets(
         row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
         if row.removed_at is not None:
             raise Refused("invalid_state", _("This connection is removed. Connect anew."), status=409)
-        kept = {name: value for name, value in row.secrets.items() if name not in remove}
+        before = secrets_of(row)
+        kept = {name: value for name, value in before.items() if name not in remove}
         values = check_secrets(kind, row.tenant, secrets, kept)
-        changed = sorted(name for name in {*values, *row.secrets} if values.get(name) != row.secrets.get(name))
+        changed = sorted(name for name in {*values, *before} if values.get(name) != before.get(name))
         row.secrets = values
         if label is not None and _label(label) != row.label:
             row.label = _label(label)
@@ -186,6 +203,10 @@ def health(connection: Connection) -> Health:
     if connection.removed_at is not None:
         return Health("todo", _("Disconnected"))
     if not is_ready(connection):
+        if not _can_open(connection):
+            return Health(
+                "fail", _("Locked"), _("Its secrets can't be opened with this installation's keys. Paste them again.")
+            )
         return Health("todo", _("Not finished"), _("The signing secret is missing."))
     if connection.refused:
         words = ngettext(

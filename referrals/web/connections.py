@@ -128,7 +128,7 @@ def connection(request: MerchantRequest, public_id: str) -> HttpResponse:
     """How it is doing, how to set it up, and what it sent."""
     row = own(Connection.objects.all(), request, public_id)
     provider = registry.get(row.provider)
-    form = SecretsForm(provider, initial={"label": row.label}, saved=set(row.secrets))
+    form = SecretsForm(provider, initial={"label": row.label}, saved=set(services.secrets_of(row)))
     return _page(request, row, provider, form)
 
 
@@ -174,7 +174,7 @@ def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse
     row = own(Connection.objects.all(), request, public_id)
     provider = registry.get(row.provider)
     was_ready = services.is_ready(row)
-    form = SecretsForm(provider, request.POST, saved=set(row.secrets))
+    form = SecretsForm(provider, request.POST, saved=set(services.secrets_of(row)))
     if not form.is_valid():
         return _page(request, row, provider, form, status=422)
     try:

@@ -320,18 +320,17 @@ def test_an_amount_that_is_none_is_kept_as_unreadable(connection: Connection, as
 
 
 @pytest.mark.parametrize("path", ["id", "object", "data", "created", "payment_status", "customer_details", "metadata"])
-@pytest.mark.parametrize("junk", [None, [], {}, "x", 7, [{}], {"id": []}], ids=repr)
-def test_junk_in_any_field_is_never_a_fault_of_ours(
-    connection: Connection, asha: Participant, path: str, junk: Any
-) -> None:
-    event = sample("checkout.session.completed", client_reference_id=asha.referral_code)
-    if path in {"data", "created"}:
-        event[path] = junk
-    else:
-        event["data"]["object"][path] = junk
-    row = deliver(connection, event)
-    assert row.state in {"processed", "ignored", "failed"}
-    assert row.attempts == 1
+def test_junk_in_any_field_is_never_a_fault_of_ours(connection: Connection, asha: Participant, path: str) -> None:
+    rubbish: list[Any] = [None, [], {}, "x", 7, [{}], {"id": []}]
+    for number, junk in enumerate(rubbish):
+        event = sample("checkout.session.completed", client_reference_id=asha.referral_code, event_id=f"evt_{number}")
+        if path in {"data", "created"}:
+            event[path] = junk
+        else:
+            event["data"]["object"][path] = junk
+        row = deliver(connection, event)
+        assert row.state in {"processed", "ignored", "failed"}, junk
+        assert row.attempts == 1
 
 
 # --- Taken back ---

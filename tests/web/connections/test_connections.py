@@ -148,6 +148,16 @@ def test_a_secret_that_does_not_fit_shows_and_a_new_one_mends_it(alice: Cast, co
     assert connection.refused == 0
 
 
+def test_secrets_that_can_t_be_opened_are_pasted_again(alice: Cast, connection: Connection) -> None:
+    Connection.objects.update(sealed="lost.AAAA")
+    assert "Locked" in alice.client.get("/app/connections/").content.decode()
+    page = alice.client.get(f"/app/connections/{connection.public_id}/").content.decode()
+    assert "Its secrets can&#x27;t be opened with this installation&#x27;s keys. Paste them again." in page
+    assert post(connection, b"{}").status_code == 400
+    assert _secrets(alice.client, connection, webhook_secret=SECRET)[0] == 302
+    assert Connection.objects.get().secrets == {"webhook_secret": SECRET}
+
+
 def test_disconnecting_asks_first_forgets_the_secrets_and_keeps_what_came(alice: Cast, connection: Connection) -> None:
     deliver(connection, sample("customer.created"))
     path = f"/app/connections/{connection.public_id}/disconnect/"
