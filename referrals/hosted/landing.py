@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from csp.constants import SELF
 from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -26,11 +29,12 @@ from campaigns.preview import Preview, read_preview
 from campaigns.texts import Texts, texts_for
 from participants.links import campaign_link, short_link
 from participants.models import Participant
-from referrals.hosted import clicks, qr, tracking
+from referrals.hosted import clicks, kept, qr, tracking
 from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
 from referrals.hosted.offer import day_text, friend_offer, referrer_offer
 from referrals.hosted.og import image_address
 from referrals.hosted.page import (
+    as_page,
     choose_language,
     find_campaign,
     find_referrer,
@@ -129,33 +133,44 @@ def _page(
     *,
     unknown_code: str = "",
     form: JoinForm | None = None,
-    texts: Texts | None = None,
-    side: str = "",
-    trial: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    """The page itself: of the invited when there is a referrer (or `side` says so, in a preview), else of the inviting."""
+    """The page itself: of the invited when there is a referrer, else of the inviting. Kept as bytes unless a form came back."""
+    first_click = _first_click(request, campaign, referrer)
+
+    def context() -> dict[str, Any]:
+        found = _context(request, campaign, language, referrer, texts_for(campaign, language))
+        return found | {"form": form or JoinForm(campaign), "unknown_code": unknown_code, "first_click": first_click}
+
+    token = form_token(campaign)
+    if form is not None or unknown_code:
+        return show(request, "hosted/campaign.html", context() | {"token": token}, status=status)
+
+    def render() -> bytes:
+        place = mark_safe(kept.TOKEN)  # noqa: S308 - a constant, put there to be replaced
+        return render_to_string("hosted/campaign.html", context() | {"token": place}, request).encode()
+
+    shown = (referrer.referral_code, referrer.first_name, public_name(referrer)) if referrer else ()
+    response = HttpResponse(kept.body(campaign, (language, shown, first_click), token, render), status=status)
+    return as_page(response)
+
+
+def _context(
+    request: HttpRequest, campaign: Campaign, language: str, referrer: Participant | None, texts: Texts, side: str = ""
+) -> dict[str, Any]:
+    """What the page shows. `side` says in a preview whose page it is, "invitee" or "referrer"."""
     invited = side == "invitee" or (not side and referrer is not None)
-    name = public_name(referrer) if referrer else ""
-    texts = texts or texts_for(campaign, language)
+    first_name = referrer.first_name.strip() if referrer else ""
     code = referrer.referral_code if referrer else ""
-    offer = (
-        friend_offer(campaign, referrer.first_name.strip() if referrer else "") if invited else referrer_offer(campaign)
-    )
-    address = short_link(code) if code else campaign_link(campaign.public_id)
-    context = look(campaign) | {
+    return look(campaign) | {
         "invited": invited,
-        "referrer_name": name,
-        "first_name": referrer.first_name.strip() if referrer else "",
+        "referrer_name": public_name(referrer) if referrer else "",
+        "first_name": first_name,
         "headline": texts.reward_header if invited else texts.share_header,
         "lede": texts.reward_description if invited else texts.share_description,
         "texts": texts,
-        "offer": offer,
-        "form": form or JoinForm(campaign),
-        "token": form_token(campaign),
-        "unknown_code": unknown_code,
-        "first_click": _first_click(request, campaign, referrer),
-        "qr": qr.inline(address),
+        "offer": friend_offer(campaign, first_name) if invited else referrer_offer(campaign),
+        "qr": qr.inline(short_link(code) if code else campaign_link(campaign.public_id)),
         "languages": other_languages(request, languages_of(campaign), language),
         "canonical": campaign_link(campaign.public_id),
         "og_image": f"{settings.SITE_URL}{image_address(campaign, language)}",
@@ -163,14 +178,11 @@ def _page(
         "footer_links": _footer(campaign, texts, language),
         "noindex": bool(code) or campaign.is_test,
     }
-    if trial:
-        context["theme_url"] += f"?c={campaign.brand_color[1:]}"
-    return show(request, "hosted/campaign.html", context, status=status)
 
 
 def _first_click(request: HttpRequest, campaign: Campaign, referrer: Participant | None) -> str:
     """Whose link this browser opened first, when that one counts and is not this one: said aloud, never silently."""
-    if referrer is None or referrer.pk is None or campaign.attribution_model != "first_click":
+    if referrer is None or campaign.attribution_model != "first_click":
         return ""
     seen = tracking.visitor_of(request, campaign)
     if seen is None or seen.first_code == referrer.referral_code:
@@ -233,10 +245,10 @@ def _preview(request: HttpRequest, campaign: Campaign, preview: Preview) -> Http
         with translation.override(language), timezone.override(campaign.merchant.zone):
             texts = _previewed(texts_for(campaign, language), preview)
             referrer = Participant(first_name="Asha", last_name="Verma", referral_code="Preview1")
-            side = preview.side
-            response = _page(
-                request, campaign, language, referrer if side == "invitee" else None, texts=texts, side=side, trial=True
-            )
+            someone = referrer if preview.side == "invitee" else None
+            context = _context(request, campaign, language, someone, texts, preview.side)
+            context |= {"form": JoinForm(campaign), "theme_url": f"{context['theme_url']}?c={campaign.brand_color[1:]}"}
+            response = show(request, "hosted/campaign.html", context)
             response["Content-Language"] = language
         return response
 

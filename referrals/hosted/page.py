@@ -16,15 +16,16 @@ from campaigns.images import EXTENSIONS
 from campaigns.models import Campaign
 from campaigns.theme import color_hash, palette
 from participants.models import Participant
+from referrals.hosted.kept import text_languages
 
 NAMES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
 
 
 def find_campaign(public_id: str) -> Campaign | None:
-    """The campaign with its merchant and texts in two queries; None for an id that nobody has."""
+    """The campaign with its merchant; None for an id that nobody has."""
     if not (len(public_id) == 10 and public_id.isascii() and public_id.isalnum()):
         return None
-    return Campaign.objects.select_related("merchant").prefetch_related("texts").filter(public_id=public_id).first()
+    return Campaign.objects.select_related("merchant").filter(public_id=public_id).first()
 
 
 def find_referrer(campaign: Campaign, code: str) -> Participant | None:
@@ -43,7 +44,7 @@ def public_name(participant: Participant) -> str:
 def languages_of(campaign: Campaign) -> list[str]:
     """The languages a campaign speaks: its default one first, then those it has texts in."""
     known = dict(settings.LANGUAGES)
-    codes = [campaign.default_language, *sorted(row.language for row in campaign.texts.all())]
+    codes = [campaign.default_language, *text_languages(campaign.public_id, campaign.revision)]
     return [code for code in dict.fromkeys(codes) if code in known] or ["en"]
 
 
@@ -66,7 +67,7 @@ def choose_language(request: HttpRequest, available: list[str]) -> str:
 
 def other_languages(request: HttpRequest, available: list[str], chosen: str) -> list[dict[str, str]]:
     """Links to the same page in the other languages."""
-    kept = {name: value for name, value in request.GET.items() if name not in {"lang", "via"}}
+    kept = {name: request.GET[name] for name in ("id", "referralCode", "campaign") if name in request.GET}
     return [
         {"code": code, "name": NAMES.get(code, code), "url": f"?{urlencode({**kept, 'lang': code})}"}
         for code in available
@@ -101,8 +102,12 @@ def look(campaign: Campaign) -> dict[str, Any]:
 
 
 def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """A public page: never kept by caches on the way, because opening it is what is counted."""
-    response = render(request, template, context, status=status)
+    """A public page from its template."""
+    return as_page(render(request, template, context, status=status))
+
+
+def as_page(response: HttpResponse) -> HttpResponse:
+    """Never kept by caches on the way, because opening a page is what is counted."""
     response["Cache-Control"] = "private, no-cache"
     return response
 

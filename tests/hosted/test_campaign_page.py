@@ -13,7 +13,7 @@ from django.utils import timezone
 from campaigns import preview, services
 from campaigns.models import Campaign, Status
 from participants.models import Participant, Visit
-from tests.factories import ACTOR, Cast, make_campaign, make_participant
+from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
 
 
 def page(client: Client, campaign: Campaign, code: str = "", **query: str) -> str:
@@ -177,7 +177,7 @@ def test_the_page_takes_a_fixed_number_of_queries(
     page(person, double, asha.referral_code)
     for n in range(3):
         make_participant(double, f"p{n}@example.net")
-    with django_assert_num_queries(4):  # type: ignore[operator]  # campaign, texts, referrer, images
+    with django_assert_num_queries(2):  # type: ignore[operator]  # campaign and referrer; the page itself is kept
         page(person, double, asha.referral_code)
 
 
@@ -220,3 +220,18 @@ def test_names_and_texts_are_inert(double: Campaign, person: Client) -> None:
     ):
         assert "<script>alert" not in html
         assert "&lt;script&gt;alert" in html
+
+
+def test_a_kept_page_shows_every_edit_and_nobody_elses_token(
+    double: Campaign, asha: Participant, person: Client
+) -> None:
+    first, second = page(person, double, asha.referral_code), page(person, double, asha.referral_code)
+    tokens = [re.findall(r'name="token" value="([^"]+)"', html) for html in (first, second)]
+    assert [len(found) for found in tokens] == [1, 1]
+    assert first.replace(tokens[0][0], "") == second.replace(tokens[1][0], "")
+    services.save_texts(campaign=double, language="en", actor=ACTOR, texts={"reward_header": "Changed <token>"})
+    assert "<h1>Changed &lt;token&gt;</h1>" in page(person, double, asha.referral_code)
+    Participant.objects.filter(pk=asha.pk).update(first_name="Aisha")
+    assert "Aisha V. thought of you" in text_of(page(person, double, asha.referral_code))
+    services.publish_rules(campaign=double, rules=[fixed_rule(9900)], actor=ACTOR)
+    assert "$99" in text_of(page(person, double, asha.referral_code))
