@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -36,7 +36,6 @@ from rewards.models import Decision, Reward
 from rewards.reasons import sentence
 
 SHOWN = 50
-FACTS_SHOWN = 300
 SOURCE = "manual"
 
 
@@ -138,28 +137,31 @@ def timeline_queries(public_id: str) -> tuple[QuerySet[Event], QuerySet[Event]]:
 
 
 def friends_of(person: Participant) -> list[Friend]:
-    """The newest people they invited, each with where their reward stands or why there is none. Three queries."""
-    referrals = list(
-        Referral.objects.filter(referrer=person, detached_at=None).select_related("invitee").order_by("-pk")[:SHOWN]
+    """The newest people they invited, each with where the newest reward stands or why there is none. Three queries."""
+    their = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
+    earned = Reward.objects.filter(event__participant=OuterRef("invitee"), participant=person, side="referrer")
+    decided = Decision.objects.filter(event__participant=OuterRef("invitee"), side="referrer", current=True)
+    rows: list[Any] = list(
+        Referral.objects.filter(referrer=person, detached_at=None)
+        .select_related("invitee")
+        .annotate(
+            bought=Exists(their),
+            reward=Subquery(earned.order_by("-pk").values("pk")[:1]),
+            decision=Subquery(decided.exclude(event__type="join").order_by("-pk").values("pk")[:1]),
+        )
+        .order_by("-pk")[:SHOWN]
     )
-    invitees = [row.invitee_id for row in referrals]
-    rewards: dict[int, Reward] = {}
-    earned = Reward.objects.filter(participant=person, side="referrer", event__participant__in=invitees)
-    for reward in earned.select_related("event").order_by("-pk")[:FACTS_SHOWN]:
-        rewards.setdefault(reward.event.participant_id, reward)
-    refusals: dict[int, Decision] = {}
-    decided = Decision.objects.filter(event__participant__in=invitees, side="referrer", current=True)
-    for decision in decided.exclude(event__type="join").select_related("event").order_by("-pk")[:FACTS_SHOWN]:
-        refusals.setdefault(decision.event.participant_id, decision)
-    return [_friend(row, rewards.get(row.invitee_id), refusals.get(row.invitee_id)) for row in referrals]
+    rewards = Reward.objects.in_bulk([row.reward for row in rows if row.reward])
+    decisions = Decision.objects.in_bulk([row.decision for row in rows if row.decision])
+    return [_friend(row, rewards.get(row.reward), decisions.get(row.decision)) for row in rows]
 
 
-def _friend(referral: Referral, reward: Reward | None, decision: Decision | None) -> Friend:
+def _friend(referral: Any, reward: Reward | None, decision: Decision | None) -> Friend:
     if reward is not None:
         return Friend(referral, reward.state, reward.amount, "")
-    if decision is None:
+    if not referral.bought:
         return Friend(referral, "", None, _("Joined; has not bought yet"))
-    return Friend(referral, "", None, why_not(decision) or _("Bought; nothing was owed for it"))
+    return Friend(referral, "", None, (decision and why_not(decision)) or _("Bought; nothing was owed for it"))
 
 
 def why_not(decision: Decision) -> str:

@@ -78,6 +78,16 @@ def test_why_a_friend_earned_nothing(alice: Cast) -> None:
     assert friend.text == "Below the minimum purchase: $10.00, the campaign asks for $30.00"
 
 
+def test_a_friend_for_whom_no_rule_speaks(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(side="invitee", trigger="join", event="join")])
+    asha = make_participant(campaign)
+    buy(make_friend(asha))
+
+    (friend,) = alice.client.get(_url(asha)).context["friends"]
+
+    assert (friend.status, friend.text) == ("", "Bought; nothing was owed for it")
+
+
 @pytest.mark.parametrize(
     ("counted", "hidden", "text"),
     [(0, 0, "0 clicks"), (1, 0, "1 click"), (12, 31, "12 clicks, 31 bots hidden"), (0, 1, "0 clicks, 1 bot hidden")],
