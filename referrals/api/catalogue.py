@@ -22,6 +22,7 @@ CODES: dict[str, tuple[int, str]] = {
     "key_in_url": (400, "The API key stands in the address; send it in a header."),
     "idempotency_key_missing": (400, "This call moves money and needs an Idempotency-Key."),
     "idempotency_key_invalid": (400, "The Idempotency-Key is not 1 to 255 printable characters, sent once."),
+    "length_required": (411, "The body came in pieces, without its length."),
     "body_too_large": (413, "The body is larger than 256 KiB."),
     "unsupported_media_type": (415, "The body is not application/json in UTF-8."),
     "unsupported_encoding": (415, "The body is compressed."),

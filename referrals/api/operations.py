@@ -190,7 +190,8 @@ class Endpoint(APIView):
 def _raw_body(http: HttpRequest, operation: Operation) -> dict[str, Any]:
     if not operation.writes:
         return {}
-    if not operation.body_required and not http.META.get("CONTENT_LENGTH", "").strip("0"):
+    empty = not http.META.get("CONTENT_LENGTH", "").strip("0") and "Transfer-Encoding" not in http.headers
+    if not operation.body_required and empty:
         return {}
     return read_body(http)
 

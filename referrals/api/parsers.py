@@ -29,6 +29,8 @@ def read_body(request: HttpRequest) -> dict[str, Any]:
     """The request's JSON object; raises ApiError 400, 413 or 415 (RELIABILITY section 6, rows 1 to 7 and 14)."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise ApiError(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
+    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        raise ApiError(411, "length_required", "Send the body's length in Content-Length.")
     if _length(request) > MAX_BYTES:
         raise ApiError(413, "body_too_large", "The request's body is larger than 256 KiB; send less at a time.")
     raw = request.body

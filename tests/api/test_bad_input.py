@@ -71,6 +71,7 @@ def test_a_text_of_brackets_is_only_a_text(shop: Shop) -> None:
 
 
 HEADERS = [
+    ("5 in pieces", {"Transfer_Encoding": "chunked", "Content_Length": ""}, 411, "length_required"),
     ("6 gzip", {"Content_Encoding": "gzip"}, 415, "unsupported_encoding"),
     ("7 form", {"Content_Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
     ("7 text", {"Content_Type": "text/plain"}, 415, "unsupported_media_type"),

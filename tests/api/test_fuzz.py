@@ -20,6 +20,9 @@ from schemathesis.specs.openapi.checks import (
 
 from campaigns.models import Campaign
 from participants.models import Participant
+from referrals.api.openapi import request_example
+from referrals.api.v1.views import API as V1
+from referrals.api.v2.resources import API as V2
 from rewards.models import Reward
 from tests.api.conftest import Shop
 
@@ -84,3 +87,42 @@ def _use(case: Case[Any], known: dict[str, Any]) -> None:
     kind = case.path.removeprefix("/api/v2/").split("/", 1)[0]
     if case.path_parameters and kind in known:
         case.path_parameters["id"] = known[kind]
+
+
+# One of each kind that breaks careless readers: wrong types, extremes, text that looks like something else.
+NASTY: list[Any] = [
+    True,
+    -1,
+    1e308,
+    "",
+    "\u202e",
+    "2026-02-30T00:00:00Z",
+    "http://[",
+    [{"side": []}],
+    {"a": None},
+    {"amount_minor": None, "currency": None},
+    {"mode": "redirect", "url": "http://["},
+    {"language": "zz", "terms": "x", "webhook_secret": 5},
+]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_nasty_values_in_every_field(
+    shop: Shop, campaign: Campaign, friend: Participant, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr("referrals.api.auth.KEY_LIMIT", 1_000_000)
+    real = {"id": campaign.public_id, "campaign": campaign.public_id, "email": friend.email}
+    paths = {"campaigns": campaign.public_id, "participants": friend.public_id}
+    tried = 0
+    for operation in (V1 if version == "v1" else V2).operations:
+        base = {**request_example(operation.body), **{name: real[name] for name in operation.body if name in real}}
+        path = operation.path.replace("{id}", paths.get(operation.path.split("/", 1)[0], "x"))
+        for name in operation.body:
+            for value in NASTY:
+                tried += 1
+                body = {**base, name: value}
+                reply = shop.api.send(
+                    operation.method, f"/api/{version}/{path}", body, raw=None, Idempotency_Key=f"k{tried}"
+                )
+                assert reply.status < 500, (operation.name, name, value, reply.data)
+    assert tried == sum(len(one.body) for one in (V1 if version == "v1" else V2).operations) * len(NASTY)

@@ -1,0 +1,26 @@
+"""The hourly deletion of answers that were kept long enough."""
+
+from __future__ import annotations
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+JOBS = {"forget old API answers": "referrals.api.idempotency.forget_old"}
+
+
+def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    schedule = apps.get_model("django_q", "Schedule")
+    for name, func in JOBS.items():
+        schedule.objects.update_or_create(
+            name=name, defaults={"func": func, "schedule_type": "I", "minutes": 60, "repeats": -1}
+        )
+
+
+def backwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    apps.get_model("django_q", "Schedule").objects.filter(name__in=JOBS).delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("api", "0002_answer_headers_and_owner"), ("django_q", "0018_task_success_index")]
+    operations = [migrations.RunPython(forwards, backwards)]
