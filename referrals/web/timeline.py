@@ -135,16 +135,30 @@ def _disputed(event: Event, _viewpoint: str) -> str:
     return _("Dispute won: the payment stands") if won else _("Payment disputed with the bank")
 
 
-def _reward(sentence: Any) -> Callable[[Event, str], str]:
-    """A sentence about a reward with its %(amount)s, and the reason or note after it."""
+def _reward(sentence: Any, without: Any) -> Callable[[Event, str], str]:
+    """A sentence about a reward with its %(amount)s, or `without` where none was noted; the person's words or the reason after it."""
 
     def said(event: Event, _viewpoint: str) -> str:
-        text = str(sentence) % {"amount": _money(event.data)}
+        amount = _money(event.data)
+        text = str(sentence) % {"amount": amount} if amount else str(without)
         reason = str(event.data.get("reason", ""))
         why = event.data.get("note") or (reason_sentence(reason) if reason in REASONS else "")
         return f"{text}: {why}" if why else text
 
     return said
+
+
+def _amount_changed(event: Event, _viewpoint: str) -> str:
+    data, currency = event.data, event.data.get("currency")
+    before = _money({"amount_minor": data.get("from_minor"), "currency": currency})
+    after = _money({"amount_minor": data.get("to_minor"), "currency": currency})
+    if not (before and after):
+        return _("The reward's amount changed")
+    return _("Reward changed from %(before)s to %(after)s") % {"before": before, "after": after}
+
+
+def _payout(sentence: Any) -> Callable[[Event, str], str]:
+    return lambda event, _viewpoint: str(sentence) % {"amount": _money(event.data)}
 
 
 def _changed(event: Event, _viewpoint: str) -> str:
@@ -190,17 +204,35 @@ WORDS: dict[str, Words] = {
     types.EVENT_RECORDED: ("shopping-bag", "issued", _recorded),
     types.EVENT_REFUNDED: ("rotate-ccw", "problem", _refunded),
     types.EVENT_DISPUTED: ("circle-alert", "problem", _disputed),
-    types.REWARD_CREATED: ("gift", "review", _reward(lazy("Earned %(amount)s"))),
-    types.REWARD_DUE: ("gift", "due", _reward(lazy("%(amount)s became due"))),
-    types.REWARD_HELD: ("pause", "review", _reward(lazy("%(amount)s put on hold"))),
-    types.REWARD_RELEASED: ("play", "", _reward(lazy("%(amount)s released from hold"))),
-    types.REWARD_ISSUED: ("check", "issued", _reward(lazy("%(amount)s issued"))),
-    types.REWARD_ISSUE_UNDONE: ("undo-2", "due", _reward(lazy("Issuing of %(amount)s undone"))),
-    types.REWARD_FAILED: ("circle-alert", "problem", _reward(lazy("%(amount)s could not be sent"))),
-    types.REWARD_VOIDED: ("x", "", _reward(lazy("%(amount)s declined"))),
-    types.REWARD_RESTORED: ("undo-2", "", _reward(lazy("%(amount)s restored"))),
-    types.REWARD_REVERSED: ("rotate-ccw", "problem", _reward(lazy("%(amount)s taken back"))),
-    types.REWARD_CHANGED: ("pencil", "", _reward(lazy("Amount changed to %(amount)s"))),
+    types.REWARD_CREATED: ("gift", "review", _reward(lazy("Earned %(amount)s"), lazy("Earned a reward"))),
+    types.REWARD_DUE: ("gift", "due", _reward(lazy("%(amount)s became due"), lazy("The reward became due"))),
+    types.REWARD_HELD: ("pause", "review", _reward(lazy("%(amount)s put on hold"), lazy("The reward was put on hold"))),
+    types.REWARD_RELEASED: (
+        "play",
+        "",
+        _reward(lazy("%(amount)s released from hold"), lazy("The reward was released from hold")),
+    ),
+    types.REWARD_ISSUED: ("check", "issued", _reward(lazy("%(amount)s issued"), lazy("The reward was issued"))),
+    types.REWARD_ISSUE_UNDONE: (
+        "undo-2",
+        "due",
+        _reward(lazy("Issuing of %(amount)s undone"), lazy("Issuing of the reward undone")),
+    ),
+    types.REWARD_FAILED: (
+        "circle-alert",
+        "problem",
+        _reward(lazy("%(amount)s could not be sent"), lazy("The reward could not be sent")),
+    ),
+    types.REWARD_VOIDED: ("x", "", _reward(lazy("%(amount)s cancelled"), lazy("The reward was cancelled"))),
+    types.REWARD_RESTORED: ("undo-2", "", _reward(lazy("%(amount)s restored"), lazy("The reward was restored"))),
+    types.REWARD_REVERSED: (
+        "rotate-ccw",
+        "problem",
+        _reward(lazy("%(amount)s taken back"), lazy("The reward was taken back")),
+    ),
+    types.REWARD_CHANGED: ("pencil", "", _amount_changed),
+    types.PAYOUT_CREATED: ("wallet", "", _payout(lazy("Payout of %(amount)s made"))),
+    types.PAYOUT_UNDONE: ("undo-2", "", _payout(lazy("Payout of %(amount)s undone"))),
     types.CAMPAIGN_CREATED: ("plus", "", _created),
     types.CAMPAIGN_CHANGED: ("pencil", "", _changed),
     types.CAMPAIGN_STATUS_CHANGED: ("megaphone", "issued", _status),
