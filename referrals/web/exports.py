@@ -29,7 +29,9 @@ from referrals.web.reward_state import ListState
 from rewards.models import PayoutBatch, PayoutItem, Reward
 
 _CHUNK = 1000
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a spreadsheet may take for a formula, also in full-width forms, and what it skips before (RELIABILITY, INV-27).
+_DANGEROUS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+_SKIPPED = " \u00a0\u200b\u2060\ufeff"
 REWARD_COLUMNS = (
     "id",
     "state",
@@ -86,7 +88,7 @@ class _Echo:
 def safe(value: object) -> str:
     """One cell as text, with a tab before what a spreadsheet would take for a formula."""
     text = "" if value is None else str(value)
-    return f"\t{text}" if text.startswith(_DANGEROUS) else text
+    return f"\t{text}" if text.lstrip(_SKIPPED).startswith(_DANGEROUS) else text
 
 
 def stream_csv(filename: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:

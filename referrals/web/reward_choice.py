@@ -213,7 +213,7 @@ def refuse_stale(choice: Choice, tenant: Tenant, reward_ids: Collection[int]) ->
     """Raise Refused `invalid_state` when a reward has left the stage in which the person saw it. In the caller's transaction."""
     if choice.everything:
         return
-    rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).select_for_update(of=("self",)).order_by("pk")
+    rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).select_for_update().order_by("pk")
     if choice.revision is None:
         states = STAGES[choice.state.stage]
         changed = sum(state not in states for state in rows.values_list("state", flat=True))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
 
 from campaigns.models import Campaign
@@ -85,6 +87,9 @@ def test_an_export_is_written_into_the_history(alice: Cast, due: list[Reward]) -
         ("\tx", "\t\tx"),
         ("\rx", "\t\rx"),
         ("\nx", "\t\nx"),
+        ("＝1+1", "\t＝1+1"),
+        ("\ufeff =1+1", "\t\ufeff =1+1"),
+        (" @cmd", "\t @cmd"),
         ("Asha = Maya", "Asha = Maya"),
         ("", ""),
         (None, ""),
@@ -114,6 +119,11 @@ def test_nothing_of_others_is_in_the_file(alice: Cast, charlie: Cast, due: list[
 def test_a_wrong_filter_is_refused_and_no_history_written(alice: Cast, query: dict[str, str]) -> None:
     assert alice.client.get(URL, query).status_code == 400
     assert Event.objects.filter(type="export.made").count() == 0
+
+
+@pytest.mark.parametrize("column", [*exports.REWARD_COLUMNS, *exports.PAYOUT_COLUMNS])
+def test_every_column_is_documented(column: str) -> None:
+    assert f"| `{column}` |" in (Path(settings.BASE_DIR) / "docs" / "exports.md").read_text()
 
 
 def test_a_batch_as_a_file(alice: Cast, due: list[Reward]) -> None:
