@@ -43,18 +43,26 @@ def default_texts(campaign: Campaign, language: str) -> Texts:
     """Texts made from the rules, for every field that the merchant left empty."""
     rules = current_terms(campaign)
     with override(language):
-        friend = reward_text(main_rule(rules, "invitee"), language)
+        friend_rule = main_rule(rules, "invitee")
+        friend = reward_text(friend_rule, language)
+        at_once = friend_rule is not None and friend_rule.trigger == "join"
         referrer = reward_text(main_rule(rules, "referrer"), language)
         facts = {"friend": friend, "referrer": referrer, "merchant": campaign.merchant.name}
         if friend and referrer:
             return Texts(
                 reward_header=_("%(friend)s for you.") % facts,
-                reward_description=_("Join with your e-mail address and get %(friend)s from %(merchant)s.") % facts,
+                reward_description=_("Join with your e-mail address and get %(friend)s from %(merchant)s.") % facts
+                if at_once
+                else _("Join with your e-mail address, then get %(friend)s when you buy from %(merchant)s.") % facts,
                 share_header=_("Give %(friend)s. Get %(referrer)s.") % facts,
                 share_description=_("Friends get %(friend)s for joining. You get %(referrer)s for each one who buys.")
-                % facts,
+                % facts
+                if at_once
+                else _("Friends get %(friend)s when they buy, and you get %(referrer)s for each one who does.") % facts,
                 share_message=_("%(merchant)s: here is %(friend)s for you.") % facts,
-                thank_you=_("You are in. %(friend)s is yours.") % facts,
+                thank_you=_("You are in. %(friend)s is yours.") % facts
+                if at_once
+                else _("You are in. %(friend)s comes when you buy.") % facts,
                 terms="",
             )
         return Texts(

@@ -235,3 +235,14 @@ def test_a_kept_page_shows_every_edit_and_nobody_elses_token(
     assert "Aisha V. thought of you" in text_of(page(person, double, asha.referral_code))
     services.publish_rules(campaign=double, rules=[fixed_rule(9900)], actor=ACTOR)
     assert "$99" in text_of(page(person, double, asha.referral_code))
+
+
+def test_our_own_words_never_promise_too_early(alice: Cast, person: Client) -> None:
+    later = make_campaign(alice.tenant, [fixed_rule(2000), fixed_rule(1500, side="invitee")])
+    text = text_of(page(person, later))
+    assert "Friends get $15 when they buy, and you get $20 for each one who does." in text
+    assert "for joining" not in text
+    someone = make_participant(later, "zoe@example.org")
+    text = text_of(page(person, later, someone.referral_code))
+    assert "A friend thought of you" in text
+    assert "then get $15 when you buy from Halden Coffee." in text
