@@ -1,6 +1,7 @@
 // Small help inside forms.
 //   data-autosubmit         on a select or checkbox: the form around it is sent when it changes (a button does it without a script)
 //   data-once               on a form: a second press of its button does nothing while the first is on its way
+//   data-guard              on a form: leaving the page with something typed and not sent asks first (data-free on a field: does not count)
 //   data-mirror="#id"       on a colour field: shows its value in that <output>, and the other way round
 //   data-preview="#frame"   on a form: a change is posted to the iframe's data-src, which answers {url, note}: the iframe shows the url,
 //                           the element named by the iframe's data-note the note. Nothing is saved by that
@@ -44,8 +45,16 @@ export function startForms() {
     const form = event.target.form;
     if (form?.dataset.preview) reloadSoon(form);
   });
+  const unsent = new Set();
+  document.addEventListener("input", ({ target }) => {
+    if (target.form && "guard" in target.form.dataset && !("free" in target.dataset)) unsent.add(target.form);
+  });
+  addEventListener("beforeunload", (event) => {
+    if ([...unsent].some((form) => form.isConnected)) event.preventDefault();
+  });
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (!event.defaultPrevented && !event.submitter?.hasAttribute("formtarget")) unsent.delete(form);
     // a button that sends the form elsewhere (a preview) is not the one press
     if (!("once" in form.dataset) || event.defaultPrevented || event.submitter?.hasAttribute("formtarget")) return;
     if (form.dataset.sent) event.preventDefault();

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns import services
@@ -107,6 +107,34 @@ def test_the_preview_speaks_the_language_of_the_texts(page: Page, alice: Cast, l
 
     expect(page.frame_locator("#frame").locator("h1")).to_have_text("قهوة لك")
     expect(page.frame_locator("#frame").locator("html")).to_have_attribute("dir", "rtl")
+
+
+def test_leaving_with_unsaved_texts_asks_first(page: Page, alice: Cast, live_server: LiveServer) -> None:
+    campaign = make_campaign(alice.tenant)
+    log_in(page, alice.client, live_server)
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.goto(f"{live_server.url}/app/campaigns/{campaign.public_id}/design/")
+
+    page.get_by_text("As an advocate").click()
+    page.get_by_role("link", name="German").click()
+    expect(page.get_by_role("link", name="German")).to_have_attribute("aria-current", "page")
+    assert asked == []
+
+    page.get_by_label("Headline for friends").fill("Hallo")
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_role("link", name="English")).to_have_attribute("aria-current", "page")
+    assert asked == ["beforeunload"]
+
+    page.get_by_label("Headline for friends").fill("Hello")
+    page.get_by_role("button", name="Save the design").click()
+    expect(page.get_by_text("Design saved")).to_be_visible()
+    assert asked == ["beforeunload"]
 
 
 def test_a_campaign_is_made_shaped_and_launched(any_page: Page, alice: Cast, live_server: LiveServer) -> None:
