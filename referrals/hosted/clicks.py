@@ -100,6 +100,11 @@ def agent(environ: Mapping[str, Any]) -> str:
     return (text if text.isprintable() else "".join(c for c in text if c.isprintable()))[:AGENT_LENGTH]
 
 
+def wants_no_cookie(environ: Mapping[str, Any]) -> bool:
+    """Whether the browser asks not to be followed: Global Privacy Control, or the older Do Not Track (RELIABILITY section 8)."""
+    return environ.get("HTTP_SEC_GPC") == "1" or environ.get("HTTP_DNT") == "1"
+
+
 def is_code(text: str) -> bool:
     """Whether a text could be a referral code at all."""
     return 1 <= len(text) <= 16 and text.isascii() and text.isalnum()

@@ -5,7 +5,8 @@ wrapper keeps that together with the headers of Django's own answer for half a m
 memory: classify the request, append one line to the click journal, redirect with the same headers, a fresh request id and cookie.
 
 Everything unusual goes to Django as if this file were not there: another method, a query string, a browser that already has this
-campaign's cookie, an unknown host or scheme, a code that was not seen lately, a full disk. CLICK_JOURNAL=off leaves it out altogether.
+campaign's cookie or wants none, an unknown host or scheme, a code that was not seen lately, a full disk. CLICK_JOURNAL=off leaves it
+out altogether.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class FastClicks:
             or environ.get("REQUEST_METHOD") != "GET"
             or environ.get("QUERY_STRING")
             or environ.get("SCRIPT_NAME")
+            or clicks.wants_no_cookie(environ)
         ):
             return self.application(environ, start_response)
         key = (

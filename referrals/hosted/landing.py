@@ -76,7 +76,8 @@ def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResp
     if request.method != "POST" and referrer is not None:
         seen = tracking.visitor_of(request, campaign)
         # Coming through /r/ or reloading at once is the same click, which is recorded already.
-        if seen is None or not seen.just_clicked(code, int(timezone.now().timestamp())):
+        again = seen is not None and seen.just_clicked(code, int(timezone.now().timestamp()))
+        if not again and not tracking.is_seen(request, code):
             opening = tracking.record(request, campaign, referrer)
     reason = campaign.closed_reason(timezone.now())
     if reason is not None:

@@ -42,7 +42,10 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
         )
     campaign = referrer.campaign
     opening = tracking.record(request, campaign, referrer)
-    response = HttpResponseRedirect(tracking.landing_address(campaign, code))
+    location = tracking.landing_address(campaign, code)
+    if opening.visitor is None and not opening.hidden and location.startswith("/"):
+        location += f"&seen={tracking.seen_mark(code)}"
+    response = HttpResponseRedirect(location)
     response["Cache-Control"] = "no-store"
     response["Content-Language"] = settings.LANGUAGE_CODE
     tracking.remember(response, campaign, opening)

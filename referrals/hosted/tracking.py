@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
+from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
 
 from campaigns.models import Campaign
@@ -18,10 +19,12 @@ from referrals.hosted import clicks, visitor
 from referrals.lib.codes import random_text
 from referrals.lib.requests import client_ip
 
+_SEEN = "hosted.seen"
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One opening of a link: the browser's cookie afterwards (None for a machine, which gets no cookie)."""
+    """One opening of a link: the browser's cookie afterwards. None for a machine, and for a browser that wants no cookie."""
 
     visitor: visitor.Visitor | None
     hidden: str
@@ -37,7 +40,8 @@ def record(request: HttpRequest, campaign: Campaign, referrer: Participant) -> O
     now = time.time()
     before = visitor_of(request, campaign)
     hidden = clicks.hidden_reason(request.META, referrer.referral_code)
-    after = None if hidden else visitor.click(before, referrer.referral_code, int(now))
+    quiet = hidden or clicks.wants_no_cookie(request.META)
+    after = None if quiet else visitor.click(before, referrer.referral_code, int(now))
     known = after or before
     visit_row(
         referrer=referrer,
@@ -66,6 +70,19 @@ def remember(response: HttpResponseBase, campaign: Campaign, opening: Opening | 
     )
     # The same header as the fast path's: browsers need only the age.
     response.cookies[name]["expires"] = ""
+
+
+def seen_mark(code: str) -> str:
+    """What tells our page, for a minute, that this click is recorded already, when no cookie may say so."""
+    return signing.dumps(code, salt=_SEEN, compress=False)
+
+
+def is_seen(request: HttpRequest, code: str) -> bool:
+    """Whether the address carries such a mark for this code."""
+    try:
+        return bool(signing.loads(request.GET.get("seen", ""), salt=_SEEN, max_age=60) == code)
+    except signing.BadSignature:
+        return False
 
 
 def landing_address(campaign: Campaign, code: str) -> str:

@@ -196,6 +196,17 @@ def test_the_channel_is_kept(site: Site, asha: Participant) -> None:
     assert Visit.objects.get().channel == "whatsapp"
 
 
+def test_a_browser_that_wants_no_cookie_gets_none(site: Site, asha: Participant) -> None:
+    path = f"/r/{asha.referral_code}"
+    wake(site, path)
+    _status, headers, _body = site.get(path, HTTP_SEC_GPC="1")
+    assert "Set-Cookie" not in headers
+    assert "&seen=" in headers["Location"]
+    assert "&seen=" not in site.get(path)[1]["Location"]
+    journal.load()
+    assert Visit.objects.filter(hidden_reason="").count() == 2
+
+
 def test_a_change_is_noticed_within_half_a_minute(site: Site, double: Campaign, asha: Participant) -> None:
     path = f"/r/{asha.referral_code}"
     wake(site, path)

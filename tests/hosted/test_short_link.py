@@ -276,3 +276,29 @@ def test_the_list_of_agents_does_not_grow_without_end() -> None:
     for n in range(clicks._AGENTS_MOST + 10):
         clicks._agent_reason(f"agent {n}")
     assert len(clicks._AGENTS) <= clicks._AGENTS_MOST
+
+
+@pytest.mark.parametrize("header", ["sec-gpc", "dnt"])
+def test_a_browser_that_wants_no_cookie_gets_none_and_is_counted_once(
+    double: Campaign, asha: Participant, browser_client: Callable[..., Client], header: str
+) -> None:
+    person = browser_client()
+    response = person.get(f"/r/{asha.referral_code}", headers={header: "1"})
+    assert response.cookies == {}
+    page = person.get(response["Location"], headers={header: "1"})
+    assert page.status_code == 200
+    assert page.cookies == {}
+    assert "Asha V." in page.content.decode()
+    assert "seen=" not in page.content.decode()
+    assert Visit.objects.filter(hidden_reason="").count() == 1
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
+        person.get(response["Location"], headers={header: "1"})
+    assert Visit.objects.count() == 2
+
+
+def test_a_forged_mark_hides_no_click(double: Campaign, asha: Participant, person: Client) -> None:
+    other = tracking.seen_mark("zzzzzzzz")
+    for mark in (other, "x", "a:b:c"):
+        person.cookies.clear()
+        person.get(f"/campaign?id={double.public_id}&referralCode={asha.referral_code}&seen={mark}")
+    assert Visit.objects.count() == 3
