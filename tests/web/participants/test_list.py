@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -188,6 +190,13 @@ def test_the_file_has_everybody_and_no_formulas(alice: Cast, campaign: Campaign)
         "q=example&banned=no",
         "",
     ]
+
+
+def test_every_column_of_the_file_is_documented() -> None:
+    text = (settings.BASE_DIR / "docs" / "exports.md").read_text()
+    section = text.partition("## Participants")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(participants.COLUMNS)
 
 
 def test_the_file_is_read_in_pieces(alice: Cast, campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
