@@ -13,7 +13,7 @@ from typing import Any
 
 from campaigns.rules import rules_of
 from campaigns.terms import RuleTerms
-from participants.models import Participant, QualifyingEvent, Referral
+from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record_many
 from referrals.lib import clock
@@ -43,12 +43,16 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One (event, rule) with its answer."""
+    """One (event, rule) with its answer, and with the one it would have if the referrer were not banned.
+
+    A ban stops new rewards; what was earned before it stands or falls by the rest of the facts (rewards.services.ban).
+    """
 
     event: QualifyingEvent
     rule_id: int
     terms: RuleTerms
     verdict: Verdict
+    unbanned: Verdict
 
     @property
     def key(self) -> Key:
@@ -79,24 +83,41 @@ def _ask(friend: Participant, referral: Referral | None, events: Sequence[Qualif
     campaign = friend.campaign
     closed = campaign.closed_reasons(event.occurred_at for event in events)
     person = PersonFacts(friend.identity_key, friend.existing_customer)
-    bond = None
+    bond = free = None
     if referral is not None:
         referrer = referral.referrer
         bond = Bond(PersonFacts(referrer.identity_key, banned_at=referrer.banned_at), referral.created_at)
+        free = Bond(PersonFacts(referrer.identity_key), referral.created_at)
     by_key: dict[str, list[tuple[int, RuleTerms, QualifyingEvent]]] = {}
     for event in events:
         for rule_id, terms in rules_of(event.version_id, campaign.currency):
             by_key.setdefault(terms.key, []).append((rule_id, terms, event))
+    cancelled = _cancelled(events)
     asked = []
     for row in by_key.values():
-        verdicts = decide_all(
-            ((terms, _facts(event, closed[event.occurred_at])) for _pk, terms, event in row), person, bond
-        )
-        asked += [_Asked(event, pk, terms, verdicts[event.pk]) for pk, terms, event in row if event.pk in verdicts]
+        facts = [
+            (terms, _facts(event, closed[event.occurred_at], cancelled=event.pk in cancelled))
+            for _pk, terms, event in row
+        ]
+        verdicts = decide_all(facts, person, bond)
+        unbanned = verdicts if bond == free else decide_all(facts, person, free)
+        asked += [
+            _Asked(event, pk, terms, verdicts[event.pk], unbanned[event.pk])
+            for pk, terms, event in row
+            if event.pk in verdicts
+        ]
     return asked
 
 
-def _facts(event: QualifyingEvent, closed_reason: str | None) -> EventFacts:
+def _cancelled(events: Sequence[QualifyingEvent]) -> set[int]:
+    """Which of those without an amount were taken back: there is no sum to tell it by. One query, if there is such an event."""
+    free = [event.pk for event in events if not event.amount_minor and event.type != "join"]
+    if not free:
+        return set()
+    return set(Refund.objects.filter(event__in=free, kind="refund").values_list("event_id", flat=True))
+
+
+def _facts(event: QualifyingEvent, closed_reason: str | None, *, cancelled: bool) -> EventFacts:
     return EventFacts(
         id=event.pk,
         type=event.type,
@@ -104,7 +125,7 @@ def _facts(event: QualifyingEvent, closed_reason: str | None) -> EventFacts:
         currency=event.currency,
         amount=event.amount,
         refunded=Money(event.refunded_minor, event.currency),
-        cancelled=event.amount_minor is None and event.refunded_minor > 0,
+        cancelled=cancelled,
         disputed_at=event.disputed_at,
         closed_reason=closed_reason,
     )
@@ -178,9 +199,10 @@ def _reconcile(
             if item.verdict.amount is not None and referral is not None:
                 create.append(_new_reward(friend, referral, item, item.verdict.amount))
             continue
-        if item.verdict.amount is not None and item.verdict.amount.minor != reward.amount_minor:
-            resized.append((reward, item.verdict.amount.minor))
-        act = _correction(reward, item.verdict)
+        amount = item.unbanned.amount
+        if amount is not None and amount.minor != reward.amount_minor:
+            resized.append((reward, amount.minor))
+        act = _correction(reward, item)
         if act is not None:
             moves[act[0]].append(act[1])
     happenings = _resize(resized, actor)
@@ -191,18 +213,17 @@ def _reconcile(
     return happenings
 
 
-def _correction(reward: Reward, verdict: Verdict) -> tuple[str, lifecycle.Target] | None:
+def _correction(reward: Reward, item: _Asked) -> tuple[str, lifecycle.Target] | None:
     """The action that brings a reward in line with its verdict, or None when it stands right or a person has decided."""
-    if verdict.rewardable:
-        if reward.state not in {State.VOID, State.REVERSED} or reward.reason in lifecycle.BY_HAND:
-            return None
-        state = State.ISSUED if reward.state == State.REVERSED else lifecycle.pipeline_state(reward, clock.now())
-        return "restore", lifecycle.Target(reward, state)
+    if item.unbanned.rewardable:
+        fallen = reward.state in {State.VOID, State.REVERSED} and reward.reason not in lifecycle.BY_HAND
+        # A ban takes nothing that was earned before it, and lets nothing come back while it lasts.
+        return ("restore", lifecycle.back([reward])[0]) if fallen and item.verdict.rewardable else None
+    reason = item.unbanned.reason
     if reward.state == State.ISSUED:
-        return "reverse", lifecycle.Target(reward, State.REVERSED, verdict.reason)
-    if reward.state in lifecycle.BEFORE_ISSUE and verdict.reason != "referrer_banned":
-        return "void", lifecycle.Target(reward, State.VOID, verdict.reason)
-    # A ban holds what was earned before it instead of taking it (rewards.services.ban).
+        return "reverse", lifecycle.Target(reward, State.REVERSED, reason)
+    if reward.state in lifecycle.BEFORE_ISSUE:
+        return "void", lifecycle.Target(reward, State.VOID, reason)
     return None
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
+from referrals.events.models import Event
 from referrals.events.services import SYSTEM, Actor, Happening, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
@@ -25,6 +26,8 @@ from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 DENIED = "denied_by_merchant"
 # Reasons that a person gave; a new decision about the facts never overrides them.
 BY_HAND = frozenset({DENIED, "fraud_denied"})
+# The reason of a reward that a ban holds (rewards.services.ban).
+BANNED = "referrer_banned"
 BEFORE_ISSUE = frozenset({State.REVIEW, State.DUE, State.HELD, State.WAITING, State.ATTENTION, State.QUEUED})
 
 
@@ -69,6 +72,42 @@ def pipeline_state(reward: Reward, now: Any) -> str:
     """Review while the review period runs, due after it."""
     ends = reward.review_ends_at
     return State.REVIEW if ends is not None and ends > now else State.DUE
+
+
+def back(rewards: Sequence[Reward]) -> list[Target]:
+    """Where void and reversed rewards stand again: issued, held if a hold was on them when they fell, else where the pipeline has them.
+
+    A hold that nobody has lifted stays: silence never pays (PRODUCT.md). One query, for those that are void.
+    """
+    now = clock.now()
+    holds = _holds_on([reward.public_id for reward in rewards if reward.state == State.VOID])
+    targets = []
+    for reward in rewards:
+        if reward.state == State.REVERSED:
+            targets.append(Target(reward, State.ISSUED))
+        elif reward.participant.is_banned:
+            targets.append(Target(reward, State.HELD, BANNED))
+        elif reward.public_id in holds:
+            targets.append(Target(reward, State.HELD, holds[reward.public_id]))
+        else:
+            targets.append(Target(reward, pipeline_state(reward, now)))
+    return targets
+
+
+def _holds_on(public_ids: Collection[str]) -> dict[str, str]:
+    """The reasons of the holds that were on void rewards when they fell, from the history. A ban's hold goes with the ban."""
+    told = (types.REWARD_HELD, types.REWARD_ISSUE_UNDONE, types.REWARD_VOIDED)
+    rows = Event.objects.filter(subject_id__in=public_ids, type__in=told).order_by("pk") if public_ids else ()
+    held: dict[str, str] = {}
+    fell: dict[str, str] = {}
+    for row in rows:
+        if row.data["to"] == State.HELD:
+            held[row.subject_id] = row.data.get("reason", "held_for_review")
+        elif row.data["from"] == State.HELD:
+            fell[row.subject_id] = held.get(row.subject_id, "held_for_review")
+        else:
+            fell.pop(row.subject_id, None)
+    return {public_id: reason for public_id, reason in fell.items() if reason != BANNED}
 
 
 def lock(tenant: Tenant, reward_ids: Collection[int]) -> list[Reward]:
@@ -286,11 +325,7 @@ def restore(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: 
                 )
                 words = {"amount": row.amount, "who": row.participant, "reason": row.reason}
                 raise Refused("not_rewardable", message % words, status=409, details={"reason": row.reason})
-        now = clock.now()
-        targets = [
-            Target(row, State.ISSUED if row.state == State.REVERSED else pipeline_state(row, now)) for row in rows
-        ]
-        return len(move(ACTS["restore"], targets, actor=actor, note=note))
+        return len(move(ACTS["restore"], back(rows), actor=actor, note=note))
 
 
 def release_due(*, limit: int = 1000, until: datetime | None = None) -> int:

@@ -123,12 +123,19 @@ def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
         issued = [row for row in rewards if row.state == State.ISSUED]
         reversed_ = [row for row in rewards if row.state == State.REVERSED]
         back = {"issued_at": None, "payout": None}
-        due = [lifecycle.Target(row, State.DUE) for row in issued]
+        due = [_due_again(row) for row in issued]
         lifecycle.move(lifecycle.ACTS["undo_issue"], due, actor=actor, note=note, extra=back)
         void = [lifecycle.Target(row, State.VOID, row.reason) for row in reversed_]
         lifecycle.move(lifecycle.ACTS["undo_reversed"], void, actor=actor, note=note, extra=back)
         record(batch.tenant, actor, *[_happening(types.PAYOUT_UNDONE, payout) for payout in payouts])
     return batch
+
+
+def _due_again(reward: Reward) -> lifecycle.Target:
+    """Due, or held when the recipient was banned meanwhile: a ban holds all that has not left."""
+    if reward.participant.is_banned:
+        return lifecycle.Target(reward, State.HELD, lifecycle.BANNED)
+    return lifecycle.Target(reward, State.DUE)
 
 
 def _write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str) -> None:

@@ -196,15 +196,20 @@ def _check_event(
         raise Refused("currency", message % words, field="currency")
     if amount is not None and amount.minor < 0:
         raise Refused("amount_not_positive", _("%(amount)s is below zero.") % {"amount": amount}, field="amount")
-    if occurred_at is not None and occurred_at > clock.now() + timedelta(minutes=5):
-        raise Refused(
-            "occurred_at", _("%(time)s is in the future.") % {"time": occurred_at.isoformat()}, field="occurred_at"
-        )
+    _check_moment(occurred_at)
     if len(external_id) > 255:
         raise Refused("too_long", _("An external id has at most 255 characters."), field="external_id")
     if type_ == "join" or not 0 < len(type_) <= 40:
         raise Refused(
             "event_type", _("%(type)r can't be recorded; 'join' is written by joining.") % {"type": type_}, field="type"
+        )
+
+
+def _check_moment(occurred_at: datetime | None) -> None:
+    """Facts are decided by their times: one of the future would outweigh all that comes before it."""
+    if occurred_at is not None and occurred_at > clock.now() + timedelta(minutes=5):
+        raise Refused(
+            "occurred_at", _("%(time)s is in the future.") % {"time": occurred_at.isoformat()}, field="occurred_at"
         )
 
 
@@ -222,8 +227,9 @@ def refund(
 ) -> Refunded:
     """Record money taken back (all of it without `amount`) and decide again. Idempotent by (tenant, source, external id).
 
-    One that comes before its purchase waits for it. Raises Refused: currency, amount_not_positive, refund_too_large.
+    One that comes before its purchase waits for it. Raises Refused: currency, amount_not_positive, refund_too_large, occurred_at.
     """
+    _check_moment(occurred_at)
     with transaction.atomic():
         by_hand = event is not None
         event = event or facts.find_event(tenant, source, references)

@@ -155,6 +155,7 @@ def get_event(call: Call) -> Answer:
         "amount_changed",
         "external_id_reused",
         "date",
+        "occurred_at",
     ),
 )
 def create_refund(call: Call) -> Answer:
