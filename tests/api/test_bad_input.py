@@ -404,6 +404,14 @@ def test_too_many_requests(shop: Shop, campaign: Campaign, monkeypatch: pytest.M
     assert 0 < int(third.headers["Retry-After"]) <= 60
 
 
+def test_a_publishable_key_is_limited_by_the_visitor(shop: Shop, campaign: Campaign) -> None:
+    bodies = [{"id": campaign.public_id, "email": f"p{number}@example.com"} for number in range(11)]
+    statuses = [shop.page.post(V1, body).status for body in bodies]
+    assert statuses == [200] * 10 + [429]
+    assert Participant.objects.count() == 10
+    assert shop.api.post(V1, bodies[-1]).status == 200
+
+
 def test_an_unforeseen_error_is_json_and_logged(
     shop: Shop, campaign: Campaign, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

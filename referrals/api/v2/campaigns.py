@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from campaigns import services
@@ -18,6 +19,7 @@ from referrals.api.operations import Call
 from referrals.api.schema import array, ref
 from referrals.api.v2.base import API, PAGING, page_json, page_of
 from referrals.api.v2.shapes import TEXTS, campaign_json, campaign_rows
+from referrals.lib.errors import Refused
 
 TAG = "Campaigns"
 MISSING = ("campaign_not_found",)
@@ -81,6 +83,7 @@ _COLUMNS = {
     "landing": {"mode": "landing_mode", "url": "landing_url"},
     "theme": {"brand_color": "brand_color", "font": "font"},
 }
+_FIELDS = {column: f"{group}.{name}" for group, names in _COLUMNS.items() for name, column in names.items()}
 _PLAIN = ("name", "type", "currency", "starts_at", "ends_at", "default_language")
 
 
@@ -133,15 +136,16 @@ def create_campaign(call: Call) -> Answer:
     body = call.body
     currency = body.get("currency", call.tenant.merchant.currency)
     columns = {name: value for name, value in _columns(body).items() if name not in {"name", "currency"}}
-    campaign = services.create_campaign(
-        tenant=call.tenant,
-        actor=call.actor,
-        name=body["name"],
-        currency=currency,
-        preset_key=body.get("preset", "refer_a_friend_double"),
-        rules=_rules(body["rules"], currency) if "rules" in body else None,
-        **columns,
-    )
+    with _our_names():
+        campaign = services.create_campaign(
+            tenant=call.tenant,
+            actor=call.actor,
+            name=body["name"],
+            currency=currency,
+            preset_key=body.get("preset", "refer_a_friend_double"),
+            rules=_rules(body["rules"], currency) if "rules" in body else None,
+            **columns,
+        )
     _save_texts(call, campaign)
     return Answer(_shown(call, campaign.public_id), 201, {"Location": f"/api/v2/campaigns/{campaign.public_id}"})
 
@@ -186,12 +190,23 @@ def update_campaign(call: Call) -> Answer:
     campaign = _find(call, call.params["id"])
     columns = _columns(call.body)
     if columns:
-        campaign = services.update_campaign(campaign=campaign, actor=call.actor, **columns)
+        with _our_names():
+            campaign = services.update_campaign(campaign=campaign, actor=call.actor, **columns)
     if "rules" in call.body:
         rules = _rules(call.body["rules"], campaign.currency)
         services.publish_rules(campaign=campaign, rules=rules, actor=call.actor)
     _save_texts(call, campaign)
     return Answer(_shown(call, campaign.public_id))
+
+
+@contextmanager
+def _our_names() -> Iterator[None]:
+    """A refusal that names a column names the field of the request instead."""
+    try:
+        yield
+    except Refused as error:
+        error.field = _FIELDS.get(error.field, error.field)
+        raise
 
 
 def _find(call: Call, public_id: str) -> Campaign:

@@ -214,6 +214,25 @@ def test_a_rule_that_cannot_be_kept_names_its_field(shop: Shop) -> None:
     assert Campaign.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"landing": {"mode": "redirect"}}, ("landing_url", "landing.url")),
+        ({"theme": {"brand_color": "red"}}, ("invalid_value", "theme.brand_color")),
+        ({"attribution": {"window_days": 0}}, ("out_of_range", "attribution.window_days")),
+        ({"texts": {"reward_header": "x" * 121}}, ("too_long", "texts.reward_header")),
+    ],
+    ids=["landing", "theme", "attribution", "texts"],
+)
+def test_a_refusal_names_the_field_of_the_request(shop: Shop, body: dict[str, Any], expected: tuple[str, str]) -> None:
+    campaign = shop.campaign()
+    reply = shop.api.patch(f"/api/v2/campaigns/{campaign.public_id}", body)
+    assert (reply.status, reply.data["code"], reply.data["field"]) == (422, *expected)
+    created = shop.api.post("/api/v2/campaigns", {"name": "X", **body})
+    assert (created.status, created.data["code"], created.data["field"]) == (422, *expected)
+    assert Campaign.objects.count() == 1
+
+
 def test_issue_everything_that_matches(shop: Shop, campaign: Campaign, event: dict[str, Any]) -> None:
     body = {"filter": {"campaign": campaign.public_id}, "expected": 2, "method": "manual"}
     reply = shop.api.post("/api/v2/payouts", body, Idempotency_Key="all-1")
