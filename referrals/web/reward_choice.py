@@ -15,6 +15,7 @@ from django.db.models import Count, Sum
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -40,6 +41,9 @@ STAGE_ACTIONS: dict[str, tuple[str, ...]] = {
     "closed": ("restore",),
 }
 ACTIONS = frozenset(action for actions in STAGE_ACTIONS.values() for action in actions)
+# What one press undoes: the opposite action, and the stage in which it finds the rewards.
+UNDO = {"hold": ("release", "attention"), "void": ("restore", "closed")}
+_UNDO_MOST = 60
 _NOTE_SIZE = 500
 
 
@@ -70,6 +74,8 @@ class Choice:
     expected: int = 0
     snapshot: datetime | None = None
     revision: int | None = None
+    # The stage in which the person saw the rewards, where it is not the one of the list behind.
+    seen: str = ""
 
     @classmethod
     def read(cls, data: QueryDict, tenant: Tenant) -> Choice:
@@ -84,6 +90,24 @@ class Choice:
             return cls(state, action, origin, (), True, *_remembered(data))
         ids = (one,) if one else tuple(dict.fromkeys(data.getlist("reward")))
         return cls(state, action, origin, ids, revision=_number(data, "revision") if data.get("revision") else None)
+
+    @classmethod
+    def undoing(cls, query: QueryDict, data: QueryDict, tenant: Tenant) -> Choice:
+        """The opposite of an action, from the Undo of its toast; BadRequest for what has none."""
+        action, seen = UNDO.get(query.get("undo", ""), ("", ""))
+        origin: Any = query.get("from", "list")
+        if not action or origin not in {"list", "pane", "page"}:
+            raise BadRequest("undo")
+        back = data.get("back") or query.get("back") or "stage=due"
+        ids = tuple(query.get("ids", "").split(",")[:_UNDO_MOST])
+        return cls(ListState.read(QueryDict(back), tenant), action, origin, ids, seen=seen)
+
+    @property
+    def undo_query(self) -> str:
+        """What undoing() reads, or nothing when the action can't be undone in one press."""
+        if self.action not in UNDO or self.everything or len(self.ids) > _UNDO_MOST:
+            return ""
+        return urlencode({"undo": self.action, "ids": ",".join(self.ids), "from": self.origin})
 
     @property
     def selection(self) -> Selection:
@@ -215,7 +239,7 @@ def refuse_stale(choice: Choice, tenant: Tenant, reward_ids: Collection[int]) ->
         return
     rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).select_for_update().order_by("pk")
     if choice.revision is None:
-        states = STAGES[choice.state.stage]
+        states = STAGES[choice.seen or choice.state.stage]
         changed = sum(state not in states for state in rows.values_list("state", flat=True))
     else:
         changed = sum(revision != choice.revision for revision in rows.values_list("revision", flat=True))

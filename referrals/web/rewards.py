@@ -116,7 +116,10 @@ def _own_reward(request: MerchantRequest, public_id: str) -> Reward:
 @member()
 def act(request: MerchantRequest) -> HttpResponse:
     """Do something with the chosen rewards, or ask first: with a reason, or a confirmation of how many and how much."""
-    choice = Choice.read(request.POST, request.tenant)
+    if "undo" in request.GET:
+        choice = Choice.undoing(request.GET, request.POST, request.tenant)
+    else:
+        choice = Choice.read(request.POST, request.tenant)
     if not choice.action:
         raise BadRequest("action")
     confirmed = request.POST.get("confirmed") == "1"
@@ -133,7 +136,9 @@ def act(request: MerchantRequest) -> HttpResponse:
         moved = carry_out(choice, tenant=request.tenant, actor=request.actor, note=form.cleaned_data["note"])
     except Refused as refusal:
         return refused(request, choice, refusal)
-    return done(request, choice, _done_text(choice.action, moved))
+    query = choice.undo_query
+    undo = f"{reverse('web:rewards_act')}?{query}" if query else ""
+    return done(request, choice, _done_text(choice.action, moved), undo=undo)
 
 
 def _issue(request: MerchantRequest, choice: Choice) -> HttpResponse:
@@ -198,7 +203,8 @@ def done(request: MerchantRequest, choice: Choice, text: str, *, undo: str = "")
     if wants_part(request):
         return _after(request, choice, text, undo=undo)
     back = urlencode({"back": choice.state.query(after=choice.state.after)})
-    messages.success(request, text, extra_tags=f"undo:{undo}?{back}" if undo else "")
+    joint = "&" if "?" in undo else "?"
+    messages.success(request, text, extra_tags=f"undo:{undo}{joint}{back}" if undo else "")
     return HttpResponseRedirect(_back(choice), status=303)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -313,6 +314,38 @@ def test_the_pane_shows_the_reward_after_the_action(alice: Cast, due: list[Rewar
     assert f'data-opened="{due[0].public_id}"' in part
     assert "Why this is on hold" in part
     assert "Looks odd" in part
+
+
+@pytest.mark.parametrize("action", ["hold", "void"])
+@pytest.mark.parametrize("htmx", [True, False], ids=["htmx", "plain"])
+def test_the_toasts_undo_takes_hold_and_decline_back(
+    alice: Cast, due: list[Reward], post: Post, action: str, htmx: bool
+) -> None:
+    response = confirm(post, alice, action, due[0], due[1], note="By mistake", back="stage=due&sort=date", htmx=htmx)
+    page = response if htmx else alice.client.get(response["Location"])
+    found = re.search(r'action="(/app/rewards/act/\?undo=[^"]*)"', page.content.decode())
+    assert found is not None
+    url = found[1].replace("&amp;", "&")
+
+    undone = alice.client.post(url, {"back": "stage=due&sort=date"} if htmx else {})
+    again = alice.client.post(url)
+
+    assert (undone.status_code, undone["Location"]) == (303, "/app/rewards/?stage=due&sort=date")
+    assert states(due[:2]) == ["due", "due"]
+    assert again.status_code == 409
+    assert states(due[:2]) == ["due", "due"]
+
+
+@pytest.mark.parametrize("query", ["undo=issue", "undo=", "undo=hold&from=x", "undo=hold&back=stage%3Dowed"])
+def test_an_undo_that_is_not_ours_is_refused(alice: Cast, due: list[Reward], query: str) -> None:
+    assert alice.client.post(f"/app/rewards/act/?{query}&ids={due[0].public_id}").status_code == 400
+
+
+def test_undoing_for_others_is_404(alice: Cast, charlie: Cast, due: list[Reward]) -> None:
+    lifecycle.hold(tenant=alice.tenant, reward_ids=[due[0].pk], actor=ACTOR)
+
+    assert charlie.client.post(f"/app/rewards/act/?undo=hold&ids={due[0].public_id}").status_code == 404
+    assert states(due[:1]) == ["held"]
 
 
 def test_approving_early_is_told_apart_from_the_reviews_end(alice: Cast, post: Post) -> None:
