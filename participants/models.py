@@ -242,8 +242,6 @@ class Refund(TenantModel):
 
     public_id = models.CharField(max_length=32, unique=True, default=_refund_id, editable=False)
     event = models.ForeignKey(QualifyingEvent, on_delete=models.PROTECT, null=True, related_name="refunds")
-    # What the source calls the payment, as long as the payment has not arrived.
-    waiting_for = models.JSONField(default=list, blank=True)
     kind = models.CharField(max_length=11, choices=KINDS, default="refund")
     # None takes back all of the payment.
     amount_minor = models.BigIntegerField(null=True)
@@ -267,6 +265,25 @@ class Refund(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.external_id}"
+
+
+class RefundReference(TenantModel):
+    """A name of the payment that a refund waits for.
+
+    A shop's refunds of payments that nobody referred wait for ever; the one that is wanted is found among them by index.
+    """
+
+    refund = models.ForeignKey(Refund, on_delete=models.CASCADE, related_name="waiting_for")
+    source = models.CharField(max_length=24)
+    reference = models.CharField(max_length=255)
+
+    objects = TenantQuerySet["RefundReference"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["merchant", "is_test", "source", "reference"], name="refund_reference")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.reference}"
 
 
 class PortalLink(models.Model):

@@ -19,6 +19,7 @@ from participants.models import (
     QualifyingEvent,
     Referral,
     Refund,
+    RefundReference,
 )
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -351,7 +352,6 @@ def add_refund(
         merchant=tenant.merchant,
         is_test=tenant.is_test,
         event=event,
-        waiting_for=[] if event else list(references),
         kind=kind,
         amount_minor=amount.minor if amount else None,
         currency=amount.currency if amount else "",
@@ -362,6 +362,8 @@ def add_refund(
     try:
         with transaction.atomic():
             refund.save(force_insert=True)
+            if event is None:
+                RefundReference.objects.bulk_create(_names_waited_for(refund, references))
     except IntegrityError:
         twin = Refund.objects.for_tenant(tenant).filter(source=source, external_id=external_id[:255]).first()
         if twin is None:
@@ -370,12 +372,29 @@ def add_refund(
     return refund, True
 
 
+def _names_waited_for(refund: Refund, references: Sequence[str]) -> list[RefundReference]:
+    return [
+        RefundReference(
+            merchant_id=refund.merchant_id,
+            is_test=refund.is_test,
+            refund=refund,
+            source=refund.source,
+            reference=name[:255],
+        )
+        for name in dict.fromkeys(references)
+    ]
+
+
 def claim_waiting_refunds(event: QualifyingEvent, references: Sequence[str]) -> int:
     """Give an event the refunds that came before it. Returns how many."""
-    names = set(references)
-    waiting = Refund.objects.for_tenant(event.tenant).filter(source=event.source, event=None)
-    mine = [row.pk for row in waiting.only("pk", "waiting_for") if names & set(row.waiting_for)]
-    return Refund.objects.filter(pk__in=mine, event=None).update(event=event, waiting_for=[]) if mine else 0
+    waiting = RefundReference.objects.for_tenant(event.tenant).filter(
+        source=event.source, reference__in=set(references)
+    )
+    mine = set(waiting.values_list("refund_id", flat=True))
+    if not mine:
+        return 0
+    RefundReference.objects.filter(refund__in=mine).delete()
+    return Refund.objects.filter(pk__in=mine, event=None).update(event=event)
 
 
 def taken_back(event: QualifyingEvent) -> tuple[int, datetime | None]:
