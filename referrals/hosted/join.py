@@ -13,7 +13,7 @@ from django.core import signing
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign
 from participants import portal
@@ -36,7 +36,7 @@ DONE_LIFE = 3600
 class JoinForm(forms.Form):
     """An address, a first name if the person likes, and a trap for machines."""
 
-    email = forms.CharField(max_length=254, error_messages={"required": lazy("Enter your e-mail address.")})
+    email = forms.CharField(max_length=254, error_messages={"required": gettext_lazy("Enter your e-mail address.")})
     first_name = forms.CharField(max_length=80, required=False)
     company = forms.CharField(required=False)
     token = forms.CharField(required=False)

@@ -12,9 +12,8 @@ from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import get_language, ngettext, to_locale
+from django.utils.translation import get_language, gettext_lazy, ngettext, to_locale
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign
 from campaigns.rules import current_terms, main_rule, reward_text
@@ -23,19 +22,25 @@ from referrals.lib.money import Money
 
 Words = str | Promise
 KINDS: dict[str, Words] = {
-    "cash": lazy("in cash"),
-    "coupon": lazy("coupon"),
-    "store_credit": lazy("store credit"),
-    "gift_card": lazy("gift card"),
-    "custom": lazy("reward"),
+    "cash": gettext_lazy("in cash"),
+    "coupon": gettext_lazy("coupon"),
+    "store_credit": gettext_lazy("store credit"),
+    "gift_card": gettext_lazy("gift card"),
+    "custom": gettext_lazy("reward"),
 }
 # When a reward comes, told to the friend ("you") and to the one who invites ("they").
 WHEN: dict[str, tuple[Words, Words]] = {
-    "join": (lazy("as soon as you join"), lazy("as soon as they join")),
-    "first_event": (lazy("after your first order"), lazy("after their first order")),
-    "every_event": (lazy("for every order of yours"), lazy("for every order of theirs")),
-    "nth_event": (lazy("with order number %(nth)s of yours"), lazy("with order number %(nth)s of theirs")),
-    "from_nth_event": (lazy("for every order from number %(nth)s on"), lazy("for every order from number %(nth)s on")),
+    "join": (gettext_lazy("as soon as you join"), gettext_lazy("as soon as they join")),
+    "first_event": (gettext_lazy("after your first order"), gettext_lazy("after their first order")),
+    "every_event": (gettext_lazy("for every order of yours"), gettext_lazy("for every order of theirs")),
+    "nth_event": (
+        gettext_lazy("with order number %(nth)s of yours"),
+        gettext_lazy("with order number %(nth)s of theirs"),
+    ),
+    "from_nth_event": (
+        gettext_lazy("for every order from number %(nth)s on"),
+        gettext_lazy("for every order from number %(nth)s on"),
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.visits import VisitCount, counts_of
@@ -29,16 +29,16 @@ from rewards.reasons import reason_sentence, sentence
 FRIENDS, REWARDS = 50, 100
 # State -> (colour of the pill, its word).
 PILLS: dict[str, tuple[str, str | Promise]] = {
-    State.REVIEW: ("pending", lazy("In review")),
-    State.DUE: ("pending", lazy("Approved")),
-    State.QUEUED: ("pending", lazy("On its way")),
-    State.SENDING: ("pending", lazy("On its way")),
-    State.ISSUED: ("done", lazy("Rewarded")),
-    State.HELD: ("pending", lazy("Being checked")),
-    State.WAITING: ("pending", lazy("Waiting")),
-    State.ATTENTION: ("pending", lazy("On its way")),
-    State.VOID: ("no", lazy("Not eligible")),
-    State.REVERSED: ("no", lazy("Taken back")),
+    State.REVIEW: ("pending", gettext_lazy("In review")),
+    State.DUE: ("pending", gettext_lazy("Approved")),
+    State.QUEUED: ("pending", gettext_lazy("On its way")),
+    State.SENDING: ("pending", gettext_lazy("On its way")),
+    State.ISSUED: ("done", gettext_lazy("Rewarded")),
+    State.HELD: ("pending", gettext_lazy("Being checked")),
+    State.WAITING: ("pending", gettext_lazy("Waiting")),
+    State.ATTENTION: ("pending", gettext_lazy("On its way")),
+    State.VOID: ("no", gettext_lazy("Not eligible")),
+    State.REVERSED: ("no", gettext_lazy("Taken back")),
 }
 _COMING = {State.DUE, State.QUEUED, State.SENDING, State.WAITING, State.ATTENTION}
 
