@@ -67,7 +67,7 @@ def _qualified(
     row: InboundEvent, signal: Signal, participant: Participant, actor: Actor, who: dict[str, Any]
 ) -> Effect:
     # Whatever is decided about one person happens in turn: two names of one payment must not both look new.
-    Participant.objects.select_for_update(of=("self",)).get(pk=participant.pk)
+    Participant.objects.select_for_update(of=("self",), no_key=True).get(pk=participant.pk)
     source = row.connection.provider
     try:
         done = rewards.qualify(

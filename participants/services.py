@@ -217,7 +217,7 @@ def update_participant(*, participant: Participant, actor: Actor, **fields: Any)
     """Change names, language, note or the customer flag; raises Refused for another field or one that is too long."""
     with transaction.atomic():
         row = (
-            Participant.objects.select_for_update(of=("self",))
+            Participant.objects.select_for_update(of=("self",), no_key=True)
             .select_related("campaign", "merchant")
             .get(pk=participant.pk)
         )

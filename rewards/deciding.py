@@ -64,7 +64,9 @@ def redecide(friend: Participant, actor: Actor, *, recorded: QualifyingEvent | N
 
     Runs in the caller's transaction.
     """
-    friend = Participant.objects.select_for_update(of=("self",)).select_related("campaign__merchant").get(pk=friend.pk)
+    # No stronger lock than this: whoever writes a reward or a payout for this person refers to the row, and must not have to wait.
+    rows = Participant.objects.select_for_update(of=("self",), no_key=True).select_related("campaign__merchant")
+    friend = rows.get(pk=friend.pk)
     friend.merchant = friend.campaign.merchant  # the same row, without asking for it again
     referral = Referral.objects.filter(invitee=friend, detached_at=None).select_related("referrer").first()
     events = list(QualifyingEvent.objects.filter(participant=friend).order_by("occurred_at", "pk"))

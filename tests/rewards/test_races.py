@@ -18,7 +18,7 @@ from referrals.lib.money import Money
 from rewards import lifecycle, payouts, services
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.verify import differences
-from tests.factories import ACTOR, Cast, make_campaign, make_friend, make_participant, make_reward, percent_rule
+from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant, make_reward, percent_rule
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 THREADS = 40
@@ -167,4 +167,32 @@ def test_two_releases_at_once_release_each_reward_once(alice: Cast) -> None:
     moved = at_once(*[lifecycle.release_due] * 4)
     assert sum(moved) == 10
     assert Event.objects.filter(type="reward.due").count() == 10
+    assert list(differences()) == []
+
+
+def test_a_ban_and_what_is_written_for_the_banned_never_wait_for_each_other_in_a_ring(alice: Cast) -> None:
+    """Issuing, a friend's purchase and lifting a ban lock rewards and refer to the person; a ban locks the person, then rewards."""
+    campaign = make_campaign(alice.tenant, [percent_rule("10")])
+    for n in range(12):
+        asha = make_participant(campaign, f"r{n}@example.com")
+        friends = [make_friend(asha, f"f{n}-{m}@example.net") for m in range(3)]
+        rewards = [buy(friend, 5000).rewards[0] for friend in friends]
+        issue = partial(
+            payouts.issue_by_hand,
+            tenant=alice.tenant,
+            reward_ids=[reward.pk for reward in rewards],
+            actor=ACTOR,
+            key=f"ring-{n:04d}",
+        )
+        at_once(
+            partial(services.ban, participant=asha, actor=ACTOR, reason="coupon site"),
+            issue,
+            *[partial(buy, friend, 3000) for friend in friends],
+        )
+        at_once(
+            partial(services.unban, participant=asha, actor=ACTOR),
+            *[partial(buy, friend, 2000) for friend in friends],
+        )
+        states = set(Reward.objects.filter(participant=asha).values_list("state", flat=True))
+        assert states <= {"due", "issued"}
     assert list(differences()) == []
