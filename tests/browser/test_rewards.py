@@ -163,6 +163,11 @@ def test_the_inspector_opens_beside_the_list_and_acts(rewards: Page, due: list[R
     expect(pane).to_contain_text("Looks odd")
     expect(rewards.locator("tbody tr")).to_have_count(6)
 
+    rewards.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(rewards.locator(".toast")).to_contain_text("1 reward released")
+    expect(pane).to_contain_text("Why this is due")
+    expect(rewards.locator("tbody tr")).to_have_count(7)
+
 
 def test_the_second_tab_is_told_and_sees_the_list_as_it_is(rewards: Page, due: list[Reward], alice: Cast) -> None:
     tick(rewards, due[1])
