@@ -51,7 +51,11 @@ def parse_email(text: str) -> Email:
     if "." not in domain:
         raise EmailError(f"{text[:80]!r} has no full domain, such as example.com.")
     local = unicodedata.normalize("NFKC", found.local_part).casefold()
-    return Email(text, f"{local}@{domain}", _identity(local, domain))
+    key = f"{local}@{domain}"
+    # Some characters stand for whole words: unfolded they may be longer than any address, or have spaces.
+    if len(key) > 254 or any(c.isspace() for c in local):
+        raise EmailError(f"{text[:80]!r} has characters that no e-mail address has.")
+    return Email(text, key, _identity(local, domain))
 
 
 def _identity(local: str, domain: str) -> str:

@@ -27,6 +27,8 @@ def test_addresses_are_folded(text: str, key: str, identity: str) -> None:
     [
         "",
         "asha",
+        "\ufdfa" * 20 + "@example.com",
+        "\ufdfa@example.com",
         "asha@",
         "asha@localhost",
         "a@b@example.com",
