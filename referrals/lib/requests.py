@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http.request import UnreadablePostError
 
 from referrals.lib.codes import random_text
 from referrals.lib.problems import problem
@@ -39,7 +40,7 @@ class RequestIdMiddleware:
 
 
 class NulByteMiddleware:
-    """Refuse a NUL in path or query with 400 before any database sees it (RELIABILITY section 6, row 14)."""
+    """Refuse a NUL in path, query or form with 400 before any database sees it (RELIABILITY section 6, row 14)."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -52,7 +53,25 @@ class NulByteMiddleware:
                 message = "The address has a NUL byte; remove it."
                 return problem(path, 400, "nul_byte", message, request_id=request_id.get())
             return HttpResponse("The address has a NUL byte; remove it.", status=400, content_type="text/plain")
+        if _is_form(request) and _has_nul(request):
+            return HttpResponse("The form has a NUL byte; remove it.", status=400, content_type="text/plain")
         return self.get_response(request)
+
+
+def _is_form(request: HttpRequest) -> bool:
+    """Whether a page's form is sent; the API and the webhooks read their bodies themselves."""
+    return (
+        request.method == "POST"
+        and request.content_type in {"application/x-www-form-urlencoded", "multipart/form-data"}
+        and not request.path.startswith(("/api/", "/in/"))
+    )
+
+
+def _has_nul(request: HttpRequest) -> bool:
+    try:
+        return any("\x00" in text for name, values in request.POST.lists() for text in (name, *values))
+    except UnreadablePostError:
+        return False  # the connection broke; whoever reads the form next says so
 
 
 def client_ip(request: HttpRequest) -> str:

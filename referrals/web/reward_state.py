@@ -43,7 +43,7 @@ class ListState:
     def read(cls, query: QueryDict, tenant: Tenant) -> ListState:
         """From a query string; BadRequest names a value that is in no list, Http404 is for a campaign that is not the tenant's."""
         campaign = None
-        if campaign_id := query.get("campaign", ""):
+        if campaign_id := query.get("campaign", "").replace("\x00", ""):
             campaign = Campaign.objects.for_tenant(tenant).filter(public_id=campaign_id).first()
             if campaign is None:
                 raise Http404
@@ -55,7 +55,7 @@ class ListState:
             side=_one_of(query, "side", dict(SIDES)),
             currency=_one_of(query, "currency", CURRENCIES),
             sort=_one_of(query, "sort", {f"{sign}{name}" for name in SORTS for sign in ("", "-")}, DEFAULT_SORT),
-            after=query.get("after", "")[:400],
+            after=query.get("after", "").replace("\x00", "")[:400],
         )
 
     def query(self, **changes: Any) -> str:

@@ -183,6 +183,15 @@ def test_our_own_fault_is_told_in_the_callers_form(path: str, kind: str) -> None
 def test_a_nul_byte_is_refused() -> None:
     assert Client().get("/app/?q=%00").status_code == 400
     assert Client().get("/app/settings/team/%00/role/").status_code == 400
+    form = "application/x-www-form-urlencoded"
+    assert Client().post("/me/", "email=a%00b", content_type=form).status_code == 400
+    assert Client().post("/me/", {"email": "a\x00b"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_nul_byte_inside_of_a_remembered_list_is_no_fault_of_ours(alice: Cast) -> None:
+    sent = {"back": "stage=due&campaign=%00&q=%00&after=%00", "action": "hold", "reward": "rw_1"}
+    assert alice.client.post("/app/rewards/act/", sent).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/dev/mail/", "/account/login/", "/account/signup/", "/nothing/", "/robots.txt"])
