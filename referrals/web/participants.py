@@ -8,8 +8,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_safe
 from campaigns.models import Campaign
 from participants.links import share_link
 from participants.models import Participant, Referral
+from participants.search import search
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.errors import Refused
@@ -37,7 +37,6 @@ from rewards.services import join
 PAGE_SIZE = 50
 EXPORT_CHUNK = 500
 CAMPAIGNS_SHOWN = 200
-MOST_NAMES = 5
 ROLES = {"referrer": lazy("Referrers"), "friend": lazy("Friends")}
 BANNED = {"yes": lazy("Banned"), "no": lazy("Not banned")}
 
@@ -114,28 +113,6 @@ def _one_of(query: QueryDict, name: str, allowed: Any) -> str:
     if value and value not in allowed:
         raise BadRequest(f"{name}: {value[:40]!r}")
     return value
-
-
-def search(text: str) -> Q:
-    """Who is meant: the beginning of an address, a whole code, or the beginnings of first and last name.
-
-    An address (with @) is looked up in the index alone; names have none, and are compared within the tenant.
-    """
-    if "@" in text:
-        return _begins("email_key", text.casefold())
-    words = text.split()
-    names = Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
-    for cut in range(1, min(len(words), MOST_NAMES)):
-        names |= Q(first_name__istartswith=" ".join(words[:cut]), last_name__istartswith=" ".join(words[cut:]))
-    return _begins("email_key", text.casefold()) | Q(referral_code=text) | names
-
-
-def _begins(column: str, prefix: str) -> Q:
-    """`column` starts with `prefix`, in a form that the database's index can answer."""
-    if connection.vendor == "sqlite":
-        # LIKE ignores case there and never uses the index; SQLite compares texts byte by byte, so a range does.
-        return Q(**{f"{column}__gte": prefix, f"{column}__lt": prefix + "\U0010ffff"})
-    return Q(**{f"{column}__startswith": prefix})
 
 
 @member()

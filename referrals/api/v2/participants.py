@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from participants.models import Participant
+from participants.models import Participant, Referral
+from participants.search import search
 from participants.services import update_participant as change
 from referrals.accounts.models import Scope
-from referrals.api.fields import EmailField, Field, Flag, Moment, Text
+from referrals.api.fields import Choice, EmailField, Field, Flag, Moment, Text
 from referrals.api.finding import campaign_of, one
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_of
 from referrals.api.v2.shapes import participants_json
-from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.errors import Refused
 from rewards import services
 
 TAG = "Participants"
 MISSING = ("participant_not_found",)
 FILTERS: dict[str, Field] = {
-    "q": Text(about="Part of a name or address, or a whole referral code.", limit=120, example="noor"),
+    "q": Text(about="The beginning of a name or address, or a whole referral code.", limit=120, example="noor"),
     "campaign": id_text("Only those of this campaign.", "JCu82f30F1"),
+    "role": Choice(about="Who brought friends, or came as one.", options=("referrer", "friend"), example="friend"),
+    "banned": Flag(about="Only those who are banned, or are not."),
     "created_from": Moment(about="Joined at this time or later."),
     "created_to": Moment(about="Joined before this time."),
 }
@@ -58,20 +60,13 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         rows = rows.filter(joined_at__gte=query["created_from"])
     if "created_to" in query:
         rows = rows.filter(joined_at__lt=query["created_to"])
-    return rows.filter(_search(query["q"])) if "q" in query else rows
-
-
-def _search(text: str) -> Q:
-    """An address is looked up exactly, anything else as part of an address, a name, or a code."""
-    try:
-        return Q(email_key=parse_email(text).key)
-    except EmailError:
-        pass
-    found = Q(referral_code=text) | Q(public_id=text) | Q(email_key__contains=text.casefold())
-    first, _space, last = text.partition(" ")
-    if last:
-        return found | Q(first_name__istartswith=first, last_name__istartswith=last.strip())
-    return found | Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
+    if "banned" in query:
+        rows = rows.filter(banned_at__isnull=not query["banned"])
+    if query.get("role") == "referrer":
+        rows = rows.filter(Exists(Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)))
+    elif query.get("role") == "friend":
+        rows = rows.filter(Exists(Referral.objects.filter(invitee=OuterRef("pk"), detached_at=None)))
+    return rows.filter(search(query["q"])) if "q" in query else rows
 
 
 @API.operation(

@@ -273,6 +273,25 @@ def test_lists_page_by_cursor(shop: Shop, campaign: Campaign) -> None:
     assert [person["email"] for person in found] == ["p3@example.com"]
 
 
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("role=referrer", ["maya"]),
+        ("role=friend", ["noor"]),
+        ("banned=true", ["noor"]),
+        ("banned=false", ["maya"]),
+        ("q=no", ["noor"]),
+        ("q=maya@", ["maya"]),
+        ("q=oor", []),
+        ("created_to=2020-01-01T00:00:00Z", []),
+    ],
+)
+def test_people_are_filtered_as_on_the_page(shop: Shop, friend: Participant, query: str, names: list[str]) -> None:
+    shop.api.post(f"/api/v2/participants/{friend.public_id}/ban", {"reason": "x"})
+    found = shop.api.get(f"/api/v2/participants?{query}").data["data"]
+    assert [person["email"].split("@")[0] for person in found] == names
+
+
 def test_a_later_release_is_absent(shop: Shop) -> None:
     for path in ("webhook-endpoints", "exports", "test-clock/advance", "campaigns/x/what-if"):
         reply = shop.api.post(f"/api/v2/{path}", {})
