@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 from referrals.accounts.models import ApiKey, Membership, Merchant, Role, Scope, User
 from referrals.web.campaign_forms import currency_choices
 
-
 if TYPE_CHECKING:
     _MerchantForm = forms.ModelForm[Merchant]
 else:
