@@ -5,29 +5,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0005_schedules'),
-        ('participants', '0002_lists'),
+        ("accounts", "0005_schedules"),
+        ("participants", "0002_lists"),
     ]
 
     operations = [
         migrations.RemoveField(
-            model_name='refund',
-            name='waiting_for',
+            model_name="refund",
+            name="waiting_for",
         ),
         migrations.CreateModel(
-            name='RefundReference',
+            name="RefundReference",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_test', models.BooleanField(default=False)),
-                ('source', models.CharField(max_length=24)),
-                ('reference', models.CharField(max_length=255)),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.merchant')),
-                ('refund', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='waiting_for', to='participants.refund')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("is_test", models.BooleanField(default=False)),
+                ("source", models.CharField(max_length=24)),
+                ("reference", models.CharField(max_length=255)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.merchant"
+                    ),
+                ),
+                (
+                    "refund",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="waiting_for",
+                        to="participants.refund",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['merchant', 'is_test', 'source', 'reference'], name='refund_reference')],
+                "indexes": [
+                    models.Index(fields=["merchant", "is_test", "source", "reference"], name="refund_reference")
+                ],
             },
         ),
     ]
