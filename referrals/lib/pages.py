@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 M = TypeVar("M", bound=Model)
+_DAMAGED = "This page marker is damaged; go back to the first page."
 
 
 class PageError(ValueError):
@@ -60,7 +62,11 @@ def keyset(
     op = "gt" if forward != descending else "lt"  # whether "further on" means greater values
     if not forward:
         order = [item.removeprefix("-") if item.startswith("-") else f"-{item}" for item in order]
-    found = _merged([_beyond(part, column, op, value, pk, order, limit + 1) for part in parts], order[0])
+    try:
+        found = _merged([_beyond(part, column, op, value, pk, order, limit + 1) for part in parts], order[0])
+    except (ValidationError, TypeError, ValueError, OverflowError) as error:
+        # A value of another column's kind: the cursor comes from another list.
+        raise PageError(_DAMAGED) from error
     more = len(found) > limit
     found = found[:limit]
     if forward:
@@ -130,8 +136,8 @@ def _read(cursor: str, read: Callable[[str], Any] | None) -> tuple[str, Any, int
             raise ValueError("a number out of range")
         if isinstance(value, str) and "\x00" in value:
             raise ValueError("a NUL byte")
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise PageError("This page marker is damaged; go back to the first page.") from error
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise PageError(_DAMAGED) from error
     return direction, value, pk
 
 

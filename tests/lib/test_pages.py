@@ -77,3 +77,21 @@ def test_a_list_in_parts_is_walked_as_one(rewards: list[Reward], sort: str) -> N
     assert page.previous is not None
     back = keyset(parts, sort=sort, cursor=page.previous, limit=3)
     assert [row.pk for row in back.rows] == [row.pk for row in pages[-2].rows]
+
+
+@pytest.mark.parametrize("sort", ["-created_at", "-id"])
+@pytest.mark.parametrize(
+    "value", ["abc", 5, {"t": "2026-01-01T00:00:00+00:00"}, True], ids=["text", "number", "time", "flag"]
+)
+def test_a_marker_of_another_list_is_refused_or_understood(db: None, sort: str, value: object) -> None:
+    try:
+        page = keyset(Event.objects.all(), sort=sort, cursor=_cursor(["n", value, 5]))
+    except PageError:
+        return
+    assert list(page.rows) == []
+
+
+def test_a_marker_nested_too_deeply_is_refused(db: None) -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 100_000).decode()
+    with pytest.raises(PageError):
+        keyset(Event.objects.all(), sort="id", cursor=deep)
