@@ -73,7 +73,8 @@ def create_campaign(
 def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = None, **fields: Any) -> Campaign:
     """Change fields by name (see CHANGEABLE); `revision` is the one the form was made from, for two open tabs.
 
-    Raises Refused: unknown field, bad value, the currency of a launched campaign, or 409 `changed_meanwhile`.
+    Raises Refused: unknown field, bad value, the currency of a launched campaign, an end in the past or a later start of one that
+    runs, or 409 `changed_meanwhile`.
     """
     with transaction.atomic():
         campaign = _locked(campaign, revision)
@@ -83,12 +84,29 @@ def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = 
             )
         before = {name: getattr(campaign, name) for name in fields if name in CHANGEABLE}
         _apply(campaign, fields)
+        if campaign.status != Status.DRAFT:
+            _keep_the_past(campaign, before)
         campaign.revision += 1
         campaign.save()
         changed = sorted(name for name, value in before.items() if getattr(campaign, name) != value)
         if changed:
             record(campaign.tenant, actor, _happening(types.CAMPAIGN_CHANGED, campaign, {"fields": changed}))
     return campaign
+
+
+def _keep_the_past(campaign: Campaign, before: Mapping[str, Any]) -> None:
+    """Refuse a start or an end that would shut out what has happened already: its rewards would be taken back with the next event."""
+    now = clock.now()
+    over, ends = before.get("ends_at"), campaign.ends_at
+    # Forms know minutes only: an end that has passed comes back without its seconds.
+    kept = over is not None and ends is not None and over.replace(second=0, microsecond=0) <= ends
+    if "ends_at" in before and ends is not None and ends <= now and not kept:
+        raise Refused("ends_in_the_past", _("This end has passed. To close the campaign now, end it."), field="ends_at")
+    old, new = before.get("starts_at"), campaign.starts_at
+    started = "starts_at" in before and (old is None or old <= now)
+    if started and new is not None and (old is None or new > old):
+        message = _("The campaign has started; its start can't move to a later time. Pause it instead.")
+        raise Refused("invalid_value", message, field="starts_at")
 
 
 def publish_rules(

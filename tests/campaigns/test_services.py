@@ -105,6 +105,34 @@ def test_the_currency_is_fixed_at_launch(alice: Cast) -> None:
     assert (refused.value.code, Campaign.objects.get().currency) == ("currency_fixed", "USD")
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"ends_at": -1}, "ends_in_the_past"), ({"starts_at": -1}, "invalid_value"), ({"starts_at": 1}, "invalid_value")],
+    ids=["ends before now", "starts after the first purchase", "starts later"],
+)
+def test_dates_never_shut_out_what_has_happened(alice: Cast, change: dict[str, int], code: str) -> None:
+    campaign = make_campaign(alice.tenant, [percent_rule()])
+    friend = make_friend(make_participant(campaign))
+    buy(friend, 5000, occurred_at=clock.now() - timedelta(days=9))
+    buy(friend, 5000)
+    dates: dict[str, Any] = {name: clock.now() + timedelta(days=days) for name, days in change.items()}
+    with pytest.raises(Refused) as refused:
+        services.update_campaign(campaign=campaign, actor=ACTOR, **dates)
+    assert (refused.value.code, refused.value.field) == (code, next(iter(change)))
+    row = Campaign.objects.get()
+    assert (row.starts_at, row.ends_at, row.revision) == (None, None, campaign.revision)
+
+
+def test_dates_of_a_running_campaign_may_be_put_off_or_emptied(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, ends_at=clock.now() + timedelta(days=1))
+    later = clock.now() + timedelta(days=5)
+    assert services.update_campaign(campaign=campaign, actor=ACTOR, ends_at=later).ends_at == later
+    assert services.update_campaign(campaign=campaign, actor=ACTOR, ends_at=None, starts_at=None).ends_at is None
+    Campaign.objects.update(ends_at=clock.now() - timedelta(days=1))
+    over = Campaign.objects.get()
+    assert services.update_campaign(campaign=over, actor=ACTOR, name="Over", ends_at=over.ends_at).name == "Over"
+
+
 def test_the_second_of_two_tabs_is_told_and_changes_nothing(alice: Cast) -> None:
     campaign = make_campaign(alice.tenant)
     services.update_campaign(campaign=campaign, actor=ACTOR, revision=campaign.revision, name="First tab")

@@ -177,6 +177,7 @@ def get_campaign(call: Call) -> Answer:
         "invalid_value",
         "ends_before_start",
         "currency_fixed",
+        "ends_in_the_past",
         "campaign_ended",
         *RULE_ERRORS,
     ),
