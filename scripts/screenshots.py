@@ -25,6 +25,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from scripts import run
 from scripts.browser import NARROWEST, Watch, axe_violations, launch_options, sideways_overflow
@@ -125,7 +126,11 @@ class Gallery:
                 page = context.new_page()
                 for shot in shots:
                     if (shot.login, shot.test) == (login, test):
-                        self._one(page, shot, f"{shot.name}-{scheme}-{size}", watch, rules=rules)
+                        name = f"{shot.name}-{scheme}-{size}"
+                        try:
+                            self._one(page, shot, name, watch, rules=rules)
+                        except PlaywrightError as error:
+                            self.problems.append(f"{name}: {error.message.splitlines()[0]}")
 
     @contextlib.contextmanager
     def _context(self, size: str, scheme: str, *, login: bool, test: bool) -> Iterator[tuple[BrowserContext, Watch]]:
@@ -157,7 +162,7 @@ class Gallery:
     def _one(self, page: Page, shot: Shot, name: str, watch: Watch, *, rules: bool) -> None:
         watch.problems.clear()
         words = {**self.words, "token": portal_token(self.words["code"])} if "{token}" in shot.path else self.words
-        answer = page.goto(shot.path.format(**words))
+        answer = page.goto(shot.path.format(**words), wait_until="networkidle")  # htmx fills parts in
         if shot.login and answer and answer.status >= 400:
             self.problems.append(f"{name}: {answer.status} for {page.url}")
         if shot.press:
