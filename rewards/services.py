@@ -3,7 +3,7 @@ difference to what is recorded is written as rewards, ledger lines and Events, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -164,6 +164,8 @@ def qualify(
         if customer_id:
             facts.name_customer(participant, source, customer_id)
         decided = redecide(participant, actor, recorded=event)
+        if references:
+            _tell_refunds(event, actor, event.refunds.order_by("occurred_at", "pk"))
         return Qualified(event, True, decided.decisions_of(event), decided.rewards_of(event))
 
 
@@ -181,8 +183,10 @@ def _again(event: QualifyingEvent, amount: Money | None, references: Sequence[st
     if references:
         _lock(event.participant_id)
         facts.name_event(event, references)
+        known = set(event.refunds.values_list("pk", flat=True))
         if facts.claim_waiting_refunds(event, references):
             _take_back(event)
+            _tell_refunds(event, actor, event.refunds.exclude(pk__in=known).order_by("occurred_at", "pk"))
             redecide(event.participant, actor)
     decisions = list(event.decisions.filter(current=True).order_by("pk"))
     return Qualified(event, False, decisions, list(event.rewards.order_by("pk")))
@@ -254,9 +258,7 @@ def refund(
         if not created or event is None:
             return Refunded(row, event or row.event, created)
         _take_back(event)
-        type_ = types.EVENT_REFUNDED if kind == "refund" else types.EVENT_DISPUTED
-        data = {"kind": kind, "amount_minor": row.amount_minor, "currency": event.currency, "refund": row.public_id}
-        record(tenant, actor, event_happening(type_, event, data))
+        _tell_refunds(event, actor, [row])
         redecide(event.participant, actor)
     return Refunded(row, event, True)
 
@@ -288,6 +290,21 @@ def _take_back(event: QualifyingEvent) -> None:
     if (refunded, disputed_at) != (event.refunded_minor, event.disputed_at):
         event.refunded_minor, event.disputed_at = refunded, disputed_at
         event.save(update_fields=["refunded_minor", "disputed_at"])
+
+
+def _tell_refunds(event: QualifyingEvent, actor: Actor, rows: Iterable[Refund]) -> None:
+    """Write into the history what was taken back of an event: as it comes, or when the payment that it waited for is there."""
+    happenings = []
+    for row in rows:
+        type_ = types.EVENT_REFUNDED if row.kind == "refund" else types.EVENT_DISPUTED
+        data = {
+            "kind": row.kind,
+            "amount_minor": row.amount_minor,
+            "currency": event.currency,
+            "refund": row.public_id,
+        }
+        happenings.append(event_happening(type_, event, data))
+    record(event.tenant, actor, *happenings)
 
 
 def event_happening(type_: str, event: QualifyingEvent, data: dict[str, Any]) -> Happening:

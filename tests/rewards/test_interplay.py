@@ -140,3 +140,30 @@ def test_nothing_is_taken_back_in_the_future(alice: Cast, campaign: Campaign) ->
     assert (refused.value.code, refused.value.field) == ("occurred_at", "occurred_at")
     assert (Refund.objects.count(), Event.objects.count()) == (0, events)
     assert _states(reward) == [("due", "", 1500)]
+
+
+def test_a_refund_that_waited_is_told_once_its_payment_is_there(alice: Cast, campaign: Campaign) -> None:
+    friend = make_friend(make_participant(campaign))
+
+    def refund(name: str, reference: str) -> None:
+        services.refund(
+            tenant=alice.tenant, actor=ACTOR, source="stripe", external_id=name, references=[reference],
+            amount=Money(1000, "USD"),
+        )  # fmt: skip
+
+    def pay(*references: str) -> None:
+        services.qualify(
+            participant=friend, actor=ACTOR, source="stripe", external_id="cs-1", references=references,
+            amount=Money(5000, "USD"),
+        )  # fmt: skip
+
+    refund("re-1", "pi-1")
+    refund("re-2", "ch-1")
+    told = Event.objects.filter(type="event.refunded")
+    assert told.count() == 0
+    pay("cs-1", "pi-1")
+    assert [row.data["refund"] for row in told.all()] == [Refund.objects.get(external_id="re-1").public_id]
+    pay("cs-1", "pi-1", "ch-1")
+    assert told.count() == 2
+    refund("re-3", "pi-1")
+    assert told.count() == 3
