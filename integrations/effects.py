@@ -137,10 +137,13 @@ def _joined(
 def _known_friend(tenant: Tenant, source: str, signal: Signal) -> Participant:
     """Who paid, by the company's customer id, else by e-mail address; in several campaigns, the one that the payment counts for.
 
+    The id was learnt in one campaign; the person it names may have been invited to another one since.
+
     A payment counts once. Among the campaigns in which somebody referred the person, one that is running and has the payment's
     currency comes first, then the earliest referral.
     """
-    people = _by_customer(tenant, source, signal.customer_id) or _by_email(tenant, signal.email)
+    keys = {person.email_key for person in _by_customer(tenant, source, signal.customer_id)}
+    people = _by_keys(tenant, keys or _key(signal.email))
     if not people:
         raise _nobody(signal)
     referred = [person for person in people if _is_referred(person)]
@@ -186,14 +189,17 @@ def _by_customer(tenant: Tenant, source: str, customer_id: str) -> list[Particip
     return [row.participant for row in rows]
 
 
-def _by_email(tenant: Tenant, email: str) -> list[Participant]:
+def _key(email: str) -> set[str]:
     try:
-        key = parse_email(email).key
+        return {parse_email(email).key}
     except EmailError:
-        return []
+        return set()
+
+
+def _by_keys(tenant: Tenant, keys: set[str]) -> list[Participant]:
     return list(
         Participant.objects.for_tenant(tenant)
-        .filter(email_key=key)
+        .filter(email_key__in=keys)
         .exclude(campaign__status="draft")
         .select_related("campaign__merchant", "referral")
         .order_by("pk")[:50]

@@ -147,6 +147,18 @@ def test_a_trial_brings_the_friend_in_and_its_first_payment_the_reward(
     assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
 
 
+def test_a_known_customer_s_payment_counts_for_the_campaign_they_were_invited_to_since(
+    alice: Cast, connection: Connection, campaign: Campaign, asha: Participant
+) -> None:
+    deliver(connection, sample("checkout.session.completed.subscription", client_reference_id=asha.referral_code))
+    maya = Participant.objects.exclude(pk=asha.pk).get()
+    campaigns.end(campaign=campaign, actor=ACTOR)
+    second = make_campaign(alice.tenant, [percent_rule("10")])
+    make_friend(make_participant(second, "bob@example.com"), maya.email)
+    assert deliver(connection, sample("invoice.paid.renewal")).outcome == "rewarded"
+    assert [who for who, _side, _minor, _state in _rewards()] == ["asha@example.com", "bob@example.com"]
+
+
 def test_a_slow_payment_counts_when_it_arrives(connection: Connection, asha: Participant) -> None:
     code = asha.referral_code
     row = deliver(connection, sample("checkout.session.completed.unpaid", client_reference_id=code))
