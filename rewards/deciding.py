@@ -250,6 +250,9 @@ def _new_reward(friend: Participant, referral: Referral, item: _Asked, amount: M
         created_at=now,
     )
     reward.state = lifecycle.pipeline_state(reward, now)
+    if reward.participant.is_banned:
+        # A banned friend: what they earn waits with the rest of theirs; the ban of a referrer is a condition.
+        reward.state, reward.reason = State.HELD, lifecycle.BANNED
     return reward
 
 
@@ -269,9 +272,11 @@ def _create(rewards: Sequence[Reward], actor: Actor) -> list[Happening]:
             "review_ends_at": reward.review_ends_at.isoformat() if reward.review_ends_at else None,
         }
         happenings.append(lifecycle.reward_happening(types.REWARD_CREATED, reward, data))
+        moved = {"from": None, "to": reward.state, "amount_minor": reward.amount_minor, "currency": reward.currency}
         if reward.state == State.DUE:
-            moved = {"from": None, "to": State.DUE, "amount_minor": reward.amount_minor, "currency": reward.currency}
             happenings.append(lifecycle.reward_happening(types.REWARD_DUE, reward, moved))
+        elif reward.state == State.HELD:
+            happenings.append(lifecycle.reward_happening(types.REWARD_HELD, reward, moved | {"reason": reward.reason}))
     return happenings
 
 

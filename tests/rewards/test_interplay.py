@@ -167,3 +167,18 @@ def test_a_refund_that_waited_is_told_once_its_payment_is_there(alice: Cast, cam
     assert told.count() == 2
     refund("re-3", "pi-1")
     assert told.count() == 3
+
+
+def test_what_a_banned_friend_earns_is_held_with_the_rest(alice: Cast) -> None:
+    campaign = make_campaign(
+        alice.tenant, [percent_rule("10"), percent_rule("20", side="invitee", trigger="every_event", review_days=5)]
+    )
+    maya = make_friend(make_participant(campaign))
+    services.ban(participant=maya, actor=ACTOR, reason="chargebacks")
+    mine, theirs = sorted(buy(maya, 5000).rewards, key=lambda reward: reward.amount_minor)
+    assert _states(mine, theirs) == [("due", "", 500), ("held", "referrer_banned", 1000)]
+    told = Event.objects.filter(subject_id=theirs.public_id).order_by("pk").values_list("type", flat=True)
+    assert list(told) == ["reward.created", "reward.held"]
+    services.unban(participant=maya, actor=ACTOR)
+    assert _states(mine, theirs) == [("due", "", 500), ("review", "", 1000)]
+    assert list(differences()) == []
