@@ -20,6 +20,7 @@ from pathlib import Path
 
 from scripts import postgres
 from scripts.browser import find_chromium
+from scripts.translations import compile_stale
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -249,7 +250,9 @@ def selected(names: list[str]) -> list[Step]:
 def main(names: list[str]) -> int:
     """Run what was asked for, close with the table; 0 when nothing failed."""
     postgres.stop_on_sigterm()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # three processes would compile every test on every run
     start = time.monotonic()
+    compile_stale()
     missing = missing_tools(
         server=not names or "postgres" in names,
         browser=not names or "browser" in names,

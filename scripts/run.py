@@ -27,6 +27,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from scripts.translations import compile_stale
+
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT = 60  # seconds until a web server that does not answer counts as broken
 
@@ -184,6 +186,7 @@ def main() -> int:
     """Start everything, say where it is, and wait for Ctrl-C."""
     os.chdir(ROOT)
     prepare_environment()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules are what makes the second start quick
     if problem := port_problem(os.environ["HOST"], os.environ["PORT"]):
         print(problem, file=sys.stderr)
         return 1
@@ -192,6 +195,7 @@ def main() -> int:
     supervisor: Supervisor | None = None
     folder = Path(os.environ["DATA_DIR"])
     try:
+        compile_stale()
         if not looks_prepared(folder):
             prepare_database()
         supervisor = Supervisor()
