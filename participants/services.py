@@ -112,11 +112,11 @@ def enrol(
         with transaction.atomic():
             participant.save(force_insert=True)
     except IntegrityError:
-        # Somebody else added the same person a moment ago: theirs is the one.
+        # Somebody else added the same person a moment ago: theirs is the one, and who sent them is still told by whoever knows.
         twin = Participant.objects.filter(campaign=campaign, email_key=address.key).first()
         if twin is None:
             raise
-        return Enrolment(twin, False, _referral_of(twin), False)
+        return _enrolled_before(twin, campaign, claim, actor)
     happenings = [_joined(participant, origin)]
     referral = _bind(participant, origin) if origin else None
     if referral is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from participants.models import Referral
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -196,3 +197,13 @@ def test_a_ban_and_what_is_written_for_the_banned_never_wait_for_each_other_in_a
         states = set(Reward.objects.filter(participant=asha).values_list("state", flat=True))
         assert states <= {"due", "issued"}
     assert list(differences()) == []
+
+
+def test_of_two_joins_at_once_the_one_with_a_code_is_not_lost(alice: Cast) -> None:
+    asha = make_participant(make_campaign(alice.tenant))
+    for n in range(12):
+        join = partial(
+            services.join, campaign=asha.campaign, email=f"maya{n}@example.net", actor=ACTOR, source="api"
+        )  # fmt: skip
+        at_once(join, join, partial(join, referred_by_code=asha.referral_code))
+    assert Referral.objects.filter(referrer=asha).count() == 12
