@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -19,12 +20,19 @@ MANUAL = "manual"
 
 
 def issue_by_hand(
-    *, tenant: Tenant, reward_ids: Collection[int], actor: Actor, key: str, note: str = ""
+    *,
+    tenant: Tenant,
+    reward_ids: Collection[int],
+    actor: Actor,
+    key: str,
+    note: str = "",
+    sums: Mapping[str, int] | None = None,
 ) -> tuple[PayoutBatch, bool]:
     """Mark due rewards as issued outside: one payout for each recipient and side, one batch for all. Returns (batch, made now).
 
-    `key` comes with the request: the same key again gives the same batch and pays nothing. All or nothing; raises Refused:
-    invalid_state (409) for a reward that is not due, reward_not_found (404), recipient_banned (409), too_long.
+    `key` comes with the request: the same key again gives the same batch and pays nothing. `sums` is what the person was shown,
+    minor units by currency. All or nothing; raises Refused: invalid_state (409) for a reward that is not due, reward_not_found
+    (404), recipient_banned (409), selection_changed (409) when the sums are others by now, too_long.
     """
     if len(note) > 500:
         raise Refused("too_long", _("A note has at most 500 characters."), field="note")
@@ -46,6 +54,7 @@ def issue_by_hand(
             rewards = lifecycle.lock(tenant, reward_ids)
             lifecycle.refuse_wrong_state(lifecycle.ACTS["issue"], rewards)
             _refuse_banned(rewards)
+            _refuse_other_sums(rewards, sums)
             _pay(batch, rewards, actor)
     except IntegrityError:
         # The twin of a double click was first: its batch is the answer.
@@ -61,6 +70,19 @@ def _refuse_banned(rewards: Sequence[Reward]) -> None:
         if reward.participant.is_banned:
             message = _("%(who)s is banned. Lift the ban before issuing, or take the reward out of the selection.")
             raise Refused("recipient_banned", message % {"who": reward.participant}, status=409)
+
+
+def _refuse_other_sums(rewards: Sequence[Reward], shown: Mapping[str, int] | None) -> None:
+    """A refund may have shrunk a reward since the question was asked: what was not seen is not paid."""
+    now: Counter[str] = Counter()
+    for reward in rewards:
+        now[reward.currency] += reward.amount_minor
+    if shown is not None and dict(now) != dict(shown):
+        raise Refused(
+            "selection_changed",
+            _("The amounts have changed since you looked. Check them and confirm again."),
+            status=409,
+        )
 
 
 def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:

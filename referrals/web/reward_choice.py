@@ -56,6 +56,11 @@ class Totals:
     amounts: tuple[Money, ...]
 
     @property
+    def sums_text(self) -> str:
+        """The sums as a form carries them: "EUR:450 USD:3000"."""
+        return " ".join(sorted(f"{money.currency}:{money.minor}" for money in self.amounts))
+
+    @property
     def sums_json(self) -> str:
         """The sums for the script that takes off what is unticked: [["USD", "3000", 2], ...]."""
         return json.dumps([[money.currency, str(money.minor), exponent_of(money.currency)] for money in self.amounts])
@@ -148,6 +153,34 @@ class Choice:
         if self.revision is not None:
             pairs.append(("revision", str(self.revision)))
         return pairs
+
+
+def read_sums(data: QueryDict) -> dict[str, int] | None:
+    """The sums that the person was shown, as Totals.sums_text wrote them; None without any, BadRequest for anything else."""
+    if "sums" not in data:
+        return None
+    sums = {}
+    for part in data.get("sums", "").split():
+        currency, _colon, minor = part.partition(":")
+        if not (minor.isascii() and minor.isdigit() and len(minor) <= 18):
+            raise BadRequest("sums")
+        sums[currency] = int(minor)
+    return sums
+
+
+def world_of(tenant: Tenant) -> str:
+    """Which side of the merchant a form belongs to, as it says in it."""
+    return "test" if tenant.is_test else "live"
+
+
+def refuse_other_side(data: QueryDict, tenant: Tenant) -> None:
+    """A form made on the live side does nothing on the test side, and the other way round: the side may have been switched in
+    another tab."""
+    if data.get("world", world_of(tenant)) != world_of(tenant):
+        message = _(
+            "You switched between live and test mode in another tab; nothing was done. Here is the side you are on."
+        )
+        raise Refused("invalid_state", message, status=409)
 
 
 def everything(state: ListState) -> Choice:

@@ -29,7 +29,7 @@ class Ask:
     warning: str = ""
 
 
-def ask_context(choice: Choice, totals: Totals, form: NoteForm, warning: str = "") -> Ask:
+def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warning: str = "") -> Ask:
     """The question for a choice that comes to `totals` now."""
     rewards = ngettext("%(n)s reward", "%(n)s rewards", totals.count) % {"n": f"{totals.count:,}"}
     title, button, text = _words(choice.action, rewards)
@@ -43,7 +43,7 @@ def ask_context(choice: Choice, totals: Totals, form: NoteForm, warning: str = "
         button=button,
         url=reverse("web:rewards_act"),
         cancel=back or choice.state.url(after=choice.state.after),
-        fields=[*choice.fields(totals.count), ("confirmed", "1")],
+        fields=[*choice.fields(totals.count), ("sums", totals.sums_text), ("world", world), ("confirmed", "1")],
         form=form,
         grave=choice.action in {"void", "reverse"},
         warning=warning,

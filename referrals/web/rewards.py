@@ -21,7 +21,17 @@ from referrals.lib.errors import Refused
 from referrals.lib.pages import render_part, wants_part
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.payout_rows import batch_rows
-from referrals.web.reward_choice import Choice, IssueForm, NoteForm, blank_form, carry_out, everything
+from referrals.web.reward_choice import (
+    Choice,
+    IssueForm,
+    NoteForm,
+    blank_form,
+    carry_out,
+    everything,
+    read_sums,
+    refuse_other_side,
+    world_of,
+)
 from referrals.web.reward_list import Empty, list_context
 from referrals.web.reward_panel import inspector_context
 from referrals.web.reward_pipeline import pipeline_context
@@ -124,6 +134,7 @@ def act(request: MerchantRequest) -> HttpResponse:
         raise BadRequest("action")
     confirmed = request.POST.get("confirmed") == "1"
     try:
+        refuse_other_side(request.POST, request.tenant)
         if not confirmed and (choice.action in ASKED or choice.everything):
             if not choice.everything:
                 resolve(request.tenant, choice.selection)
@@ -151,7 +162,12 @@ def _issue(request: MerchantRequest, choice: Choice) -> HttpResponse:
     if batch is None:
         reward_ids = resolve(request.tenant, choice.selection)
         batch, _made = issue_by_hand(
-            tenant=request.tenant, reward_ids=reward_ids, actor=request.actor, key=key, note=note
+            tenant=request.tenant,
+            reward_ids=reward_ids,
+            actor=request.actor,
+            key=key,
+            note=note,
+            sums=read_sums(request.POST),
         )
     issued = Reward.objects.for_tenant(request.tenant).filter(payout_items__payout__batch=batch).count()
     words = ngettext("%(n)s reward", "%(n)s rewards", issued) % {"n": f"{issued:,}"}
@@ -175,7 +191,7 @@ def _done_text(action: str, moved: int) -> str:
 def _ask(
     request: MerchantRequest, choice: Choice, form: NoteForm, *, status: int = 200, warning: str = ""
 ) -> HttpResponse:
-    context = ask_context(choice, choice.totals(request.tenant), form, warning)
+    context = ask_context(choice, choice.totals(request.tenant), form, world_of(request.tenant), warning)
     in_dialog = wants_part(request)
     page = "web/rewards/_ask.html" if in_dialog else "web/rewards/ask.html"
     response = render(request, page, {"ask": context, "in_dialog": in_dialog}, status=status)

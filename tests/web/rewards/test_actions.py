@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from campaigns.models import Campaign
 from referrals.accounts.models import Role
+from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
+from referrals.lib.money import Money
 from rewards import lifecycle
 from rewards.models import LedgerEntry, PayoutBatch, Reward, State
-from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_cast, make_reward
+from rewards.services import refund
+from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_cast, make_reward, percent_rule
 from tests.web.rewards.conftest import Post, hidden, ids_in, states
 
 KEY = "0123456789abcdefghijkl"
@@ -358,3 +361,48 @@ def test_approving_early_is_told_apart_from_the_reviews_end(alice: Cast, post: P
     Reward.objects.filter(pk=reward.pk).update(review_ends_at=timezone.now() - timedelta(hours=1))
     assert "Review period over" in alice.client.get(reverse("web:reward", args=[reward.public_id])).content.decode()
     assert states([reward]) == [State.DUE]
+
+
+def test_an_amount_that_shrank_since_the_question_is_asked_about_again(
+    alice: Cast, campaign: Campaign, post: Post
+) -> None:
+    shares = make_campaign(alice.tenant, [percent_rule("10")], name="Shares")
+    reward = make_reward(shares, "r@example.com", "f@example.net", 5000)
+    asked = hidden(post(alice.client, "issue", reward))
+    assert (asked["sums"], asked["world"]) == ("USD:500", "live")
+    refund(
+        tenant=alice.tenant,
+        actor=ACTOR,
+        source="manual",
+        external_id="re-1",
+        event=reward.event,
+        amount=Money(2000, "USD"),
+    )
+
+    response = alice.client.post(reverse("web:rewards_act"), asked)
+
+    assert response.status_code == 409
+    assert "The amounts have changed since you looked" in response.content.decode()
+    assert hidden(response)["sums"] == "USD:300"
+    assert (states([reward]), PayoutBatch.objects.count()) == (["due"], 0)
+
+
+@pytest.mark.parametrize("sums", ["USD:-1", "USD:x", "USD"])
+def test_sums_that_no_form_of_ours_sends_are_refused(alice: Cast, due: list[Reward], post: Post, sums: str) -> None:
+    assert confirm(post, alice, "issue", due[0], sums=sums).status_code == 400
+    assert PayoutBatch.objects.count() == 0
+
+
+def test_a_form_of_the_live_side_does_nothing_after_a_switch_to_the_test_side(
+    alice: Cast, due: list[Reward], post: Post
+) -> None:
+    make_reward(make_campaign(Tenant(alice.merchant, True)), "t@example.com", "u@example.net")
+    form = {"back": "stage=due", "all": "1", "action": "hold", "expected": "1", "world": "live", "confirmed": "1"}
+    form |= {"snapshot": timezone.now().isoformat(), "excluded": "", "note": "checking"}
+    alice.client.post(reverse("web:switch_mode"), {"mode": "test"})
+
+    response = alice.client.post(reverse("web:rewards_act"), form)
+
+    assert response.status_code == 409
+    assert "You switched between live and test mode" in response.content.decode()
+    assert Reward.objects.filter(state="held").count() == 0
