@@ -112,7 +112,7 @@ class World:
         """Bring things where the operation can start from."""
         send = self.shop.api.post
         match operation.name:
-            case "launchCampaign":
+            case "launchCampaign" | "updateCampaign":  # the start of a running one can no longer move
                 self.campaign = self.shop.campaign("Draft", launched=False)
             case "resumeCampaign":
                 send(f"/api/v2/campaigns/{self.campaign.public_id}/pause")
