@@ -30,7 +30,10 @@ def test_a_template_is_a_draft_that_can_be_launched_at_once(alice: Cast, key: st
     assert reward_text(main_rule(current_terms(campaign), "referrer")) == reward
     campaign = services.launch(campaign=campaign, actor=ACTOR)
     assert (campaign.status, campaign.closed_reason(clock.now())) == ("active", None)
-    assert list(Event.objects.order_by("pk").values_list("type", flat=True)) == ["campaign.created", "campaign.status_changed"]
+    assert list(Event.objects.order_by("pk").values_list("type", flat=True)) == [
+        "campaign.created",
+        "campaign.status_changed",
+    ]
 
 
 @pytest.mark.parametrize(
