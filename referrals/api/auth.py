@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from referrals.accounts.keys import authenticate
@@ -13,7 +14,7 @@ from referrals.api.errors import ApiError
 from referrals.events.services import Actor
 from referrals.lib.requests import client_ip
 
-KEY_LIMIT, KEY_SECONDS = 600, 60
+KEY_SECONDS = 60
 # A publishable key stands in public pages, so its limit is the visitor's, not the key's (RELIABILITY section 7, "Limits").
 VISITOR_LIMITS = ((10, 60), (60, 3600))
 VISITOR_READS = ((60, 60),)
@@ -78,9 +79,9 @@ def check_scope(key: ApiKey, scope: Scope, *, publishable: bool) -> None:
 
 
 def count_call(key: ApiKey, request: HttpRequest, *, writes: bool) -> Allowance:
-    """Count the call against the key (600 a minute), or against the visitor's address for a publishable key; 429 beyond."""
+    """Count the call against the key (API_REQUESTS_PER_MINUTE), or against the visitor's address for a publishable key; 429 beyond."""
     if key.kind == "secret":
-        allowance = take(f"api:{key.pk}", limit=KEY_LIMIT, seconds=KEY_SECONDS)
+        allowance = take(f"api:{key.pk}", limit=settings.API_REQUESTS_PER_MINUTE, seconds=KEY_SECONDS)
         return _within(allowance)
     limits = VISITOR_LIMITS if writes else VISITOR_READS
     address = client_ip(request)

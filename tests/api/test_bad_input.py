@@ -396,7 +396,7 @@ def test_scopes(shop: Shop, campaign: Campaign, friend: Participant) -> None:
 
 
 def test_too_many_requests(shop: Shop, campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("referrals.api.auth.KEY_LIMIT", 2)
+    monkeypatch.setattr("django.conf.settings.API_REQUESTS_PER_MINUTE", 2)
     path = f"/api/v2/campaigns/{campaign.public_id}"
     first, second, third = (shop.api.get(path) for _ in range(3))
     assert [first.headers["RateLimit-Remaining"], second.headers["RateLimit-Remaining"]] == ["1", "0"]
