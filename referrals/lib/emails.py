@@ -7,8 +7,19 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
-_DOT_BLIND = {"gmail.com", "googlemail.com"}
-_SAME_DOMAIN = {"googlemail.com": "gmail.com"}
+# Domains of one mailbox service under which a name is the same mailbox, by the name they are folded to. Others of the same company
+# are mailboxes of their own: maya@outlook.com and maya@hotmail.com are two people.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "gmail.com": ("googlemail.com",),
+    "proton.me": ("protonmail.com", "protonmail.ch", "pm.me"),
+    "icloud.com": ("me.com", "mac.com"),
+    "yandex.ru": ("ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua"),
+}
+# Services that deliver name+anything to name; dots are dropped at Gmail only, elsewhere they tell two people apart.
+_DOT_BLIND = frozenset({"gmail.com"})
+# Fastmail delivers anything@name.<its domain> to name@<its domain>.
+SUBDOMAIN_ADDRESSING = frozenset({"fastmail.com", "fastmail.fm", "fastmail.net", "fastmail.org", "fastmail.us"})
+_SAME_DOMAIN = {alias: domain for domain, aliases in ALIASES.items() for alias in aliases}
 
 
 class EmailError(ValueError):
@@ -19,7 +30,8 @@ class EmailError(ValueError):
 class Email:
     """`address` as written (trimmed), `key` for look-ups (folded, punycode domain), `identity` for "the same person".
 
-    The identity drops what still reaches one mailbox: a +tag, and dots at Gmail.
+    The identity drops what still reaches one mailbox: a +tag, dots at Gmail, another of a service's own domains. Two participants may
+    share one: it tells that somebody refers themselves or was a customer before, and never merges what two addresses did.
     """
 
     address: str
@@ -53,17 +65,27 @@ def parse_email(text: str) -> Email:
     local = unicodedata.normalize("NFKC", found.local_part).casefold()
     key = f"{local}@{domain}"
     # Some characters stand for whole words: unfolded they may be longer than any address, or have spaces.
-    if len(key) > 254 or any(c.isspace() for c in local):
+    # A full-width @ in the name would unfold to a second one.
+    if len(key) > 254 or "@" in local or any(c.isspace() for c in local):
         raise EmailError(f"{text[:80]!r} has characters that no e-mail address has.")
     return Email(text, key, _identity(local, domain))
 
 
 def _identity(local: str, domain: str) -> str:
-    """Drop what still reaches the same mailbox: a +tag anywhere, dots at Gmail."""
+    """Drop what still reaches the same mailbox.
+
+    A +tag is dropped at every domain. Nearly all servers that take a + deliver to the name before it; where one does not, two people
+    of one company would have to share the part before it. The price of folding is that one of those two can't refer the other; the
+    price of not folding is that everybody can refer themselves at every domain of their own.
+    """
+    domain = _SAME_DOMAIN.get(domain, domain)
+    user, _, parent = domain.partition(".")
+    if parent in SUBDOMAIN_ADDRESSING:
+        return f"{user}@{parent}"
     bare = local.split("+", 1)[0] or local
     if domain in _DOT_BLIND:
-        bare = bare.replace(".", "")
-    return f"{bare}@{_SAME_DOMAIN.get(domain, domain)}"
+        bare = bare.replace(".", "") or bare
+    return f"{bare}@{domain}"
 
 
 def mask_email(address: str) -> str:
