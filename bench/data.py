@@ -178,6 +178,11 @@ def join_friends(world: World, count: int) -> Iterator[str]:
         "identity_key": "'f' || i || '@example.net'", "referral_code": "'F' || i",
     })  # fmt: skip
     start = _first("participants_participant", "public_id", "benchf")
-    _copy_rows("participants_referral", friend.referral.pk, count, {"invitee_id": f"{start} + i - 1"})
+    _copy_rows(
+        "participants_referral",
+        friend.referral.pk,
+        count,
+        {"invitee_id": f"{start} + i - 1", "standing_for_id": f"{start} + i - 1"},
+    )
     for n in range(count):
         yield f"f{n + 1}@example.net"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -46,6 +47,8 @@ class Participant(TenantModel):
     language = models.CharField(max_length=8, blank=True)
     source = models.CharField(max_length=24)
     existing_customer = models.BooleanField(_("was a customer before"), default=False)
+    # "attribution_expired" when the link they once opened was too old as they joined.
+    unreferred_reason = models.CharField(max_length=20, blank=True)
     # "" for people added through the API, as the documented contract has it (API.md v1, fraudScore).
     fraud_level = models.CharField(max_length=8, blank=True)
     joined_at = models.DateTimeField(default=clock.now)
@@ -68,6 +71,8 @@ class Participant(TenantModel):
                 name="participant_email",
                 opclasses=["int8_ops", "bool_ops", "varchar_pattern_ops"],
             ),
+            # Who bought before, under whatever spelling.
+            models.Index(fields=["merchant", "is_test", "identity_key"], name="participant_identity"),
         ]
 
     def __str__(self) -> str:
@@ -112,7 +117,11 @@ class Visit(models.Model):
 
 
 class Referral(TenantModel):
-    """The bond between a referrer and an invitee, made once. Detached ones stay as history."""
+    """The bond between a referrer and an invitee. A detached one stays as history, and the invitee may be attached again.
+
+    `standing_for` is the invitee while the bond stands and empty afterwards, so that the database itself sees to it that at most one
+    stands, and `participant.referral` is that one: detached ones are found under `participant.referrals_had` only.
+    """
 
     HOW = (
         ("code", _("Referral link or code")),
@@ -130,7 +139,10 @@ class Referral(TenantModel):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="referrals")
     referrer = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="referrals_made")
-    invitee = models.OneToOneField(Participant, on_delete=models.PROTECT, related_name="referral")
+    invitee = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="referrals_had")
+    standing_for = models.OneToOneField(
+        Participant, on_delete=models.PROTECT, null=True, editable=False, related_name="referral"
+    )
     how = models.CharField(max_length=14, choices=HOW)
     status = models.CharField(max_length=9, choices=STATUSES, default="pending")
     visit = models.ForeignKey(Visit, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
@@ -140,11 +152,24 @@ class Referral(TenantModel):
     objects = TenantQuerySet["Referral"].as_manager()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=~Q(referrer=models.F("invitee")), name="referral_not_self")]
+        constraints = [
+            models.CheckConstraint(condition=~Q(referrer=models.F("invitee")), name="referral_not_self"),
+            models.CheckConstraint(
+                condition=Q(detached_at=None, standing_for__isnull=False, standing_for=models.F("invitee"))
+                | Q(detached_at__isnull=False, standing_for=None),
+                name="referral_standing",
+            ),
+        ]
         indexes = [models.Index(fields=["referrer", "-id"], name="referral_of")]
 
     def __str__(self) -> str:
         return f"{self.referrer} invited {self.invitee}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep `standing_for` in line with `detached_at`."""
+        self.standing_for_id = self.invitee_id if self.detached_at is None else None
+        names = kwargs.get("update_fields")
+        super().save(*args, **kwargs | ({"update_fields": {*names, "standing_for"}} if names is not None else {}))
 
 
 class QualifyingEvent(TenantModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,35 +10,22 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
-from participants.attribution import Claim, Found, resolve
 from participants.models import (
     CustomerReference,
     EventReference,
     Participant,
     QualifyingEvent,
-    Referral,
     Refund,
     RefundReference,
 )
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
-from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 
 CHANGEABLE = frozenset({"first_name", "last_name", "language", "note", "existing_customer"})
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """A participant, whether this call made them, and the referral if they came through somebody."""
-
-    participant: Participant
-    created: bool
-    referral: Referral | None
-    referral_created: bool
 
 
 def check_email(text: str, *, field: str = "email") -> Email:
@@ -66,151 +52,6 @@ def closed_message(campaign: Campaign, reason: str) -> str:
         "campaign_paused": _("The campaign %(name)s is paused."),
         "campaign_ended": _("The campaign %(name)s has ended."),
     }[reason] % {"name": campaign.name}
-
-
-def enrol(
-    *,
-    campaign: Campaign,
-    email: str,
-    actor: Actor,
-    source: str,
-    claim: Claim,
-    first_name: str = "",
-    last_name: str = "",
-    language: str = "",
-    fraud_level: str = "",
-    existing_customer: bool = False,
-) -> Enrolment:
-    """Make a person a participant, or find them; bind them to a referrer once (PRODUCT.md, "Attribution").
-
-    Idempotent by e-mail. Raises Refused: email_invalid, campaign_*, code_not_found, self_referral. Runs in the caller's
-    transaction; the caller decides what joining is worth.
-    """
-    address = check_email(email)
-    found = Participant.objects.filter(campaign=campaign, email_key=address.key).first()
-    if found is not None:
-        return _enrolled_before(found, campaign, claim, actor)
-    reason = campaign.closed_reason(clock.now())
-    if reason is not None:
-        raise Refused(reason, closed_message(campaign, reason), details={"campaign": campaign.public_id})
-    origin = resolve(campaign, address, claim)
-    participant = Participant(
-        merchant_id=campaign.merchant_id,
-        is_test=campaign.is_test,
-        campaign=campaign,
-        email=address.address,
-        email_key=address.key,
-        identity_key=address.identity,
-        first_name=_name(first_name, "first_name"),
-        last_name=_name(last_name, "last_name"),
-        language=language[:8],
-        source=source,
-        fraud_level=fraud_level,
-        existing_customer=existing_customer or _was_customer(campaign, address),
-    )
-    try:
-        with transaction.atomic():
-            participant.save(force_insert=True)
-    except IntegrityError:
-        # Somebody else added the same person a moment ago: theirs is the one, and who sent them is still told by whoever knows.
-        twin = Participant.objects.filter(campaign=campaign, email_key=address.key).first()
-        if twin is None:
-            raise
-        return _enrolled_before(twin, campaign, claim, actor)
-    happenings = [_joined(participant, origin)]
-    referral = _bind(participant, origin) if origin else None
-    if referral is not None:
-        happenings.append(_referred(referral))
-    record(campaign.tenant, actor, *happenings)
-    return Enrolment(participant, True, referral, referral is not None)
-
-
-def _name(text: str, field: str) -> str:
-    text = " ".join(text.split())
-    if len(text) > 80:
-        raise Refused("too_long", _("A name has at most 80 characters."), field=field)
-    return text
-
-
-def _was_customer(campaign: Campaign, address: Email) -> bool:
-    """Whether the same person already bought from this merchant, in any of its campaigns (PRODUCT.md, "Attribution")."""
-    return QualifyingEvent.objects.filter(
-        merchant_id=campaign.merchant_id,
-        is_test=campaign.is_test,
-        participant__email_key=address.key,
-        participant__merchant_id=campaign.merchant_id,
-        amount_minor__gt=0,
-    ).exists()
-
-
-def _referral_of(participant: Participant) -> Referral | None:
-    return Referral.objects.filter(invitee=participant).select_related("referrer").first()
-
-
-def _enrolled_before(participant: Participant, campaign: Campaign, claim: Claim, actor: Actor) -> Enrolment:
-    """A second join: the same participant, and the referrer they have; one without may still name one."""
-    referral = _referral_of(participant)
-    if referral is not None:
-        return Enrolment(participant, False, referral, False)
-    referral, bound = _bind_late(participant, campaign, claim, actor)
-    return Enrolment(participant, False, referral, bound)
-
-
-def _bind_late(
-    participant: Participant, campaign: Campaign, claim: Claim, actor: Actor
-) -> tuple[Referral | None, bool]:
-    """Bind a participant to a referrer on a later call; the first one stays for good."""
-    if claim.is_empty or campaign.closed_reason(clock.now()) is not None:
-        return None, False
-    address = Email(participant.email, participant.email_key, participant.identity_key)
-    origin = resolve(campaign, address, claim)
-    # Whoever already brought friends or bought was here before; a code now would rewrite history.
-    if origin is None or Referral.objects.filter(referrer=participant).exists():
-        return None, False
-    if QualifyingEvent.objects.filter(participant=participant).exists():
-        return None, False
-    try:
-        with transaction.atomic():
-            referral = _bind(participant, origin)
-    except IntegrityError:
-        return Referral.objects.select_related("referrer").get(invitee=participant), False
-    record(participant.tenant, actor, _referred(referral))
-    return referral, True
-
-
-def _bind(participant: Participant, origin: Found) -> Referral:
-    return Referral.objects.create(
-        merchant_id=participant.merchant_id,
-        is_test=participant.is_test,
-        campaign_id=participant.campaign_id,
-        referrer=origin.referrer,
-        invitee=participant,
-        how=origin.how,
-        visit_id=origin.visit_id,
-    )
-
-
-def _joined(participant: Participant, origin: Found | None) -> Happening:
-    return Happening(
-        types.PARTICIPANT_CREATED,
-        "participant",
-        participant.public_id,
-        campaign=participant.campaign.public_id,
-        participant=participant.public_id,
-        data={"source": participant.source, "referred_by": origin.referrer.public_id if origin else None},
-    )
-
-
-def _referred(referral: Referral) -> Happening:
-    return Happening(
-        types.REFERRAL_CREATED,
-        "participant",
-        referral.invitee.public_id,
-        campaign=referral.invitee.campaign.public_id,
-        participant=referral.invitee.public_id,
-        referrer=referral.referrer.public_id,
-        data={"how": referral.how},
-    )
 
 
 def update_participant(*, participant: Participant, actor: Actor, **fields: Any) -> Participant:

@@ -16,6 +16,7 @@ from campaigns.models import Campaign
 from campaigns.rules import rules_of
 from participants import services as facts
 from participants.attribution import Claim
+from participants.joining import enrol
 from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -71,6 +72,7 @@ def join(
     promotion_code: str = "",
     visitor: str = "",
     cookie_code: str = "",
+    link_code: str = "",
     fraud_level: str = "",
     existing_customer: bool = False,
 ) -> Joined:
@@ -84,9 +86,10 @@ def join(
         email=referred_by_email,
         cookie_code=cookie_code,
         visitor=visitor,
+        link_code=link_code,
     )
     with transaction.atomic():
-        done = facts.enrol(
+        done = enrol(
             campaign=campaign,
             email=email,
             actor=actor,

@@ -22,7 +22,6 @@ from participants.services import check_email
 from referrals.accounts import limits
 from referrals.events.services import Actor
 from referrals.hosted import journal, tracking
-from referrals.hosted.page import find_referrer
 from referrals.lib.errors import Refused
 from referrals.lib.requests import client_ip
 from rewards import services
@@ -107,19 +106,21 @@ def seconds_to_wait(request: HttpRequest) -> int:
 def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, language: str) -> Participant:
     """Join, and mail a link to the own page. Raises Refused for a campaign that closed meanwhile."""
     seen = tracking.visitor_of(request, campaign)
-    if seen is not None:
+    visitor_id = tracking.visitor_id_of(request, campaign)
+    if visitor_id:
         _load_clicks()
-    earlier = seen.code(campaign.attribution_model) if seen else ""
-    # A click before this one counts first, unless the campaign says last (PRODUCT.md, "Attribution").
-    if code and earlier and earlier != code and find_referrer(campaign, earlier) is not None:
-        code = ""
-    try:
-        participant = _join(campaign, form, code, earlier, seen.id if seen else "", language)
-    except Refused as refusal:
-        if refusal.code not in {"self_referral", "code_not_found"}:
-            raise
-        # One's own link, or a code that went away: they join without it. Saying so would tell strangers whose code it is.
-        participant = _join(campaign, form, "", "", "", language)
+    participant = services.join(
+        campaign=campaign,
+        email=form.cleaned_data["email"],
+        actor=Actor("participant", "", _("Campaign page")),
+        source="hosted",
+        first_name=form.cleaned_data["first_name"],
+        language=language,
+        # Links, not codes somebody typed: one's own, or one that went away, is passed over without a word to strangers.
+        link_code=code,
+        cookie_code=seen.code(campaign.attribution_model) if seen else "",
+        visitor=visitor_id,
+    ).participant
     _mail(participant)
     return participant
 
@@ -130,20 +131,6 @@ def _load_clicks() -> None:
         journal.load()
     except (DatabaseError, OSError):
         log.exception("The click journal can't be loaded now; the referral goes without its visit.")
-
-
-def _join(campaign: Campaign, form: JoinForm, code: str, cookie_code: str, visitor: str, language: str) -> Participant:
-    return services.join(
-        campaign=campaign,
-        email=form.cleaned_data["email"],
-        actor=Actor("participant", "", _("Campaign page")),
-        source="hosted",
-        first_name=form.cleaned_data["first_name"],
-        language=language,
-        referred_by_code=code,
-        cookie_code=cookie_code,
-        visitor=visitor,
-    ).participant
 
 
 def _mail(participant: Participant) -> None:

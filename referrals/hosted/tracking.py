@@ -35,13 +35,19 @@ def visitor_of(request: HttpRequest, campaign: Campaign) -> visitor.Visitor | No
     return visitor.read(request.COOKIES, campaign.public_id, campaign.window_days, int(time.time()))
 
 
+def visitor_id_of(request: HttpRequest, campaign: Campaign) -> str:
+    """The id under which this browser's visits are kept, also when their window is over; "" without a cookie."""
+    return visitor.id_of(request.COOKIES, campaign.public_id)
+
+
 def record(request: HttpRequest, campaign: Campaign, referrer: Participant) -> Opening:
     """Keep one visit. Machines are kept too, marked, and get no cookie: only a person's click attributes anything."""
     now = time.time()
     before = visitor_of(request, campaign)
     hidden = clicks.hidden_reason(request.META, referrer.referral_code)
     quiet = hidden or clicks.wants_no_cookie(request.META)
-    after = None if quiet else visitor.click(before, referrer.referral_code, int(now))
+    earlier = visitor.id_of(request.COOKIES, campaign.public_id)
+    after = None if quiet else visitor.click(before, referrer.referral_code, int(now), earlier)
     known = after or before
     visit_row(
         referrer=referrer,
@@ -63,7 +69,7 @@ def remember(response: HttpResponseBase, campaign: Campaign, opening: Opening | 
     response.set_cookie(
         name,
         visitor.write(opening.visitor, campaign.public_id),
-        max_age=campaign.window_days * visitor.DAY,
+        max_age=visitor.max_age(campaign.window_days),
         httponly=True,
         samesite="Lax",
         secure=settings.HTTPS,

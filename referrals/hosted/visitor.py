@@ -1,7 +1,8 @@
 """The visitor's cookie: which referral link this browser opened first and last, signed, one cookie per campaign.
 
-First-party, HttpOnly, SameSite=Lax, for the campaign's attribution window. It names nobody: a random visitor id, two referral codes
-and two times. Whose click counts is the campaign's choice (PRODUCT.md, "Attribution"): the first within the window, or the last.
+First-party, HttpOnly, SameSite=Lax, for the campaign's attribution window and a month. It names nobody: a random visitor id, two
+referral codes and two times. Whose click counts is the campaign's choice (PRODUCT.md, "Attribution"): the first within the window,
+or the last.
 """
 
 from __future__ import annotations
@@ -57,6 +58,22 @@ def read(cookies: Mapping[str, str], campaign_id: str, window_days: int, now: in
 
     When only the first click is too old, the last one takes its place.
     """
+    found = _signed(cookies, campaign_id)
+    oldest = now - window_days * DAY
+    if found is None or found.last_at < oldest:
+        return None
+    if found.first_at < oldest:
+        return Visitor(found.id, found.last_code, found.last_at, found.last_code, found.last_at)
+    return found
+
+
+def id_of(cookies: Mapping[str, str], campaign_id: str) -> str:
+    """The visitor's id, also when the window is over: then the visits tell that the click came too early. "" without a cookie."""
+    found = _signed(cookies, campaign_id)
+    return found.id if found else ""
+
+
+def _signed(cookies: Mapping[str, str], campaign_id: str) -> Visitor | None:
     match = _PARTS.fullmatch(cookies.get(cookie_name(campaign_id), ""))
     if match is None:
         return None
@@ -64,20 +81,19 @@ def read(cookies: Mapping[str, str], campaign_id: str, window_days: int, now: in
     signed = f"{campaign_id}-{visitor}-{first}-{first_at}-{last}-{last_at}"
     if not any(equal(_sign(key, signed), signature) for key in _keys()):
         return None
-    oldest = now - window_days * DAY
-    found = Visitor(visitor, first, int(first_at, 16), last, int(last_at, 16))
-    if found.last_at < oldest:
-        return None
-    if found.first_at < oldest:
-        return Visitor(visitor, last, found.last_at, last, found.last_at)
-    return found
+    return Visitor(visitor, first, int(first_at, 16), last, int(last_at, 16))
 
 
-def click(before: Visitor | None, code: str, now: int) -> Visitor:
-    """The visitor after one more click on `code`."""
+def click(before: Visitor | None, code: str, now: int, known_id: str = "") -> Visitor:
+    """The visitor after one more click on `code`; `known_id` is who they were before the window was over."""
     if before is None:
-        return Visitor(random_text(22), code, now, code, now)
+        return Visitor(known_id or random_text(22), code, now, code, now)
     return Visitor(before.id, before.first_code, before.first_at, code, now)
+
+
+def max_age(window_days: int) -> int:
+    """For how many seconds a browser keeps the cookie: the window, and a month in which a late friend can still be told why."""
+    return (window_days + 30) * DAY
 
 
 def write(visitor: Visitor, campaign_id: str) -> str:
@@ -88,7 +104,7 @@ def write(visitor: Visitor, campaign_id: str) -> str:
 
 def set_cookie_header(visitor: Visitor, campaign_id: str, window_days: int) -> str:
     """The whole `Set-Cookie` header, the same from the view and from the fast path."""
-    parts = f"{cookie_name(campaign_id)}={write(visitor, campaign_id)}; HttpOnly; Max-Age={window_days * DAY}; Path=/; SameSite=Lax"
+    parts = f"{cookie_name(campaign_id)}={write(visitor, campaign_id)}; HttpOnly; Max-Age={max_age(window_days)}; Path=/; SameSite=Lax"
     return f"{parts}; Secure" if settings.HTTPS else parts
 
 

@@ -110,6 +110,38 @@ def _referred(event: Event, viewpoint: str) -> str:
     return _("Came through a referral (%(how)s)") % {"how": how} if how else _("Came through a referral")
 
 
+def _refused(event: Event, viewpoint: str) -> str:
+    """Why somebody else's claim on a friend does not count; on the friend's page, or on that somebody's."""
+    reason = str(event.data.get("reason", ""))
+    mine = event.referrer_ref == viewpoint
+    code = (reason, mine)
+    words = {
+        ("already_referred", True): _("A friend who came through somebody else also opened or named this link"),
+        ("already_referred", False): _("Another person's link or code did not count: they were referred already"),
+        ("attribution_expired", True): _("A friend joined who had opened this link too long ago for it to count"),
+        ("attribution_expired", False): _("A link was opened too long before joining to count"),
+        ("existing_customer", True): _("A friend named this link who had bought before"),
+        ("existing_customer", False): _("A later link or code did not count: they had bought before"),
+        ("brought_friends", True): _("A friend named this link who had invited others before"),
+        ("brought_friends", False): _("A later link or code did not count: they had invited others before"),
+        ("detached", True): _("A friend named this link after they were detached by hand"),
+        ("detached", False): _("A later link or code did not count: they were detached by hand"),
+    }
+    return words.get(code, _("Another person's link or code did not count"))
+
+
+def _attached(event: Event, viewpoint: str) -> str:
+    mine = event.referrer_ref == viewpoint
+    text = _("A friend was attached by hand") if mine else _("Attached to a referrer by hand")
+    return f"{text}: {event.data['reason']}" if event.data.get("reason") else text
+
+
+def _detached(event: Event, viewpoint: str) -> str:
+    mine = event.referrer_ref == viewpoint
+    text = _("A friend was detached by hand") if mine else _("Detached from their referrer by hand")
+    return f"{text}: {event.data['reason']}" if event.data.get("reason") else text
+
+
 def _recorded(event: Event, viewpoint: str) -> str:
     amount = _money(event.data)
     kind = str(event.data.get("type") or event.data.get("event_type") or "purchase").replace("_", " ")
@@ -200,6 +232,9 @@ WORDS: dict[str, Words] = {
     types.PARTICIPANT_UNBANNED: ("undo-2", "", lazy("Ban lifted")),
     types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),
     types.REFERRAL_CREATED: ("users", "", _referred),
+    types.REFERRAL_REFUSED: ("users", "", _refused),
+    types.REFERRAL_ATTACHED: ("link", "", _attached),
+    types.REFERRAL_DETACHED: ("unlink", "", _detached),
     types.REFERRAL_STATUS_CHANGED: ("users", "", lazy("Status of the referral changed")),
     types.EVENT_RECORDED: ("shopping-bag", "issued", _recorded),
     types.EVENT_REFUNDED: ("rotate-ccw", "problem", _refunded),

@@ -111,7 +111,7 @@ def test_rows_headers_and_cookies_are_the_same(site: Site, double: Campaign, ash
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert (status, body) == ("302 Found", b"")
     assert {name: cookie[name] for name in ("max-age", "path", "samesite", "httponly", "secure", "expires")} == {
-        "max-age": str(60 * 86400),
+        "max-age": str(90 * 86400),
         "path": "/",
         "samesite": "Lax",
         "httponly": True,

@@ -33,7 +33,7 @@ def test_a_click_is_recorded_and_leads_to_the_page(double: Campaign, asha: Parti
     )
     assert (visit.hidden_reason, visit.channel, visit.network, visit.agent) == ("", "", "127.0.0.0", CHROME)
     cookie = response.cookies[f"ref_{double.public_id}"]
-    assert (cookie["max-age"], cookie["httponly"], cookie["samesite"], cookie["path"]) == (60 * 86400, True, "Lax", "/")
+    assert (cookie["max-age"], cookie["httponly"], cookie["samesite"], cookie["path"]) == (90 * 86400, True, "Lax", "/")
     assert cookie.value.startswith(f"{visit.visitor}-{asha.referral_code}-")
 
 
