@@ -22,6 +22,7 @@ from integrations import registry
 from integrations.base import Ignored, PayloadError, Provider, ProviderError, Signal
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
+from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
@@ -60,7 +61,9 @@ def receive(connection_id: str, body: bytes, headers: Mapping[str, str]) -> Rece
     """
     if len(body) > MAX_BYTES:
         return Receipt(413, "too_large", "A message may have 1 MiB.")
-    connection = Connection.objects.filter(public_id=connection_id[:32], removed_at=None).first()
+    connection = (
+        Connection.objects.select_related("merchant").filter(public_id=connection_id[:32], removed_at=None).first()
+    )
     provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
     try:
         provider.source.verify(body, headers, _secrets(connection))
@@ -76,12 +79,13 @@ def receive(connection_id: str, body: bytes, headers: Mapping[str, str]) -> Rece
         )
     if connection is None:
         return Receipt(404, "not_found", "There is no such connection.")
-    try:
-        payload = _read(body)
-        row = _row(connection, provider, payload, body, headers)
-    except PayloadError as error:
-        return Receipt(400, "payload", str(error))
-    return _store(connection, row)
+    with clocks.running(connection.tenant):
+        try:
+            payload = _read(body)
+            row = _row(connection, provider, payload, body, headers)
+        except PayloadError as error:
+            return Receipt(400, "payload", str(error))
+        return _store(connection, row)
 
 
 def _secrets(connection: Connection | None) -> dict[str, Any]:
@@ -108,7 +112,6 @@ def _read(body: bytes) -> dict[str, Any]:
 def _row(
     connection: Connection, provider: Provider, payload: dict[str, Any], body: bytes, headers: Mapping[str, str]
 ) -> InboundEvent:
-    now = clock.now()
     kept = {name: headers.get(name, "").replace("\x00", "")[:200] for name in _KEPT_HEADERS if headers.get(name)}
     return InboundEvent(
         merchant_id=connection.merchant_id,
@@ -118,8 +121,8 @@ def _row(
         type=provider.source.event_type(payload, headers),
         body=body,
         headers={**kept, provider.source.signature_header: "•••"},
-        received_at=now,
-        next_attempt_at=now,
+        received_at=clock.now(),
+        next_attempt_at=clock.wall(),
     )
 
 
@@ -150,6 +153,12 @@ def process(inbound_id: int) -> str:
     row = _claim(inbound_id)
     if row is None:
         return InboundEvent.objects.values_list("state", flat=True).get(pk=inbound_id)
+    with clocks.running(row.connection.tenant):
+        return _act(row)
+
+
+def _act(row: InboundEvent) -> str:
+    """What process() does with a message that it has claimed, at the time of its side; returns the state."""
     if row.attempts > MAX_ATTEMPTS:
         return _finish(row, "failed", Effect("gave_up", {"attempts": MAX_ATTEMPTS}))
     try:
@@ -165,8 +174,8 @@ def process(inbound_id: int) -> str:
 
 
 def _claim(inbound_id: int) -> InboundEvent | None:
-    """Take the row for the length of a lease; None when it is done, not due, or somebody else's."""
-    now = clock.now()
+    """Take the row for the length of a lease; None when it is done, not due, or somebody else's. By the real time, like all tries."""
+    now = clock.wall()
     row = (
         InboundEvent.objects.filter(pk=inbound_id, state="received", next_attempt_at__lte=now)
         .select_related("connection__merchant")
@@ -189,12 +198,13 @@ def _work(row: InboundEvent) -> bool:
     if mode is not None and mode is not row.is_test:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
     signals, refusal = _looked_up(row, provider.source.parse(payload))
+    ahead = clocks.ahead(row.connection.tenant)
     with transaction.atomic():
         # One message of a connection at a time: a checkout and its invoice, or a payment and its refund, never race each other.
         # No stronger lock than this, or storing the next message would have to wait for it.
         Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
         try:
-            effects = [apply(row, _in_time(signal, row.received_at)) for signal in signals]
+            effects = [apply(row, _in_time(signal, row.received_at, ahead)) for signal in signals]
         except Ignored as reason:
             if refusal and reason.code == "no_participant_promotion":
                 raise Ignored("provider_refused", message=refusal) from reason
@@ -227,13 +237,13 @@ def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], 
         return signals, str(error)
 
 
-def _in_time(signal: Signal, received_at: datetime) -> Signal:
+def _in_time(signal: Signal, received_at: datetime, ahead: timedelta) -> Signal:
     """The signal with a time that can be: providers keep messages for a month at most, and their clocks are not ours.
 
     Whole seconds mean "somewhere in this second": its end is taken, so that a payment in the very second of a campaign's launch is
-    not before it.
+    not before it. On a test side the provider's time is the real one, so what the clock is `ahead` by is added (ADR 7).
     """
-    at = signal.occurred_at
+    at = signal.occurred_at + ahead
     if at.microsecond == 0:
         at = at.replace(microsecond=999_999)
     if received_at - timedelta(days=30) <= at:
@@ -273,7 +283,7 @@ def _retry(row: InboundEvent, error: Exception) -> str:
         return _finish(row, "failed", Effect("gave_up", {"attempts": row.attempts}))
     delay = BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
     InboundEvent.objects.filter(pk=row.pk, state="received", attempts=row.attempts).update(
-        error=row.error, next_attempt_at=clock.now() + timedelta(seconds=delay)
+        error=row.error, next_attempt_at=clock.wall() + timedelta(seconds=delay)
     )
     return "received"
 
@@ -283,10 +293,10 @@ def sweep(limit: int = 500) -> int:
 
     It does the work itself instead of queueing it, so that it also helps where no worker runs.
     """
-    now = clock.now()
+    now = clock.wall()
     due = (
         InboundEvent.objects.filter(state="received", next_attempt_at__lte=now)
-        .filter(Q(attempts__gt=0) | Q(received_at__lte=now - NUDGE_LOST))
+        .filter(Q(attempts__gt=0) | Q(next_attempt_at__lte=now - NUDGE_LOST))
         .order_by("next_attempt_at")
         .values_list("pk", flat=True)[:limit]
     )

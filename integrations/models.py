@@ -83,7 +83,7 @@ class InboundEvent(TenantModel):
     error = models.TextField(blank=True)
     event_ref = models.CharField(max_length=32, blank=True)
     attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, default=clock.now)
+    next_attempt_at = models.DateTimeField(null=True, default=clock.wall)
     received_at = models.DateTimeField(default=clock.now)
     processed_at = models.DateTimeField(null=True)
 

@@ -188,8 +188,8 @@ def process_again(*, inbound: InboundEvent) -> InboundEvent:
     with transaction.atomic():
         moved = (
             InboundEvent.objects.filter(pk=inbound.pk)
-            .exclude(state="received", attempts__gt=0, next_attempt_at__gt=clock.now(), error="")
-            .update(state="received", attempts=0, next_attempt_at=clock.now(), processed_at=None)
+            .exclude(state="received", attempts__gt=0, next_attempt_at__gt=clock.wall(), error="")
+            .update(state="received", attempts=0, next_attempt_at=clock.wall(), processed_at=None)
         )
         if not moved:
             raise Refused("invalid_state", _("This message is being worked on. Look again in a minute."), status=409)

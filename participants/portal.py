@@ -1,4 +1,7 @@
-"""The participant's own page: mailed one-time links and the sessions they open (RELIABILITY section 7)."""
+"""The participant's own page: mailed one-time links and the sessions they open (RELIABILITY section 7).
+
+Both guard a door, so they keep the real time on the test side too: moving its clock neither logs anybody out nor opens anything.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class Opened:
 def send_link(participant: Participant) -> PortalLink:
     """Make a one-time link and ask the worker to mail it; both or neither."""
     with transaction.atomic():
-        link = PortalLink.objects.create(participant=participant)
+        link = PortalLink.objects.create(participant=participant, created_at=clock.wall())
         enqueue(MAIL_TASK, link.pk)
     return link
 
@@ -48,7 +51,7 @@ def find_link(token: str) -> PortalLink | None:
         .select_related("participant__campaign__merchant")
         .first()
     )
-    if link is None or link.created_at + PortalLink.LIFE < clock.now():
+    if link is None or link.created_at + PortalLink.LIFE < clock.wall():
         return None
     return link
 
@@ -58,7 +61,7 @@ def open_link(token: str, *, agent: str = "") -> Opened | None:
     link = find_link(token)
     if link is None:
         return None
-    now = clock.now()
+    now = clock.wall()
     with transaction.atomic():
         if PortalLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now) != 1:
             return None
@@ -69,8 +72,9 @@ def _open(participant: Participant, agent: str) -> Opened:
     text = new_token()
     session = PortalSession.objects.create(
         participant=participant,
+        created_at=clock.wall(),
         token_hash=hash_token(text),
-        expires_at=clock.now() + PortalSession.LIFE,
+        expires_at=clock.wall() + PortalSession.LIFE,
         agent="".join(c for c in agent if c.isprintable())[:200],
     )
     return Opened(session, text)
@@ -81,7 +85,7 @@ def session_for(token: str) -> PortalSession | None:
     if not token or len(token) > 100:
         return None
     return (
-        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=clock.now())
+        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=clock.wall())
         .select_related("participant__campaign__merchant")
         .first()
     )
@@ -89,4 +93,4 @@ def session_for(token: str) -> PortalSession | None:
 
 def end_session(session: PortalSession) -> None:
     """Log this browser out."""
-    PortalSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=clock.now())
+    PortalSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=clock.wall())

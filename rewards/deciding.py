@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from campaigns.rules import rules_of
@@ -232,7 +231,8 @@ def _correction(reward: Reward, item: _Asked) -> tuple[str, lifecycle.Target] | 
 def _new_reward(friend: Participant, referral: Referral, item: _Asked, amount: Money) -> Reward:
     terms, event = item.terms, item.event
     now = clock.now()
-    ends = event.occurred_at + timedelta(days=terms.review_days) if terms.review_days else None
+    zone = friend.merchant.zone
+    ends = clock.in_days(event.occurred_at, terms.review_days, zone) if terms.review_days else None
     reward = Reward(
         merchant=friend.merchant,
         is_test=friend.is_test,

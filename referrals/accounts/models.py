@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.lib import clock
 from referrals.lib.codes import public_id, random_text
 from referrals.lib.money import CURRENCIES
 
@@ -243,3 +244,71 @@ class RateLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_hash[:8]}: {self.count}"
+
+
+class MerchantClock(models.Model):
+    """The clock of a merchant's test side. No row: it is the real time there. It moves forward only (ADR 7).
+
+    `moment` was reached at the real time `since` and the clock has run with it from then on. During a move `since` is None: it
+    stands at `moment`, and is led to `target` from one thing that happens to the next.
+    """
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="+")
+    moment = models.DateTimeField()
+    since = models.DateTimeField(null=True)
+    target = models.DateTimeField(null=True)
+    # The last move: where it began, the newest Event before it, and who asked for it.
+    moved_from = models.DateTimeField(null=True)
+    after_event = models.BigIntegerField(default=0)
+    moved_by = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(since__isnull=False, target=None)
+                | models.Q(since=None, target__isnull=False, target__gte=models.F("moment")),
+                name="clock_runs_or_moves",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.now():%Y-%m-%d %H:%M}"
+
+    def now(self) -> datetime:
+        """What time it is on the test side."""
+        if self.since is None:
+            return self.moment
+        return self.moment + max(clock.wall() - self.since, timedelta())
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a move is under way."""
+        return self.target is not None
+
+
+def _wipe_id() -> str:
+    return public_id("wipe")
+
+
+class Wipe(models.Model):
+    """An order to delete everything on a merchant's test side, and how far it has come. The row is the job (ADR 3)."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=_wipe_id, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
+    asked_by = models.JSONField(default=dict)
+    asked_at = models.DateTimeField(default=timezone.now)
+    # Rows at the beginning and rows that are gone; what is written meanwhile goes too, so the second may exceed the first.
+    total = models.BigIntegerField(default=0)
+    deleted = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant"], condition=models.Q(finished_at=None), name="wipe_one_at_a_time"
+            )
+        ]
+        indexes = [models.Index(fields=["id"], condition=models.Q(finished_at=None), name="wipe_unfinished")]
+
+    def __str__(self) -> str:
+        return f"{self.deleted} of {self.total}"

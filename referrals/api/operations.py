@@ -14,6 +14,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from referrals.accounts import clocks
 from referrals.accounts.models import ApiKey, Scope
 from referrals.accounts.tenancy import Tenant
 from referrals.api import auth, idempotency
@@ -159,6 +160,8 @@ class Endpoint(APIView):
         operation = self.operations["GET" if http.method == "HEAD" else str(http.method)]
         auth.refuse_tricks(http)
         key = auth.identify(http, self.version)
+        tenant = Tenant(key.merchant, key.is_test)
+        clocks.enter(tenant)
         auth.check_scope(key, operation.scope, publishable=operation.publishable)
         allowance = auth.count_call(key, http, writes=operation.writes)
         query = read_query(operation.query, http.GET)
@@ -167,7 +170,7 @@ class Endpoint(APIView):
         call = Call(
             http,
             key,
-            Tenant(key.merchant, key.is_test),
+            tenant,
             auth.actor_of(key),
             query,
             read_fields(operation.body, raw),

@@ -52,5 +52,7 @@ CONNECTION_CREATED = "connection.created"
 CONNECTION_CHANGED = "connection.changed"
 CONNECTION_REMOVED = "connection.removed"
 EXPORT_MADE = "export.made"
+TEST_CLOCK_MOVED = "test_clock.moved"
+TEST_DATA_DELETED = "test_data.deleted"
 
 ALL_TYPES = frozenset(value for name, value in list(vars().items()) if name.isupper() and isinstance(value, str))

@@ -45,6 +45,7 @@ from referrals.hosted.page import (
     public_name,
     show,
 )
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 
 
@@ -76,10 +77,10 @@ def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResp
     if request.method != "POST" and referrer is not None:
         seen = tracking.visitor_of(request, campaign)
         # Coming through /r/ or reloading at once is the same click, which is recorded already.
-        again = seen is not None and seen.just_clicked(code, int(timezone.now().timestamp()))
+        again = seen is not None and seen.just_clicked(code, int(clock.now().timestamp()))
         if not again and not tracking.is_seen(request, code):
             opening = tracking.record(request, campaign, referrer)
-    reason = campaign.closed_reason(timezone.now())
+    reason = campaign.closed_reason(clock.now())
     if reason is not None:
         response = _closed(request, campaign, reason)
     elif referrer is not None and campaign.landing_mode == "redirect" and request.method != "POST":

@@ -31,6 +31,7 @@ from campaigns.theme import palette
 from participants import portal
 from participants.links import short_link
 from participants.models import Participant, PortalLink
+from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
 from referrals.hosted.models import Bookmark, Mail
@@ -158,7 +159,7 @@ def send_notice(pk: int) -> bool:
 
 
 class _speaking_to:
-    """The participant's language and the merchant's time zone."""
+    """The participant's language, the merchant's time zone, and the time of their side."""
 
     def __init__(self, participant: Participant) -> None:
         available = languages_of(participant.campaign)
@@ -166,12 +167,15 @@ class _speaking_to:
             participant.language if participant.language in available else available[0]
         )
         self.zone = timezone.override(participant.campaign.merchant.zone)
+        self.time = clocks.running(participant.campaign.tenant)
 
     def __enter__(self) -> None:
         self.language.__enter__()
         self.zone.__enter__()
+        self.time.__enter__()
 
     def __exit__(self, *error: Any) -> None:
+        self.time.__exit__(*error)
         self.zone.__exit__(*error)
         self.language.__exit__(*error)
 

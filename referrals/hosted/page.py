@@ -16,16 +16,20 @@ from campaigns.images import EXTENSIONS
 from campaigns.models import Campaign
 from campaigns.theme import color_hash, palette
 from participants.models import Participant
+from referrals.accounts import clocks
 from referrals.hosted.kept import text_languages
 
 NAMES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
 
 
 def find_campaign(public_id: str) -> Campaign | None:
-    """The campaign with its merchant; None for an id that nobody has."""
+    """The campaign with its merchant; None for an id that nobody has. From here on it is the campaign's time."""
     if not (len(public_id) == 10 and public_id.isascii() and public_id.isalnum()):
         return None
-    return Campaign.objects.select_related("merchant").filter(public_id=public_id).first()
+    campaign = Campaign.objects.select_related("merchant").filter(public_id=public_id).first()
+    if campaign is not None:
+        clocks.enter(campaign.tenant)
+    return campaign
 
 
 def find_referrer(campaign: Campaign, code: str) -> Participant | None:

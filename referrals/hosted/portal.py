@@ -28,7 +28,7 @@ from participants import portal
 from participants.links import short_link
 from participants.models import Participant, PortalSession
 from participants.services import check_email
-from referrals.accounts import limits
+from referrals.accounts import clocks, limits
 from referrals.hosted import qr
 from referrals.hosted.page import (
     choose_language,
@@ -40,6 +40,7 @@ from referrals.hosted.page import (
     show,
 )
 from referrals.hosted.story import tell
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError
 from referrals.lib.requests import client_ip
@@ -60,6 +61,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if session is None:
         return _log_in(request)
     participant = _chosen(request, session)
+    clocks.enter(participant.campaign.tenant)
     campaign = participant.campaign
     prefetch_related_objects([campaign], "texts")
     language = _language(request, participant)
@@ -113,7 +115,7 @@ def _page(request: HttpRequest, session: PortalSession, participant: Participant
             for public_id, name in others.values_list("campaign__public_id", "campaign__name")[:20]
         ],
         "languages": other_languages(request, languages_of(campaign), language),
-        "closed": campaign.closed_reason(timezone.now()),
+        "closed": campaign.closed_reason(clock.now()),
         "chosen": urlencode({"campaign": campaign.public_id}),
     }
     return show(request, "hosted/portal.html", context)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from campaigns.models import Campaign, Status
 from participants.models import Participant
+from referrals.accounts import clocks
 from referrals.hosted import clicks, fast, tracking
 from referrals.hosted.page import message
 
@@ -25,7 +26,7 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
     referrer = None
     if clicks.is_code(code):
         referrer = (
-            Participant.objects.select_related("campaign")
+            Participant.objects.select_related("campaign__merchant")
             .filter(referral_code=code)
             .exclude(campaign__status=Status.DRAFT)
             .first()
@@ -41,6 +42,7 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
             status=404,
         )
     campaign = referrer.campaign
+    clocks.enter(campaign.tenant)
     opening = tracking.record(request, campaign, referrer)
     location = tracking.landing_address(campaign, code)
     if opening.visitor is None and not opening.hidden and location.startswith("/"):
@@ -49,6 +51,8 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     response["Content-Language"] = settings.LANGUAGE_CODE
     tracking.remember(response, campaign, opening)
+    if campaign.is_test:
+        return response  # its clock may be moved at any time
     request.META[fast.TARGET] = fast.Target(
         merchant=campaign.merchant_id,
         is_test=campaign.is_test,

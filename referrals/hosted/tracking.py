@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
@@ -16,6 +14,7 @@ from participants.links import campaign_link
 from participants.models import Participant
 from participants.visits import visit_row
 from referrals.hosted import clicks, visitor
+from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.requests import client_ip
 
@@ -32,7 +31,7 @@ class Opening:
 
 def visitor_of(request: HttpRequest, campaign: Campaign) -> visitor.Visitor | None:
     """What this browser's cookie says about a campaign."""
-    return visitor.read(request.COOKIES, campaign.public_id, campaign.window_days, int(time.time()))
+    return visitor.read(request.COOKIES, campaign.public_id, campaign.window_days, int(clock.now().timestamp()))
 
 
 def visitor_id_of(request: HttpRequest, campaign: Campaign) -> str:
@@ -42,17 +41,17 @@ def visitor_id_of(request: HttpRequest, campaign: Campaign) -> str:
 
 def record(request: HttpRequest, campaign: Campaign, referrer: Participant) -> Opening:
     """Keep one visit. Machines are kept too, marked, and get no cookie: only a person's click attributes anything."""
-    now = time.time()
+    now = clock.now()
     before = visitor_of(request, campaign)
     hidden = clicks.hidden_reason(request.META, referrer.referral_code)
     quiet = hidden or clicks.wants_no_cookie(request.META)
     earlier = visitor.id_of(request.COOKIES, campaign.public_id)
-    after = None if quiet else visitor.click(before, referrer.referral_code, int(now), earlier)
+    after = None if quiet else visitor.click(before, referrer.referral_code, int(now.timestamp()), earlier)
     known = after or before
     visit_row(
         referrer=referrer,
         visitor=known.id if known else random_text(22),
-        at=datetime.fromtimestamp(now, UTC),
+        at=now,
         hidden_reason=hidden,
         channel=clicks.channel(request.META.get("QUERY_STRING", "")),
         ip=client_ip(request),

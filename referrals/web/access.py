@@ -18,6 +18,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
+from referrals.accounts import clocks
 from referrals.accounts.models import Membership, Merchant, Role, User
 from referrals.accounts.services import user_actor
 from referrals.accounts.tenancy import Tenant, TenantQuerySet
@@ -74,6 +75,7 @@ def attach(request: HttpRequest) -> bool:
     found.membership = membership
     found.memberships = memberships
     found.tenant = Tenant(membership.merchant, bool(request.session.get(SESSION_TEST)))
+    clocks.enter(found.tenant)
     found.actor = user_actor(request.user)
     return True
 

@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
     ),
     "connections": (lazy("Connections"), frozenset(name for name in types.ALL_TYPES if name.startswith("connection."))),
     "exports": (lazy("Exports"), frozenset({types.EXPORT_MADE})),
+    "test": (lazy("Test mode"), frozenset({types.TEST_CLOCK_MOVED, types.TEST_DATA_DELETED})),
 }
 # Type -> icon and words; the facts come from the event's data.
 WORDS: dict[str, tuple[str, Any]] = {
@@ -53,6 +54,8 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.CONNECTION_CHANGED: ("plug", lazy("Connection changed")),
     types.CONNECTION_REMOVED: ("plug", lazy("Connection removed")),
     types.EXPORT_MADE: ("download", lazy("List exported")),
+    types.TEST_CLOCK_MOVED: ("fast-forward", lazy("Test clock moved to %(to)s")),
+    types.TEST_DATA_DELETED: ("eraser", lazy("All test data deleted: %(rows)s rows")),
     types.PAYOUT_CREATED: ("wallet", lazy("Rewards issued together")),
     types.PAYOUT_UNDONE: ("undo-2", lazy("Issuing undone")),
 }

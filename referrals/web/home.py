@@ -10,7 +10,6 @@ from django.db.models import F, Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -19,6 +18,7 @@ from integrations.models import Connection
 from participants.models import Participant, QualifyingEvent, Visit
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
 from referrals.web.access import MerchantRequest, member
 from referrals.web.charts import Chart, Series, days_until, line_chart, per_day
 from referrals.web.reward_pipeline import pipeline_context
@@ -77,7 +77,7 @@ def home(request: MerchantRequest) -> HttpResponse:
 def month(tenant: Tenant) -> Chart:
     """Clicks, joins and purchases of the last thirty days, today included, by the merchant's days. Three queries."""
     zone = tenant.merchant.zone
-    days = days_until(timezone.now().astimezone(zone).date(), DAYS)
+    days = days_until(clock.now().astimezone(zone).date(), DAYS)
     mine = Campaign.objects.for_tenant(tenant)
     clicks = Visit.objects.filter(campaign__in=mine, hidden_reason="")
     joins = Participant.objects.for_tenant(tenant)
@@ -146,7 +146,7 @@ def _connection_needs(tenant: Tenant) -> list[Need]:
 
 def _campaign_needs(campaigns: list[Campaign]) -> list[Need]:
     found = []
-    now = timezone.now()
+    now = clock.now()
     for row in campaigns:
         url, name = reverse("web:campaign", args=[row.public_id]), {"name": row.name}
         if row.status == Status.DRAFT:

@@ -12,7 +12,6 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -22,6 +21,7 @@ from participants.services import update_participant
 from participants.visits import VisitCount, counts_of
 from referrals.accounts.models import Role
 from referrals.events.models import Event
+from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -183,7 +183,7 @@ def participant_complete(request: MerchantRequest, public_id: str) -> HttpRespon
     """Record by hand what they did: the decision about it is shown at once."""
     person = _person(request, public_id)
     posted = request.method == "POST"
-    start = {"key": random_text(16), "occurred_at": timezone.now()}
+    start = {"key": random_text(16), "occurred_at": clock.now()}
     form = CompleteForm(request.POST if posted else None, initial=start, currency=person.campaign.currency)
     status = 200
     if posted:

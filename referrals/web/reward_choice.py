@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
+from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money, exponent_of
@@ -185,7 +186,7 @@ def refuse_other_side(data: QueryDict, tenant: Tenant) -> None:
 
 def everything(state: ListState) -> Choice:
     """ "All that match", as of now."""
-    return Choice(state, "", "list", everything=True, snapshot=timezone.now())
+    return Choice(state, "", "list", everything=True, snapshot=clock.now())
 
 
 def _remembered(data: QueryDict) -> tuple[tuple[str, ...], int, datetime]:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from participants.models import Participant, Referral
 from referrals.accounts.models import Role
 from referrals.events.models import Event
+from referrals.lib import clock
 from referrals.web.access import MerchantRequest
 from referrals.web.reward_choice import STAGE_ACTIONS
 from referrals.web.reward_pipeline import STAGE_NAMES
@@ -239,7 +240,7 @@ def _review(reward: Reward) -> Check | None:
     ends = reward.review_ends_at
     if ends is None:
         return Check("ok", _("No review period")) if reward.state in {State.DUE, State.ISSUED} else None
-    if ends > timezone.now():
+    if ends > clock.now():
         if reward.state in {State.DUE, State.ISSUED}:
             return Check(
                 "ok", _("Approved before the review ended"), _("It would have ended %(at)s") % {"at": _moment(ends)}

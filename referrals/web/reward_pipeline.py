@@ -9,13 +9,13 @@ from typing import Any
 from babel.dates import format_timedelta
 from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
 from referrals.lib.money import Money
 from referrals.web.templatetags.ui import money, monies_more
 from rewards.models import Reward, State
@@ -108,7 +108,7 @@ def _hint(stage: str, count: int, tenant: Tenant, campaign: Campaign | None) -> 
         if campaign:
             waiting = waiting.filter(campaign=campaign)
         ends = waiting.order_by("review_ends_at").values_list("review_ends_at", flat=True).first()
-        left = ends - timezone.now() if ends else None
+        left = ends - clock.now() if ends else None
         if left is None or left.total_seconds() <= 0:
             return _("clearing now")
         locale = (get_language() or "en").replace("-", "_")

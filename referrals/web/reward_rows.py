@@ -11,7 +11,6 @@ from typing import Any, TypedDict
 from django.db.models import QuerySet
 from django.template.loader import get_template
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy
@@ -19,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import RewardRule
 from participants.models import QualifyingEvent
+from referrals.lib import clock
 from referrals.lib.money import Money, exponent_of
 from referrals.web.templatetags.ui import ago, avatar, icon, money, stage_tag
 from rewards.models import Reward, State
@@ -123,7 +123,7 @@ def make_rows(
 ) -> list[Row]:
     """Rows for the table. Ticked are those in `ticked`, or, when `all_but` is given, all except those in it (public ids)."""
     chosen, left_out = set(ticked), None if all_but is None else set(all_but)
-    now, words = timezone.now(), _Words()
+    now, words = clock.now(), _Words()
     line, tick, button = (_fragment(name) for name in ("_row", "_row_tick", "_row_button"))
     rows = []
     for reward in rewards:

@@ -234,7 +234,8 @@ def test_a_good_message_forgets_the_refused_ones(connection: Connection) -> None
 def test_the_sweeper_takes_what_a_lost_nudge_left(connection: Connection) -> None:
     post(connection, json.dumps(sample("customer.created")).encode())
     assert inbox.sweep() == 0  # its nudge may still come
-    InboundEvent.objects.update(received_at=timezone.now() - timedelta(minutes=2))
+    before = timezone.now() - timedelta(minutes=2)
+    InboundEvent.objects.update(received_at=before, next_attempt_at=before)
     assert inbox.sweep() == 1
     assert InboundEvent.objects.get().state == "ignored"
     assert inbox.sweep() == 0

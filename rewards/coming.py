@@ -1,0 +1,123 @@
+"""What is going to happen on one side, and when: a small table of sources, each a query. The test clock stops at these moments."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Min, Q
+
+from campaigns.models import Campaign, Status
+from participants.models import Referral, Visit
+from referrals.accounts.tenancy import Tenant
+from referrals.lib.money import Money
+from rewards.models import Reward, State
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """One thing that is going to happen: what kind of thing, to whom (a public id), in which campaign, and the amount if there is one."""
+
+    at: datetime
+    kind: str
+    subject_type: str
+    subject_id: str
+    who: str
+    campaign: str
+    amount: Money | None = None
+
+
+Query = Callable[[Tenant, datetime, int], Iterable[Coming]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kind of moment. `query` gives the first few after a moment, in order; `acts`: the schedule has something to do then."""
+
+    kind: str
+    query: Query
+    acts: bool = False
+
+
+def _review_ends(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    """Rewards leave review. What is overdue comes at once."""
+    rows = (
+        Reward.objects.for_tenant(tenant)
+        .filter(state=State.REVIEW, review_ends_at__isnull=False)
+        .order_by("review_ends_at", "pk")
+        .select_related("participant", "campaign")[:limit]
+    )
+    for row in rows:
+        at = max(after, row.review_ends_at or after)
+        yield Coming(at, "review_ends", "reward", row.public_id, str(row.participant), row.campaign.name, row.amount)
+
+
+def _campaign_starts(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    rows = Campaign.objects.for_tenant(tenant).filter(status=Status.ACTIVE, starts_at__gt=after)
+    for row in rows.order_by("starts_at", "pk")[:limit]:
+        yield Coming(row.starts_at or after, "campaign_starts", "campaign", row.public_id, row.name, row.name)
+
+
+def _campaign_ends(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    rows = Campaign.objects.for_tenant(tenant).filter(status__in=[Status.ACTIVE, Status.PAUSED], ends_at__gt=after)
+    for row in rows.order_by("ends_at", "pk")[:limit]:
+        yield Coming(row.ends_at or after, "campaign_ends", "campaign", row.public_id, row.name, row.name)
+
+
+def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    """Clicks that brought nobody yet stop counting: for each campaign the first of them. Two queries."""
+    windows = Campaign.objects.for_tenant(tenant).filter(status=Status.ACTIVE).values_list("window_days", flat=True)
+    still = Q()
+    for days in set(windows):
+        still |= Q(campaign__window_days=days, occurred_at__gt=after - timedelta(days=days))
+    if not still:
+        return
+    used = Referral.objects.for_tenant(tenant).filter(visit__isnull=False).values("visit")
+    rows = (
+        Visit.objects.filter(still, merchant=tenant.merchant, is_test__in=[tenant.is_test], hidden_reason="")
+        .filter(campaign__status=Status.ACTIVE)
+        .exclude(pk__in=used)
+        .values("campaign__public_id", "campaign__name", "campaign__window_days")
+        .annotate(first=Min("occurred_at"))
+        .order_by()
+    )
+    found = [
+        Coming(
+            row["first"] + timedelta(days=row["campaign__window_days"]),
+            "window_ends",
+            "campaign",
+            row["campaign__public_id"],
+            row["campaign__name"],
+            row["campaign__name"],
+        )
+        for row in rows
+    ]
+    yield from sorted(found, key=lambda one: one.at)[:limit]
+
+
+SOURCES: tuple[Source, ...] = (
+    Source("review_ends", _review_ends, acts=True),
+    Source("campaign_starts", _campaign_starts),
+    Source("campaign_ends", _campaign_ends),
+    Source("window_ends", _windows_end),
+)
+
+
+def coming(tenant: Tenant, after: datetime, *, limit: int = 10) -> list[Coming]:
+    """The next things that happen on this side, soonest first; a few queries, however much there is."""
+    streams = (source.query(tenant, after, limit) for source in SOURCES)
+    return list(heapq.merge(*streams, key=lambda one: one.at))[:limit]
+
+
+def next_act(tenant: Tenant, after: datetime) -> datetime | None:
+    """When the schedule next has something to do on this side."""
+    firsts = (one.at for source in SOURCES if source.acts for one in source.query(tenant, after, 1))
+    return min(firsts, default=None)
+
+
+def passed(tenant: Tenant, after: datetime, until: datetime, *, limit: int = 20) -> list[Coming]:
+    """The dates without an Event of their own that lie in (after, until], in order: campaigns that started or ended."""
+    streams = [source.query(tenant, after, limit) for source in SOURCES if source.kind.startswith("campaign_")]
+    return [one for one in heapq.merge(*streams, key=lambda one: one.at) if one.at <= until][:limit]
