@@ -10,7 +10,14 @@ from django.conf import settings
 from campaigns import rules
 from campaigns.models import Campaign
 from referrals.accounts.models import Role
+from scripts.translations import compile_stale
 from tests.factories import Cast, make_campaign, make_cast, make_merchant
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile what changed in the translations; once, not in each of xdist's workers."""
+    if not hasattr(config, "workerinput"):
+        compile_stale()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
