@@ -205,6 +205,9 @@ class QualifyingEvent(TenantModel):
             models.Index(fields=["participant", "occurred_at", "id"], name="event_of_participant"),
             # A campaign's purchases by day.
             models.Index(fields=["campaign", "occurred_at"], name="event_of_campaign"),
+            # "Purchases and referrals": the events of one side, newest first; and the one with an order number.
+            models.Index(fields=["merchant", "is_test", "-occurred_at", "-id"], name="event_list"),
+            models.Index(fields=["merchant", "is_test", "external_id"], name="event_external_id"),
         ]
 
     def __str__(self) -> str:
@@ -236,6 +239,8 @@ class EventReference(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["merchant", "is_test", "source", "reference"], name="event_reference_once")
         ]
+        # A search names no source.
+        indexes = [models.Index(fields=["merchant", "is_test", "reference"], name="event_reference_name")]
 
     def __str__(self) -> str:
         return f"{self.source} {self.reference}"
@@ -284,8 +289,8 @@ class Refund(TenantModel):
             models.CheckConstraint(condition=Q(amount_minor=None) | Q(amount_minor__gt=0), name="refund_amount"),
         ]
         indexes = [
-            # Refunds that wait for their purchase.
-            models.Index(fields=["merchant", "is_test", "source"], condition=Q(event=None), name="refund_waiting"),
+            # Refunds that wait for their purchase, newest first.
+            models.Index(fields=["merchant", "is_test", "-id"], condition=Q(event=None), name="refund_waiting_list"),
         ]
 
     def __str__(self) -> str:

@@ -55,6 +55,16 @@ class Decision(TenantModel):
                 fields=["event", "rule_key"], condition=Q(current=True), name="decision_current_once"
             )
         ]
+        indexes = [
+            # The API's list, newest first, and since a time.
+            models.Index(fields=["merchant", "is_test", "-decided_at", "-id"], name="decision_list"),
+            # "Purchases and referrals": the events that failed for one reason, or for any.
+            models.Index(
+                fields=["merchant", "is_test", "reason", "event"],
+                condition=Q(current=True) & ~Q(reason=""),
+                name="decision_reason",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule_key}: {self.reason or 'rewardable'}"

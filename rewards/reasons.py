@@ -1,121 +1,181 @@
-"""What each condition says, to the merchant and to the participant, passed or failed. One entry for each code (PRODUCT.md)."""
+"""What a condition says, to the merchant and to the participant, passed or failed, and what can still change it.
+
+The sentences are rows of rewards.reason_texts; here the row is picked by the facts, and the facts fill its blanks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from babel.dates import format_date
-from django.utils.functional import Promise
+from django.utils import timezone
 from django.utils.translation import get_language
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
 from referrals.lib.money import Money
+from rewards.reason_texts import CODES, ENTITIES, OPERATORS, PERIODS, REASONS, Reason
 
-Text = str | Promise
+__all__ = ["CODES", "REASONS", "Change", "Reason", "can_change", "reason_sentence", "sentence"]
+Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """The sentences of one code. `passed` and `failed` are the merchant's, `friendly` tells the participant why not."""
+class Change:
+    """What can still change a failing condition: the sentence, and where: friend, person, campaign, rules, unban, reward, approve
+    or "" (nowhere)."""
 
-    passed: Text
-    failed: Text
-    friendly: Text
-
-
-REASONS: dict[str, Reason] = {
-    "not_referred": Reason(
-        _("Came through a referral"),
-        _("Did not come through anybody's link or code"),
-        _("They did not come through your link"),
-    ),
-    "self_referral": Reason(
-        _("Two different people"), _("Referrer and friend are the same person"), _("Inviting yourself does not count")
-    ),
-    "existing_customer": Reason(
-        _("New customer"), _("Was a customer before"), _("Already a customer. Only new customers count")
-    ),
-    "campaign_not_started": Reason(
-        _("The campaign had started"),
-        _("Happened before the campaign started"),
-        _("It was before the campaign started"),
-    ),
-    "campaign_paused": Reason(
-        _("The campaign was not paused"),
-        _("Happened while the campaign was paused"),
-        _("The campaign was paused at the time"),
-    ),
-    "campaign_ended": Reason(
-        _("The campaign was open"), _("Happened after the campaign ended"), _("The campaign had ended")
-    ),
-    "referrer_banned": Reason(
-        _("Referrer in good standing"),
-        _("The referrer is banned and cannot get rewards"),
-        _("Your account can't earn rewards now"),
-    ),
-    "below_minimum_purchase": Reason(
-        _("Above the minimum: %(amount)s, the campaign asks for %(minimum)s"),
-        _("Below the minimum purchase: %(amount)s, the campaign asks for %(minimum)s"),
-        _("Their order was below %(minimum)s"),
-    ),
-    "friend_purchase_limit": Reason(
-        _("Within the purchases rewarded for one friend (%(limit)s)"),
-        _("Exceeds the purchases rewarded for one friend (%(limit)s)"),
-        _("You were already rewarded for this friend"),
-    ),
-    "payment_count_not_reached": Reason(
-        _("Payment number %(payment)s, the rule asks for %(needed)s"),
-        _("Payment number %(payment)s, the rule asks for %(needed)s"),
-        _("This is order %(payment)s; your reward comes with order %(needed)s"),
-    ),
-    "refunded": Reason(_("Not refunded"), _("Refunded, cancelled or deleted"), _("Their order was refunded")),
-    "disputed": Reason(
-        _("Not disputed"), _("The payment is disputed with the bank"), _("Their payment is being checked")
-    ),
-    "already_referred": Reason(
-        _("Referred once"), _("Was referred by somebody else before"), _("Somebody else invited them first")
-    ),
-    "cancelled": Reason(_("Not cancelled"), _("The order was cancelled"), _("Their order was cancelled")),
-    "held_for_review": Reason(_("Not held"), _("Held until you decide"), _("We are checking this one")),
-    "fraud_denied": Reason(_("No fraud found"), _("Declined as fraud"), _("This one was not accepted")),
-    "denied_by_merchant": Reason(_("Not declined"), _("Declined by your team"), _("The shop declined this one")),
-}
+    code: str
+    text: str
+    act: str
 
 
 def sentence(condition: Mapping[str, Any], *, audience: str = "merchant") -> str:
-    """One condition of a decision in plain words. `audience` is "merchant" or "participant".
+    """One condition of a decision in plain words.
 
+    `audience` is "merchant", "participant" (the referrer, about a friend) or "own" (the friend, about themselves).
     A code from a later release is shown as it is rather than hidden.
     """
-    reason = REASONS.get(condition["code"])
-    if reason is None:
-        return str(condition["code"]).replace("_", " ")
-    failed = reason.friendly if audience == "participant" else reason.failed
-    text = reason.passed if condition["passed"] else failed
-    return str(text) % _shown(condition.get("facts", {})) if "%(" in str(text) else str(text)
+    code, facts = str(condition["code"]), condition.get("facts") or {}
+    row = _row(code, facts, passed=bool(condition["passed"]))
+    if row is None:
+        return code.replace("_", " ")
+    missed = {"participant": row.friendly, "own": row.own or row.friendly}.get(audience, row.failed)
+    return str((row.passed if condition["passed"] else missed) % _shown(facts))
 
 
-def reason_sentence(code: str, facts: Mapping[str, Any] | None = None, *, audience: str = "merchant") -> str:
+def reason_sentence(code: str, facts: Facts | None = None, *, audience: str = "merchant") -> str:
     """A failing code in plain words; facts fill its blanks."""
     return sentence({"code": code, "passed": False, "facts": facts or {}}, audience=audience)
 
 
-class _Blanks(dict[str, str]):
+def can_change(condition: Mapping[str, Any]) -> Change:
+    """What can still change a failing condition, for the merchant."""
+    code, facts = str(condition["code"]), condition.get("facts") or {}
+    row = _row(code, facts, passed=False)
+    if row is None:
+        return Change(code, _("Nothing"), "")
+    return Change(code, str(row.change % _shown(facts)), row.act)
+
+
+def failing(conditions: Iterable[Mapping[str, Any]], reason: str = "") -> Mapping[str, Any] | None:
+    """The condition that is a decision's reason: the one of that code, else the first that failed; None when all are met."""
+    failed = [condition for condition in conditions if not condition["passed"]]
+    return next((one for one in failed if one["code"] == reason), failed[0] if failed else None)
+
+
+def _row(code: str, facts: Facts, *, passed: bool) -> Reason | None:
+    """The code's own row, or the one that its facts pick; ":bare" where a blank would stay empty."""
+    pick = _PICK.get(code)
+    found = pick(facts) if pick else ""
+    # To be past what was asked for is no miss where more than that is enough.
+    name = f"{code}:{found}" if found and not (passed and found == "past") else code
+    needed = _NEEDED.get(name, ())
+    if any(facts.get(fact) is None for fact in needed):
+        name = f"{code}:bare"
+    return REASONS.get(name) or REASONS.get(code)
+
+
+# The facts without which a row's blanks would stay empty.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "attribution_expired": ("days",),
+    "below_minimum_purchase": ("amount", "minimum"),
+    "condition_not_met": ("failed",),
+    "friend_purchase_limit": ("limit",),
+    "payment_count_not_reached": ("payment", "needed"),
+    "tier_not_reached": ("friends", "needed"),
+    "milestone_not_reached": ("friends", "needed"),
+    "referrer_limit": ("limit", "used"),
+    "annual_limit": ("limit", "used"),
+    "budget_spent": ("limit", "used", "period"),
+    "in_review_until": ("until",),
+    "provider_rejected": ("message",),
+}
+
+
+def _minor(value: object) -> int | None:
+    return int(value["amount_minor"]) if isinstance(value, Mapping) and "amount_minor" in value else None
+
+
+def _cut(facts: Facts) -> str:
+    granted, wanted = _minor(facts.get("granted")), _minor(facts.get("wanted"))
+    return "cut" if granted and wanted and granted < wanted else ""
+
+
+def _past(own: str, needed: str) -> Callable[[Facts], str]:
+    def pick(facts: Facts) -> str:
+        here, there = facts.get(own), facts.get(needed)
+        return "past" if isinstance(here, int) and isinstance(there, int) and here > there else ""
+
+    return pick
+
+
+def _part(facts: Facts) -> str:
+    return "part" if _minor(facts.get("refunded")) else ""
+
+
+_PICK: dict[str, Callable[[Facts], str]] = {
+    "payment_count_not_reached": _past("payment", "needed"),
+    "tier_not_reached": _past("friends", "needed"),
+    "milestone_not_reached": _past("friends", "needed"),
+    "referrer_limit": _cut,
+    "annual_limit": _cut,
+    "budget_spent": _cut,
+    "refunded": _part,
+}
+
+
+class _Blanks(dict[str, Any]):
+    """A fact that an old row lacks shows as dots instead of breaking its page."""
+
     def __missing__(self, key: str) -> str:
-        return "?"
+        return "…"
 
 
-def _shown(facts: Mapping[str, Any]) -> _Blanks:
+def _shown(facts: Facts) -> _Blanks:
     locale = (get_language() or "en").replace("-", "_")
-    return _Blanks({name: _show(value, locale) for name, value in facts.items()})
+    found = _Blanks({name: _show(name, value, locale) for name, value in facts.items()})
+    friends, needed = facts.get("friends"), facts.get("needed")
+    if isinstance(friends, int) and isinstance(needed, int):
+        found["more"] = max(needed - friends, 1)
+    return found
 
 
-def _show(value: object, locale: str) -> str:
-    if isinstance(value, dict) and "amount_minor" in value:
+def _show(name: str, value: object, locale: str) -> Any:
+    if isinstance(value, Mapping) and "amount_minor" in value:
         return Money(value["amount_minor"], value["currency"]).format(locale)
+    if name == "period":
+        return str(PERIODS.get(str(value), value))
+    if name == "failed" and isinstance(value, list | tuple):
+        return "; ".join(_miss(one) for one in value)
     if isinstance(value, str) and len(value) > 18 and value[4] == "-":
-        return format_date(datetime.fromisoformat(value), format="medium", locale=locale)
+        return format_date(timezone.localtime(datetime.fromisoformat(value)), format="medium", locale=locale)
+    return value
+
+
+def _miss(one: Mapping[str, Any]) -> str:
+    """One attribute that did not fit, with what was found: "event country is one of NO, SE (found: DE)"."""
+    of = str(ENTITIES.get(str(one.get("of")), one.get("of", "")))
+    what = f"{of} {str(one.get('field', '')).replace('_', ' ')}".strip()
+    op = str(one.get("op", ""))
+    words = {
+        "what": what,
+        "op": str(OPERATORS.get(op, op.replace("_", " "))),
+        "value": _plain(one.get("value")),
+        "found": _plain(one.get("found")) or _("nothing"),
+    }
+    return (_("%(what)s %(op)s %(value)s (found: %(found)s)") % words).replace("  ", " ")
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(one) for one in value)
+    if isinstance(value, Mapping) and "amount_minor" in value:
+        return Money(value["amount_minor"], value["currency"]).format((get_language() or "en").replace("-", "_"))
     return str(value)

@@ -104,7 +104,7 @@ def test_version_1(values: dict[str, str]) -> None:
 
 def test_version_2(shop: Shop, values: dict[str, str]) -> None:
     found = examples("v2.md")
-    assert len(found) == 12
+    assert len(found) == 13
     for example in found:
         values["DRAFT"] = Campaign.objects.latest("pk").public_id
         if reward := Reward.objects.filter(side="referrer").first():

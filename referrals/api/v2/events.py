@@ -17,7 +17,8 @@ from referrals.api.v2.shapes import decision_json, events_json, refund_json, rew
 from referrals.lib.codes import random_text
 from referrals.lib.emails import parse_email
 from rewards import services
-from rewards.models import Decision
+from rewards.models import SIDES, Decision
+from rewards.reasons import CODES
 
 TAG = "Events"
 MISSING = ("event_not_found",)
@@ -209,24 +210,30 @@ def list_refunds(call: Call) -> Answer:
         "event": id_text("Only those about this event.", "ev_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
         "campaign": id_text("Only those of this campaign.", "JCu82f30F1"),
         "rewardable": Flag(about="Only those with this outcome."),
+        "reason": Choice(about="Only those with this reason.", options=CODES, example="below_minimum_purchase"),
+        "side": Choice(about="Only those for this side.", options=tuple(name for name, _ in SIDES)),
+        "since": Moment(about="Only those made then or later."),
         "current": Flag(about="False for those that a later decision replaced."),
         **PAGING,
     },
     answer=ref("DecisionPage"),
-    errors=("pagination",),
+    errors=("pagination", "invalid_choice", "date"),
 )
 def list_decisions(call: Call) -> Answer:
     """List decisions.
 
-    Every event checked against every rule, newest first, with each condition and the facts that were looked at.
+    Every event checked against every rule, newest first, with each condition, the facts that were looked at, both in words, and what
+    can still change it. The codes are explained in docs/decisions.md.
     """
     rows, query = Decision.objects.for_tenant(call.tenant).select_related("event"), call.query
     if "event" in query:
         rows = rows.filter(event__public_id=query["event"])
     if "campaign" in query:
         rows = rows.filter(event__campaign__public_id=query["campaign"])
-    rows = rows.filter(**{name: query[name] for name in ("rewardable", "current") if name in query})
-    page = page_of(call, rows)
+    rows = rows.filter(**{name: query[name] for name in ("rewardable", "current", "reason", "side") if name in query})
+    if "since" in query:
+        rows = rows.filter(decided_at__gte=query["since"])
+    page = page_of(call, rows, sort="-decided_at")
     rewards = reward_ids({row.event_id for row in page.rows})
     data = [
         decision_json(row, row.event, rewards.get((row.event_id, row.rule_key, row.side)) if row.current else None)

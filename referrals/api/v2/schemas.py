@@ -196,6 +196,7 @@ CONDITION = record(
             "description": "What was looked at.",
             "examples": [{}],
         },
+        "sentence": text("The same in words.", "Below the minimum purchase: $20.00, the campaign asks for $30.00"),
     }
 )
 DECISION = record(
@@ -210,6 +211,8 @@ DECISION = record(
         "amount": ref("Money"),
         "event": text("The event.", EV),
         "current": boolean("False when a later decision replaced it.", True),
+        "sentence": text("The reason in words.", None, null=True),
+        "can_change": text("What can still change it.", None, null=True),
     },
     about="An event checked against a rule.",
 )

@@ -16,6 +16,7 @@ from participants.models import Participant, QualifyingEvent, Referral, Refund, 
 from referrals.lib.money import Money
 from rewards.balances import SideBalance, balances_of
 from rewards.models import Decision, Payout, PayoutBatch, Reward
+from rewards.reasons import can_change, failing, sentence
 
 Json = dict[str, Any]
 TEXTS = (
@@ -140,18 +141,21 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
 
 
 def decision_json(decision: Decision, event: QualifyingEvent, reward: str | None) -> Json:
-    """One decision with every condition; `reward` is the public id of what it led to."""
+    """One decision with every condition and its sentence; `reward` is the public id of what it led to."""
+    failed = failing(decision.conditions, decision.reason)
     return {
         "rule": decision.rule_key,
         "side": decision.side,
         "rewardable": decision.rewardable,
         "reason": decision.reason or None,
-        "conditions": decision.conditions,
+        "conditions": [{**condition, "sentence": sentence(condition)} for condition in decision.conditions],
         "decided_at": moment(decision.decided_at),
         "reward": reward,
         "amount": money(decision.amount_minor, event.currency),
         "event": event.public_id,
         "current": decision.current,
+        "sentence": sentence(failed) if failed else None,
+        "can_change": can_change(failed).text if failed else None,
     }
 
 

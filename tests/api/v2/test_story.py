@@ -251,6 +251,35 @@ def test_decisions_are_listed_with_their_rewards(shop: Shop, campaign: Campaign,
     assert {one["event"] for one in every} >= {event["id"]}
 
 
+def test_a_decision_says_in_words_why_not_and_what_can_change_it(
+    shop: Shop, campaign: Campaign, maya: Participant
+) -> None:
+    bought = {"campaign": campaign.public_id, "email": maya.email, "amount": usd(5000), "external_id": "own-1"}
+    own = shop.api.post("/api/v2/events", bought).data
+    shown = shop.api.get(f"/api/v2/events/{own['id']}").data
+    assert shown["decisions"] == own["decisions"]
+    (listed,) = shop.api.get("/api/v2/decisions?reason=not_referred&side=referrer&current=true").data["data"]
+    assert listed == next(one for one in own["decisions"] if one["side"] == "referrer")
+    assert (listed["rewardable"], listed["reason"], listed["event"]) == (False, "not_referred", own["id"])
+    assert listed["sentence"] == "Did not come through anybody's link or code"
+    assert listed["can_change"] == "Attach the friend to whoever invited them; the event is then decided again"
+    assert [set(condition) for condition in listed["conditions"]] == [
+        {"code", "passed", "facts", "sentence"} for _condition in listed["conditions"]
+    ]
+    assert all(condition["sentence"] for condition in listed["conditions"])
+
+
+def test_decisions_are_listed_since_a_time(shop: Shop, event: dict[str, Any]) -> None:
+    (made,) = {one["decided_at"] for one in event["decisions"]}
+    assert shop.api.get("/api/v2/decisions?since=2000-01-01T00:00:00Z").data["data"] != []
+    assert shop.api.get("/api/v2/decisions?since=2100-01-01T00:00:00Z").data["data"] == []
+    at = made.replace("+", "%2B")
+    every = shop.api.get(f"/api/v2/decisions?since={at}&event={event['id']}").data["data"]
+    assert {one["rule"] for one in every} == {one["rule"] for one in event["decisions"]}
+    refused = shop.api.get("/api/v2/decisions?reason=unheard_of")
+    assert (refused.status, refused.data["code"], refused.data["field"]) == (422, "invalid_choice", "reason")
+
+
 def test_expand_gives_whole_objects(shop: Shop, maya: Participant, event: dict[str, Any]) -> None:
     reward = Reward.objects.get(side="referrer").public_id
     data = shop.api.get(f"/api/v2/rewards/{reward}?expand=participant,event").data
