@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -182,14 +183,27 @@ def _here_before(participant: Participant) -> str:
 
 
 def _bind(participant: Participant, origin: Found) -> Referral:
+    return bind(participant, referrer=origin.referrer, how=origin.how, visit_id=origin.visit_id)
+
+
+def bind(
+    participant: Participant,
+    *,
+    referrer: Participant,
+    how: str,
+    visit_id: int | None = None,
+    since: datetime | None = None,
+) -> Referral:
+    """Add the bond; raises IntegrityError when one stands. `since` is when they came, now unless said otherwise."""
     return Referral.objects.create(
         merchant_id=participant.merchant_id,
         is_test=participant.is_test,
         campaign_id=participant.campaign_id,
-        referrer=origin.referrer,
+        referrer=referrer,
         invitee=participant,
-        how=origin.how,
-        visit_id=origin.visit_id,
+        how=how,
+        visit_id=visit_id,
+        created_at=since or clock.now(),
     )
 
 

@@ -73,8 +73,9 @@ def redecide(friend: Participant, actor: Actor, *, recorded: QualifyingEvent | N
     happenings: list[Happening] = []
     if recorded is not None:
         happenings.append(_recorded(friend, recorded, referral))
-    known = Decided() if recorded is not None and len(events) == 1 else _known(events)
+    known, strangers = (Decided(), []) if recorded is not None and len(events) == 1 else _known(events, referral)
     decided = _write_decisions(friend, asked, known)
+    _take_from(strangers, actor)
     happenings += _reconcile(friend, referral, asked, known, decided, actor)
     record_many(friend.tenant, actor, happenings)
     return decided
@@ -132,7 +133,8 @@ def _facts(event: QualifyingEvent, closed_reason: str | None, *, cancelled: bool
     )
 
 
-def _known(events: Sequence[QualifyingEvent]) -> Decided:
+def _known(events: Sequence[QualifyingEvent], referral: Referral | None) -> tuple[Decided, list[Reward]]:
+    """What is recorded, and apart from it the rewards of those whose friend this is no longer."""
     ids = [event.pk for event in events]
     decisions = Decision.objects.filter(event__in=ids, current=True)
     rewards = (
@@ -141,9 +143,23 @@ def _known(events: Sequence[QualifyingEvent]) -> Decided:
         .select_for_update(of=("self",))
         .select_related("participant", "campaign", "merchant")
     )
-    return Decided(
-        {(row.event_id, row.rule_key): row for row in decisions}, {(row.event_id, row.rule_key): row for row in rewards}
-    )
+    referrer_id = referral.referrer_id if referral else None
+    strangers = [row for row in rewards if row.side == "referrer" and row.participant_id != referrer_id]
+    known = Decided({(row.event_id, row.rule_key): row for row in decisions})
+    known.rewards = {(row.event_id, row.rule_key): row for row in rewards if row not in strangers}
+    return known, strangers
+
+
+def _take_from(strangers: Sequence[Reward], actor: Actor) -> None:
+    """Void or reverse what somebody earned by a friend who is not, or no longer, theirs (rewards.bonds)."""
+    moves: dict[str, list[lifecycle.Target]] = {"void": [], "reverse": []}
+    for reward in strangers:
+        if reward.state == State.ISSUED:
+            moves["reverse"].append(lifecycle.Target(reward, State.REVERSED, "not_referred"))
+        elif reward.state in lifecycle.BEFORE_ISSUE:
+            moves["void"].append(lifecycle.Target(reward, State.VOID, "not_referred"))
+    for name, targets in moves.items():
+        lifecycle.move(lifecycle.ACTS[name], targets, actor=actor)
 
 
 def _write_decisions(friend: Participant, asked: Sequence[_Asked], known: Decided) -> Decided:

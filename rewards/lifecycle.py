@@ -319,8 +319,13 @@ def restore(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: 
                 event__in=[row.event_id for row in rows], current=True, rewardable=False
             ).values_list("event_id", "rule_key")
         )
+        given_away = set(
+            Reward.objects.filter(pk__in=[row.pk for row in rows], side="referrer")
+            .exclude(participant=F("event__participant__referral__referrer"))
+            .values_list("pk", flat=True)
+        )
         for row in rows:
-            if row.reason not in BY_HAND or (row.event_id, row.rule_key) in forbidden:
+            if row.reason not in BY_HAND or (row.event_id, row.rule_key) in forbidden or row.pk in given_away:
                 message = _(
                     "The reward of %(amount)s to %(who)s was not declined by hand but by its conditions: %(reason)s."
                 )

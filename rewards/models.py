@@ -96,6 +96,11 @@ class RewardQuerySet(TenantQuerySet["Reward"]):
         """Earned, and waiting for the review period to end."""
         return self.filter(state=State.REVIEW)
 
+    def standing_last(self) -> RewardQuerySet:
+        """Of two for one event and rule (the friend was given to another referrer), the one that stands comes last."""
+        fallen = models.Case(models.When(state__in=[State.VOID, State.REVERSED], then=0), default=1)
+        return self.order_by(fallen, "stage_at", "pk")
+
 
 class Reward(TenantModel):
     """What one participant is owed for one event under one rule. `amount_minor` is owed now; the ledger tells how it came to that."""
@@ -127,7 +132,8 @@ class Reward(TenantModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["event", "rule_key", "side"], name="reward_once"),
+            # With the person: a friend who is given to another referrer earns that one the same reward.
+            models.UniqueConstraint(fields=["event", "rule_key", "side", "participant"], name="reward_once"),
             models.CheckConstraint(condition=Q(amount_minor__gte=0), name="reward_amount"),
             models.CheckConstraint(
                 condition=~Q(state="issued") | Q(payout__isnull=False), name="reward_issued_by_payout"

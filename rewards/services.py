@@ -102,11 +102,12 @@ def join(
             existing_customer=existing_customer,
         )
         if done.referral_created:
-            _award_joining(done.participant, actor)
+            award_joining(done.participant, actor)
     return Joined(done.participant, done.created, done.referral)
 
 
-def _award_joining(participant: Participant, actor: Actor) -> None:
+def award_joining(participant: Participant, actor: Actor, at: datetime | None = None) -> None:
+    """Decide what joining earns, if the campaign has a rule for it: once for a person. Runs in the caller's transaction."""
     campaign = participant.campaign
     if campaign.version_id is None:
         return
@@ -118,7 +119,7 @@ def _award_joining(participant: Participant, actor: Actor) -> None:
         amount=None,
         source="passalong",
         external_id=f"join:{participant.public_id}",
-        occurred_at=clock.now(),
+        occurred_at=at or clock.now(),
         metadata={},
     )
     if created:

@@ -82,6 +82,8 @@ PAGES = [
     Shot("participant-new", "/app/participants/new/"),
     Shot("participant", "/app/participants/{person}/"),
     Shot("participant-complete", "/app/participants/{friend}/complete/"),
+    Shot("participant-attach", "/app/participants/{person}/attach/"),
+    Shot("participant-detach", "/app/participants/{friend}/detach/"),
     Shot("participant-ban", "/app/participants/{person}/ban/"),
     Shot("rewards", "/app/rewards/"),
     Shot("rewards-review", "/app/rewards/?stage=review"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.web import campaign_editor, campaigns, home, participant, participants
+from referrals.web import campaign_editor, campaigns, home, participant, participant_bond, participants
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -29,6 +29,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("participants/<str:public_id>/complete/", participant.participant_complete, name="participant_complete"),
     path("participants/<str:public_id>/ban/", participant.participant_ban, name="participant_ban"),
     path("participants/<str:public_id>/unban/", participant.participant_unban, name="participant_unban"),
+    path("participants/<str:public_id>/attach/", participant_bond.participant_attach, name="participant_attach"),
+    path("participants/<str:public_id>/detach/", participant_bond.participant_detach, name="participant_detach"),
+    path(
+        "participants/<str:public_id>/attach/undo/",
+        participant_bond.participant_bond_undo,
+        name="participant_bond_undo",
+    ),
     path(
         "participants/<str:public_id>/events/<str:event_id>/", participant.participant_event, name="participant_event"
     ),

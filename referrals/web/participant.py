@@ -89,6 +89,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         "person": person,
         "form": form,
         "referrer": referrer_of(person),
+        "past_bonds": person.referrals_had.exclude(detached_at=None).select_related("referrer").order_by("-pk")[:5],
         "link": share_link(person),
         "short": short_link(person.referral_code),
         "visits": visits_text(counts_of([person.pk]).get(person.pk, VisitCount())),
@@ -286,7 +287,7 @@ def participant_refund(request: MerchantRequest, public_id: str, event_id: str) 
 def _render_event(
     request: MerchantRequest, person: Participant, event: QualifyingEvent, form: RefundForm, *, status: int = 200
 ) -> HttpResponse:
-    rewards = {(row.rule_key, row.side): row for row in event.rewards.select_related("participant").order_by("pk")}
+    rewards = {(row.rule_key, row.side): row for row in event.rewards.select_related("participant").standing_last()}
     decisions = event.decisions.filter(current=True).order_by("pk")
     context = {
         "person": person,

@@ -93,6 +93,18 @@ class NoteForm(forms.Form):
     note = forms.CharField(label=lazy("Note"), required=False, max_length=300, widget=forms.Textarea(attrs={"rows": 2}))
 
 
+class AttachForm(ReasonForm):
+    """Who invited somebody, told later, and how one knows."""
+
+    referrer = forms.CharField(
+        label=lazy("Invited by"),
+        max_length=254,
+        widget=forms.TextInput(attrs=PLAIN),
+        help_text=lazy("The referrer's code, e-mail address or id."),
+    )
+    field_order = ("referrer", "reason")
+
+
 class CompleteForm(forms.Form):
     """What a participant did, recorded by hand. `key` makes a double click one event."""
 

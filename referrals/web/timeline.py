@@ -104,8 +104,12 @@ def _joined(event: Event, _viewpoint: str) -> str:
 
 
 def _referred(event: Event, viewpoint: str) -> str:
+    mine = event.referrer_ref == viewpoint
+    if event.data.get("reason"):
+        text = _("A friend was attached by hand") if mine else _("Attached to a referrer by hand")
+        return f"{text}: {event.data['reason']}"
     how = str(dict(Referral.HOW).get(event.data.get("how", ""), "")).lower()
-    if event.referrer_ref == viewpoint:
+    if mine:
         return _("Invited a friend who joined (%(how)s)") % {"how": how} if how else _("Invited a friend who joined")
     return _("Came through a referral (%(how)s)") % {"how": how} if how else _("Came through a referral")
 
@@ -128,12 +132,6 @@ def _refused(event: Event, viewpoint: str) -> str:
         ("detached", False): _("A later link or code did not count: they were detached by hand"),
     }
     return words.get(code, _("Another person's link or code did not count"))
-
-
-def _attached(event: Event, viewpoint: str) -> str:
-    mine = event.referrer_ref == viewpoint
-    text = _("A friend was attached by hand") if mine else _("Attached to a referrer by hand")
-    return f"{text}: {event.data['reason']}" if event.data.get("reason") else text
 
 
 def _detached(event: Event, viewpoint: str) -> str:
@@ -233,7 +231,6 @@ WORDS: dict[str, Words] = {
     types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),
     types.REFERRAL_CREATED: ("users", "", _referred),
     types.REFERRAL_REFUSED: ("users", "", _refused),
-    types.REFERRAL_ATTACHED: ("link", "", _attached),
     types.REFERRAL_DETACHED: ("unlink", "", _detached),
     types.REFERRAL_STATUS_CHANGED: ("users", "", lazy("Status of the referral changed")),
     types.EVENT_RECORDED: ("shopping-bag", "issued", _recorded),

@@ -16,7 +16,7 @@ from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_of
 from referrals.api.v2.shapes import participants_json
 from referrals.lib.errors import Refused
-from rewards import services
+from rewards import bonds, services
 
 TAG = "Participants"
 MISSING = ("participant_not_found",)
@@ -28,6 +28,7 @@ FILTERS: dict[str, Field] = {
     "created_from": Moment(about="Joined at this time or later."),
     "created_to": Moment(about="Joined before this time."),
 }
+_REASON = Text(about="Why, for your records.", limit=300, required=True, example="Told us at the till who sent them")
 # What the services call the fields of version 1.
 _NAMES = {"referredByCode": "referred_by_code", "referredByEmail": "referred_by_email"}
 
@@ -196,6 +197,66 @@ def unban_participant(call: Call) -> Answer:
     Held rewards go on, and what happened meanwhile is decided again.
     """
     services.unban(participant=_find(call), actor=call.actor, note=call.body.get("note", ""))
+    return _shown(_find(call))
+
+
+@API.operation(
+    "POST",
+    "participants/{id}/attach",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={
+        "referrer": Text(
+            about="Id, referral code or address of who invited them.",
+            limit=254,
+            required=True,
+            example="noor@example.com",
+        ),
+        "reason": _REASON,
+    },
+    answer=ref("Participant"),
+    statuses={200: "The participant, with their referrer."},
+    errors=(
+        *MISSING,
+        "missing_field",
+        "blank",
+        "referrer_not_found",
+        "email_invalid",
+        "self_referral",
+        "referrer_banned",
+        "referral_loop",
+        "already_referred",
+    ),
+)
+def attach_participant(call: Call) -> Answer:
+    """Attach a missed referral.
+
+    As if they had come through this referrer on the day they joined: everything they did is decided again. Who has a referrer is
+    detached first; detaching undoes it.
+    """
+    participant = _find(call)
+    referrer = bonds.find_referrer(participant, call.body["referrer"])
+    bonds.attach(participant=participant, referrer=referrer, actor=call.actor, reason=call.body["reason"])
+    return _shown(_find(call))
+
+
+@API.operation(
+    "POST",
+    "participants/{id}/detach",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={"reason": _REASON},
+    answer=ref("Participant"),
+    statuses={200: "The participant, without a referrer."},
+    errors=(*MISSING, "missing_field", "blank", "not_referred"),
+)
+def detach_participant(call: Call) -> Answer:
+    """Detach a wrong referral.
+
+    What was earned by it and not issued is void; what was issued is taken back by a negative entry that the next payout nets. The
+    referral stays as history; attaching undoes it.
+    """
+    bonds.detach(participant=_find(call), actor=call.actor, reason=call.body["reason"])
     return _shown(_find(call))
 
 

@@ -161,7 +161,11 @@ def decision_json(decision: Decision, event: QualifyingEvent, reward: str | None
 
 def reward_ids(events: Iterable[int]) -> dict[tuple[int, str, str], str]:
     """Public ids of rewards by (event, rule, side)."""
-    rows = Reward.objects.filter(event__in=list(events)).values_list("event_id", "rule_key", "side", "public_id")
+    rows = (
+        Reward.objects.filter(event__in=list(events))
+        .standing_last()
+        .values_list("event_id", "rule_key", "side", "public_id")
+    )
     return {(event, rule, side): public_id for event, rule, side, public_id in rows}
 
 

@@ -1,0 +1,91 @@
+"""Attaching a missed referral and detaching a wrong one, from a person's page: with a reason, and an undo."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from participants.models import Participant
+from referrals.accounts.models import Role
+from referrals.lib.errors import Refused
+from referrals.web.access import MerchantRequest, member, own
+from referrals.web.campaign_forms import apply_refusal
+from referrals.web.participant_forms import AttachForm, ReasonForm
+from referrals.web.participants import referrer_of
+from rewards import bonds
+
+
+def _person(request: MerchantRequest, public_id: str) -> Participant:
+    return own(Participant.objects.select_related("campaign", "merchant", "referral__referrer"), request, public_id)
+
+
+@member(role=Role.MANAGER)
+def participant_attach(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Name who invited them: what they did is decided again, as if it had been known from the day they joined."""
+    person = _person(request, public_id)
+    form = AttachForm(request.POST if request.method == "POST" else None)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                referrer = bonds.find_referrer(person, form.cleaned_data["referrer"])
+                bonds.attach(
+                    participant=person, referrer=referrer, actor=request.actor, reason=form.cleaned_data["reason"]
+                )
+            except Refused as error:
+                if error.code == "referrer_not_found":
+                    error.status = 422  # what was typed, not the page
+                status = apply_refusal(form, error)
+            else:
+                text = _("%(who)s is now a friend of %(referrer)s") % {"who": person, "referrer": referrer}
+                return _done(request, person, text)
+    context = {"person": person, "form": form, "attaching": True, "referrer": referrer_of(person)}
+    return render(request, "web/participants/bond.html", context, status=status)
+
+
+@member(role=Role.MANAGER)
+def participant_detach(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """End a wrong referral: GET says what will happen, POST does it with a reason."""
+    person = _person(request, public_id)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                bonds.detach(participant=person, actor=request.actor, reason=form.cleaned_data["reason"])
+            except Refused as error:
+                status = apply_refusal(form, error)
+            else:
+                return _done(request, person, _("%(who)s is detached") % {"who": person})
+    context = {"person": person, "form": form, "attaching": False, "referrer": referrer_of(person)}
+    return render(request, "web/participants/bond.html", context, status=status)
+
+
+def _done(request: MerchantRequest, person: Participant, text: str) -> HttpResponse:
+    undo = reverse("web:participant_bond_undo", args=[person.public_id])
+    messages.success(request, text, extra_tags=f"undo:{undo}")
+    return redirect("web:participant", person.public_id)
+
+
+@require_POST
+@member(role=Role.MANAGER)
+def participant_bond_undo(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Take back the last attaching or detaching of a person."""
+    person = _person(request, public_id)
+    bond = person.referrals_had.select_related("referrer__campaign", "invitee__campaign").order_by("-pk").first()
+    if bond is None:
+        messages.error(request, _("%(who)s was not referred by anybody.") % {"who": person})
+        return redirect("web:participant", person.public_id)
+    try:
+        bonds.undo(referral=bond, actor=request.actor)
+    except Refused as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, _("Undone"))
+    return redirect("web:participant", person.public_id)

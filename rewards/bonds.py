@@ -1,0 +1,165 @@
+"""Attaching a missed referral and detaching a wrong one by hand; both are history, and decide the events concerned again.
+
+PRODUCT.md, "Attribution". What the old referrer was owed is void, what they were paid is taken back by a negative entry, and the
+new one earns by the same rules and facts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from participants.joining import bind
+from participants.models import Participant, Referral
+from participants.services import check_email
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
+from referrals.lib.errors import Refused
+from rewards.deciding import redecide
+from rewards.models import Reward
+from rewards.services import award_joining
+
+REASON_LENGTH = 300
+
+
+def find_referrer(participant: Participant, text: str) -> Participant:
+    """The participant of the same campaign whom `text` names: an id, a referral code or an address; Refused `referrer_not_found`."""
+    text = text.strip()
+    rows = Participant.objects.filter(campaign=participant.campaign_id)
+    if "@" in text:
+        found = rows.filter(email_key=check_email(text, field="referrer").key).first()
+    elif text.startswith("pt_"):
+        found = rows.filter(public_id=text[:32]).first()
+    else:
+        found = rows.filter(referral_code=text[:16]).first()
+    if found is None:
+        message = _("Nobody in the campaign %(campaign)s has the id, code or address %(text)s.")
+        words = {"campaign": participant.campaign.public_id, "text": text[:80]}
+        raise Refused("referrer_not_found", message % words, field="referrer", status=404)
+    return found
+
+
+def attach(*, participant: Participant, referrer: Participant, actor: Actor, reason: str) -> Referral:
+    """Make `participant` the friend of `referrer`, from the day they joined; all their events are decided again.
+
+    Raises Refused: note_required, self_referral, referrer_not_found (another campaign), referrer_banned, referral_loop,
+    already_referred (409, naming by whom: detach first).
+    """
+    reason = _reason(reason)
+    with transaction.atomic():
+        people = _lock(participant.pk, referrer.pk)
+        friend, by = people[participant.pk], people[referrer.pk]
+        _refuse(friend, by)
+        list(Reward.objects.filter(event__participant=friend).order_by("pk").select_for_update(of=("self",)))
+        referral = bind(friend, referrer=by, how="manual", since=friend.joined_at)
+        record(friend.tenant, actor, _told(types.REFERRAL_CREATED, referral, {"how": "manual", "reason": reason}))
+        award_joining(friend, actor, at=friend.joined_at)
+        redecide(friend, actor)
+    return referral
+
+
+def detach(*, participant: Participant, actor: Actor, reason: str) -> Referral:
+    """End the bond to the referrer: what was earned by it is void or taken back. attach() undoes it.
+
+    Raises Refused: note_required, not_referred (409).
+    """
+    reason = _reason(reason)
+    with transaction.atomic():
+        standing = Referral.objects.filter(standing_for=participant).first()
+        if standing is None:
+            raise _nobody_s(participant)
+        people = _lock(participant.pk, standing.referrer_id)
+        now = clock.now()
+        ended = Referral.objects.filter(pk=standing.pk, detached_at=None).update(detached_at=now, standing_for=None)
+        if not ended:
+            raise _nobody_s(participant)
+        friend = people[participant.pk]
+        standing.detached_at, standing.standing_for, standing.invitee = now, None, friend
+        standing.referrer = people[standing.referrer_id]
+        list(Reward.objects.filter(event__participant=friend).order_by("pk").select_for_update(of=("self",)))
+        record(friend.tenant, actor, _told(types.REFERRAL_DETACHED, standing, {"reason": reason}))
+        redecide(friend, actor)
+    return standing
+
+
+def undo(*, referral: Referral, actor: Actor) -> None:
+    """The opposite of what was done to this bond last. Raises Refused as attach() and detach() do."""
+    reason = _("Undone")
+    if referral.detached_at is None:
+        detach(participant=referral.invitee, actor=actor, reason=reason)
+    else:
+        attach(participant=referral.invitee, referrer=referral.referrer, actor=actor, reason=reason)
+
+
+def _reason(text: str) -> str:
+    text = " ".join(text.split())
+    if not text:
+        raise Refused("note_required", _("Say why, so that it can be explained later."), field="reason")
+    if len(text) > REASON_LENGTH:
+        raise Refused("too_long", _("At most %(limit)d characters fit.") % {"limit": REASON_LENGTH}, field="reason")
+    return text
+
+
+def _lock(*keys: int) -> dict[int, Participant]:
+    """The people, locked in the order of their keys, as everything about them is."""
+    rows = Participant.objects.filter(pk__in=keys).order_by("pk").select_related("campaign", "merchant")
+    return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
+
+
+def _refuse(friend: Participant, referrer: Participant) -> None:
+    if referrer.campaign_id != friend.campaign_id:
+        message = _("%(who)s is in another campaign.") % {"who": referrer}
+        raise Refused("referrer_not_found", message, field="referrer", status=404)
+    if referrer.pk == friend.pk or referrer.identity_key == friend.identity_key:
+        raise Refused("self_referral", _("Nobody can refer themselves: this is the same person."), field="referrer")
+    if referrer.is_banned:
+        message = _("%(who)s is banned and cannot get rewards. Lift the ban first.") % {"who": referrer}
+        raise Refused("referrer_banned", message, field="referrer")
+    standing = Referral.objects.filter(standing_for=friend).select_related("referrer").first()
+    if standing is not None:
+        message = _("%(friend)s was already referred by %(who)s. Detach them first.")
+        raise Refused(
+            "already_referred",
+            message % {"friend": friend, "who": standing.referrer},
+            field="referrer",
+            status=409,
+            details={"referred_by": standing.referrer.public_id},
+        )
+    if _comes_through(referrer, friend):
+        message = _("%(who)s came through %(friend)s; two people can't have referred each other.")
+        raise Refused("referral_loop", message % {"who": referrer, "friend": friend}, field="referrer")
+
+
+def _comes_through(person: Participant, ancestor: Participant) -> bool:
+    """Whether `person` was referred by `ancestor`, or by somebody who was, however far back. One query."""
+    query = """
+        WITH RECURSIVE line(id) AS (
+            SELECT referrer_id FROM participants_referral WHERE standing_for_id = %s
+            UNION
+            SELECT r.referrer_id FROM participants_referral r JOIN line ON r.standing_for_id = line.id
+        )
+        SELECT 1 FROM line WHERE id = %s
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, [person.pk, ancestor.pk])
+        return cursor.fetchone() is not None
+
+
+def _nobody_s(participant: Participant) -> Refused:
+    return Refused("not_referred", _("%(who)s was not referred by anybody.") % {"who": participant}, status=409)
+
+
+def _told(type_: str, referral: Referral, data: dict[str, Any]) -> Happening:
+    friend = referral.invitee
+    return Happening(
+        type_,
+        "participant",
+        friend.public_id,
+        campaign=friend.campaign.public_id,
+        participant=friend.public_id,
+        referrer=referral.referrer.public_id,
+        data=data,
+    )
