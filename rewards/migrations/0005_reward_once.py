@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rewards", "0003_schedules"), ("participants", "0005_one_standing_referral")]
+    dependencies = [("rewards", "0004_purchases"), ("participants", "0005_one_standing_referral")]
 
     operations = [
         migrations.RemoveConstraint(model_name="reward", name="reward_once"),
