@@ -152,7 +152,7 @@ def process(inbound_id: int) -> str:
     """
     row = _claim(inbound_id)
     if row is None:
-        return InboundEvent.objects.values_list("state", flat=True).get(pk=inbound_id)
+        return InboundEvent.objects.values_list("state", flat=True).filter(pk=inbound_id).first() or "deleted"
     with clocks.running(row.connection.tenant):
         return _act(row)
 
