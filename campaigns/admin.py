@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from campaigns.models import Campaign, CampaignImage, CampaignText, CampaignVersion, Milestone, RewardRule, StatusChange
+from campaigns.models import Campaign, CampaignImage, CampaignText, CampaignVersion, RewardRule, RuleTier, StatusChange
 from referrals.accounts.operators import LookOnly
 
 
@@ -36,12 +36,12 @@ class RewardRuleAdmin(LookOnly):
     search_fields = ("=key", "=version__campaign__public_id")
 
 
-@admin.register(Milestone)
-class MilestoneAdmin(LookOnly):
-    """The milestones of each version."""
+@admin.register(RuleTier)
+class RuleTierAdmin(LookOnly):
+    """The tiers and prizes of each rule."""
 
-    list_display = ("version", "friends", "label", "recurring")
-    list_select_related = ("version",)
+    list_display = ("rule", "first", "last", "amount_type", "amount_minor", "percent", "units")
+    list_select_related = ("rule",)
 
 
 @admin.register(StatusChange)

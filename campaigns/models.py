@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.terms import Amount, Delivery, Fixed, Kind, Percent, RuleTerms, Side, Trigger
+from campaigns.conditions import conditions_from_json
+from campaigns.terms import Amount, Delivery, Fixed, Kind, Limits, Percent, RuleTerms, Side, Tier, Trigger, Units
 from referrals.accounts.models import User, check_currency_code
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
@@ -88,6 +89,11 @@ class Campaign(TenantModel):
         "CampaignVersion", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
+    # Whether any version of the rules has looked at a referrer as a whole, or kept a budget: what deciding has to lock and load.
+    counts_referrers = models.BooleanField(default=False, editable=False)
+    has_budget = models.BooleanField(default=False, editable=False)
+    # When the prizes of its leaderboard were given.
+    leaderboard_closed_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
     launched_at = models.DateTimeField(null=True, editable=False)
 
@@ -200,6 +206,30 @@ class AmountFields(models.Model):
     class Meta:
         abstract = True
 
+    def amount_in(self, currency: str) -> Amount:
+        """The amount as a plain value in the campaign's currency."""
+        if self.amount_type == "percent":
+            return Percent(cast(Decimal, self.percent), money_or_none(self.cap_minor, currency))
+        if self.amount_type == "units":
+            return Units(cast(int, self.units), self.units_label)
+        return Fixed(Money(cast(int, self.amount_minor), currency))
+
+
+def money_or_none(minor: int | None, currency: str) -> Money | None:
+    """An amount that may be left open."""
+    return None if minor is None else Money(minor, currency)
+
+
+def amount_fields(amount: Amount) -> dict[str, Any]:
+    """The columns of AmountFields that keep an amount."""
+    match amount:
+        case Fixed(money):
+            return {"amount_type": "fixed", "amount_minor": money.minor}
+        case Percent(rate, cap):
+            return {"amount_type": "percent", "percent": rate, "cap_minor": cap.minor if cap else None}
+        case Units(units, label):
+            return {"amount_type": "units", "units": units, "units_label": label}
+
 
 class RewardRule(AmountFields):
     """One rule of one version, for one side: what API.md calls `Rule`. Never changed once its version is published."""
@@ -238,6 +268,8 @@ class RewardRule(AmountFields):
     trigger = models.CharField(max_length=14, choices=TRIGGERS)
     event_type = models.CharField(max_length=40, default="purchase")
     nth = models.PositiveIntegerField(null=True, blank=True)
+    recurring = models.BooleanField(default=False)
+    label = models.CharField(max_length=60, blank=True)
     kind = models.CharField(max_length=12, choices=KINDS, default="cash")
     minimum_purchase_minor = models.BigIntegerField(null=True, blank=True)
     max_purchases_per_friend = models.PositiveIntegerField(null=True, blank=True)
@@ -246,6 +278,11 @@ class RewardRule(AmountFields):
     limit_per_referrer_minor = models.BigIntegerField(null=True, blank=True)
     limit_per_referrer_year_minor = models.BigIntegerField(null=True, blank=True)
     limit_campaign_minor = models.BigIntegerField(null=True, blank=True)
+    limit_campaign_month_minor = models.BigIntegerField(null=True, blank=True)
+    limit_campaign_week_minor = models.BigIntegerField(null=True, blank=True)
+    limit_campaign_day_minor = models.BigIntegerField(null=True, blank=True)
+    # All or any of comparisons with attributes of event, friend, referrer and campaign, as API.md's Rule writes them.
+    conditions = models.JSONField(null=True, blank=True)
     review_days = models.PositiveSmallIntegerField(default=0)
     delivery = models.CharField(max_length=9, choices=DELIVERIES, default="manual")
     minimum_payout_minor = models.BigIntegerField(null=True, blank=True)
@@ -268,51 +305,45 @@ class RewardRule(AmountFields):
         return f"{self.side}: {self.trigger}"
 
     def terms(self, currency: str) -> RuleTerms:
-        """The rule as plain values in the campaign's currency."""
+        """The rule as plain values in the campaign's currency. Reads `tiers`: prefetch them for many rules."""
 
         def money(minor: int | None) -> Money | None:
-            return None if minor is None else Money(minor, currency)
+            return money_or_none(minor, currency)
 
-        amount: Amount
-        if self.amount_type == "percent":
-            amount = Percent(cast(Decimal, self.percent), money(self.cap_minor))
-        else:
-            amount = Fixed(Money(cast(int, self.amount_minor), currency))
         return RuleTerms(
             key=self.key,
             side=cast(Side, self.side),
             trigger=cast(Trigger, self.trigger),
-            amount=amount,
+            amount=self.amount_in(currency),
             kind=cast(Kind, self.kind),
             event=self.event_type,
             nth=self.nth,
+            recurring=self.recurring,
+            label=self.label,
             minimum_purchase=money(self.minimum_purchase_minor),
             max_purchases_per_friend=self.max_purchases_per_friend,
             new_customers_only=self.new_customers_only,
+            within_days=self.within_days,
+            conditions=conditions_from_json(self.conditions),
+            limits=Limits(
+                per_referrer=money(self.limit_per_referrer_minor),
+                per_referrer_year=money(self.limit_per_referrer_year_minor),
+                campaign=money(self.limit_campaign_minor),
+                campaign_month=money(self.limit_campaign_month_minor),
+                campaign_week=money(self.limit_campaign_week_minor),
+                campaign_day=money(self.limit_campaign_day_minor),
+            ),
+            tiers=tuple(
+                Tier(row.first, row.last, row.amount_in(currency))
+                for row in sorted(self.tiers.all(), key=lambda row: row.first)
+            ),
             review_days=self.review_days,
             delivery=cast(Delivery, self.delivery),
         )
 
 
-class Milestone(AmountFields):
-    """A number of friends after which something is earned (PRODUCT.md); shown to scale on the participant's page."""
-
-    version = models.ForeignKey(CampaignVersion, on_delete=models.CASCADE, related_name="milestones")
-    key = models.CharField(max_length=32, default=rule_key)
-    friends = models.PositiveIntegerField()
-    label = models.CharField(max_length=120)
-    recurring = models.BooleanField(default=False)
-
-    class Meta:
-        ordering = ["friends"]
-        constraints = [models.UniqueConstraint(fields=["version", "friends"], name="milestone_once")]
-
-    def __str__(self) -> str:
-        return f"{self.friends}: {self.label}"
-
-
-class Tier(AmountFields):
-    """The amount of a rule from the `first` to the `last` referral (FlexiTiers, seed 004)."""
+class RuleTier(AmountFields):
+    """The amount of a rule from the `first` to the `last` friend (FlexiTiers, seed 004), or of these ranks of a leaderboard."""
 
     rule = models.ForeignKey(RewardRule, on_delete=models.CASCADE, related_name="tiers")
     first = models.PositiveIntegerField()

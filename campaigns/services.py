@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from campaigns.conditions import conditions_to_json
 from campaigns.images import read_image
 from campaigns.models import (
     Campaign,
@@ -18,18 +19,21 @@ from campaigns.models import (
     CampaignText,
     CampaignVersion,
     RewardRule,
+    RuleTier,
     Status,
     StatusChange,
+    amount_fields,
     rule_key,
 )
 from campaigns.presets import preset
-from campaigns.terms import Fixed, Percent, RuleTerms, TermsError, terms_to_json
+from campaigns.terms import Fixed, Percent, RuleTerms, TermsError
+from campaigns.terms_json import check_terms, terms_to_json
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from referrals.lib.money import MoneyError, check_currency
+from referrals.lib.money import Money, MoneyError, check_currency
 
 MAX_RULES = 20
 # From which status each action may start, and where it leads (PRODUCT.md, "Campaigns").
@@ -123,7 +127,10 @@ def publish_rules(
         version = campaign.version
         known = _known_keys(campaign)
         if version is not None:
-            old = [row.terms(campaign.currency) for row in version.rules.order_by("position", "pk")]
+            old = [
+                row.terms(campaign.currency)
+                for row in version.rules.order_by("position", "pk").prefetch_related("tiers")
+            ]
             if old == list(rules):
                 return version
         if campaign.status == Status.DRAFT and version is not None:
@@ -229,7 +236,11 @@ def duplicate(*, campaign: Campaign, actor: Actor) -> Campaign:
             **{name: getattr(copy, name) for name in CHANGEABLE - {"name", "type", "starts_at", "ends_at"}},
         )
         source.save()
-        terms = [row.terms(copy.currency) for row in copy.version.rules.order_by("position")] if copy.version else []
+        terms = (
+            [row.terms(copy.currency) for row in copy.version.rules.order_by("position").prefetch_related("tiers")]
+            if copy.version
+            else []
+        )
         _write_version(source, [_without_key(rule) for rule in terms], number=1)
         for row in belongings:
             row.pk, row.campaign = None, source
@@ -322,30 +333,55 @@ def _write_version(
     keys = [rule.key for rule in rules if rule.key]
     if len(set(keys)) != len(keys):
         raise Refused("duplicate_rule", _("Two rules have the same id."), field="rules")
+    _check_together(rules)
     version = CampaignVersion.objects.create(campaign=campaign, number=number)
     rows = []
     for position, rule in enumerate(rules):
+        check_terms(rule, at=f"rules[{position}]")
         _check_currency_of(rule, campaign.currency, position)
         # A key that this campaign never gave out would join two rules' histories; it gets its own.
         key = rule.key if rule.key in known else rule_key()
         rows.append(_row(version, rule, key, position))
     RewardRule.objects.bulk_create(rows)
+    RuleTier.objects.bulk_create(
+        RuleTier(rule=row, first=tier.first, last=tier.last, **amount_fields(tier.amount))
+        for row, rule in zip(rows, rules, strict=True)
+        for tier in rule.tiers
+    )
     campaign.version = version
-    campaign.save(update_fields=["version"])
+    campaign.counts_referrers |= any(rule.looks_at_referrer for rule in rules)
+    campaign.has_budget |= any(rule.limits.of_campaign for rule in rules)
+    campaign.save(update_fields=["version", "counts_referrers", "has_budget"])
     return version
 
 
 def _check_currency_of(rule: RuleTerms, currency: str, position: int) -> None:
-    parts = [rule.minimum_purchase]
-    parts.append(rule.amount.money if isinstance(rule.amount, Fixed) else rule.amount.cap)
+    parts = [rule.minimum_purchase, *(getattr(rule.limits, name) for name in rule.limits.__slots__)]
+    for amount in rule.amounts:
+        parts += [amount.money] if isinstance(amount, Fixed) else [amount.cap] if isinstance(amount, Percent) else []
     for money in parts:
         if money is not None and money.currency != currency:
             field = f"rules[{position}].amount"
             raise TermsError(field, "currency", f"{money.currency} is not the campaign's currency, {currency}.")
 
 
+def _check_together(rules: Sequence[RuleTerms]) -> None:
+    """What no rule can see by itself: at most two rewards for each tier (seed 004), and one leaderboard for each side and event."""
+    for name, most in (("tier", 2), ("leaderboard", 2)):
+        alike = [position for position, rule in enumerate(rules) if rule.trigger == name]
+        if len(alike) > most:
+            raise TermsError(
+                f"rules[{alike[most]}].trigger",
+                "too_many_rules",
+                f"A campaign has at most {most} rules of the trigger {name!r}.",
+            )
+
+
 def _row(version: CampaignVersion, rule: RuleTerms, key: str, position: int) -> RewardRule:
-    amount = rule.amount
+    def minor(money: Money | None) -> int | None:
+        return None if money is None else money.minor
+
+    limits = rule.limits
     return RewardRule(
         version=version,
         key=key,
@@ -354,14 +390,21 @@ def _row(version: CampaignVersion, rule: RuleTerms, key: str, position: int) -> 
         trigger=rule.trigger,
         event_type=rule.event,
         nth=rule.nth,
+        recurring=rule.recurring,
+        label=rule.label,
         kind=rule.kind,
-        amount_type="fixed" if isinstance(amount, Fixed) else "percent",
-        amount_minor=amount.money.minor if isinstance(amount, Fixed) else None,
-        percent=amount.rate if isinstance(amount, Percent) else None,
-        cap_minor=amount.cap.minor if isinstance(amount, Percent) and amount.cap else None,
-        minimum_purchase_minor=rule.minimum_purchase.minor if rule.minimum_purchase else None,
+        **amount_fields(rule.amount),
+        minimum_purchase_minor=minor(rule.minimum_purchase),
         max_purchases_per_friend=rule.max_purchases_per_friend,
         new_customers_only=rule.new_customers_only,
+        within_days=rule.within_days,
+        conditions=conditions_to_json(rule.conditions),
+        limit_per_referrer_minor=minor(limits.per_referrer),
+        limit_per_referrer_year_minor=minor(limits.per_referrer_year),
+        limit_campaign_minor=minor(limits.campaign),
+        limit_campaign_month_minor=minor(limits.campaign_month),
+        limit_campaign_week_minor=minor(limits.campaign_week),
+        limit_campaign_day_minor=minor(limits.campaign_day),
         review_days=rule.review_days,
         delivery=rule.delivery,
     )

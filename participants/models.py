@@ -55,6 +55,8 @@ class Participant(TenantModel):
     banned_at = models.DateTimeField(null=True, blank=True)
     ban_reason = models.CharField(max_length=300, blank=True)
     note = models.TextField(blank=True, max_length=4000)
+    # What the merchant says of the person, for conditions over attributes: country, plan, anything.
+    metadata = models.JSONField(default=dict, blank=True)
 
     objects = TenantQuerySet["Participant"].as_manager()
 
@@ -192,6 +194,7 @@ class QualifyingEvent(TenantModel):
     # Taken back so far: the sum of the refunds' rows, kept here for lists.
     refunded_minor = models.BigIntegerField(default=0)
     disputed_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
 
     objects = TenantQuerySet["QualifyingEvent"].as_manager()
@@ -266,9 +269,14 @@ class CustomerReference(TenantModel):
 
 
 class Refund(TenantModel):
-    """Money of a qualifying event taken back: a refund or a dispute. One that comes before its purchase waits for it (PRODUCT.md)."""
+    """Money of a qualifying event taken back: a refund, a dispute, or the whole order cancelled. One that comes before its purchase waits for it (PRODUCT.md)."""
 
-    KINDS = (("refund", _("Refund")), ("dispute", _("Dispute")), ("dispute_won", _("Dispute won")))
+    KINDS = (
+        ("refund", _("Refund")),
+        ("dispute", _("Dispute")),
+        ("dispute_won", _("Dispute won")),
+        ("cancelled", _("Cancelled")),
+    )
 
     public_id = models.CharField(max_length=32, unique=True, default=_refund_id, editable=False)
     event = models.ForeignKey(QualifyingEvent, on_delete=models.PROTECT, null=True, related_name="refunds")

@@ -238,12 +238,18 @@ def claim_waiting_refunds(event: QualifyingEvent, references: Sequence[str]) -> 
     return Refund.objects.filter(pk__in=mine, event=None).update(event=event)
 
 
-def taken_back(event: QualifyingEvent) -> tuple[int, datetime | None]:
-    """(minor units refunded so far, since when disputed or None), summed over the event's rows."""
-    total, disputed = 0, None
+def taken_back(event: QualifyingEvent) -> dict[str, Any]:
+    """The event's own figures as its rows have them: minor units refunded so far, since when disputed, since when cancelled."""
+    total, disputed, cancelled = 0, None, None
     for row in event.refunds.order_by("occurred_at", "pk"):
         if row.kind == "refund":
             total += event.amount_minor or 0 if row.amount_minor is None else row.amount_minor
+        elif row.kind == "cancelled":
+            cancelled = cancelled or row.occurred_at
         else:
             disputed = row.occurred_at if row.kind == "dispute" else None
-    return min(total, event.amount_minor or total), disputed
+    return {
+        "refunded_minor": min(total, event.amount_minor or total),
+        "disputed_at": disputed,
+        "cancelled_at": cancelled,
+    }

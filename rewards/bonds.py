@@ -18,7 +18,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards.deciding import redecide
+from rewards.deciding import redecide, refold
 from rewards.models import Reward
 from rewards.services import award_joining
 
@@ -82,6 +82,7 @@ def detach(*, participant: Participant, actor: Actor, reason: str) -> Referral:
         list(Reward.objects.filter(event__participant=friend).order_by("pk").select_for_update(of=("self",)))
         record(friend.tenant, actor, _told(types.REFERRAL_DETACHED, standing, {"reason": reason}))
         redecide(friend, actor)
+        refold(standing.referrer, actor)
     return standing
 
 

@@ -1,24 +1,28 @@
 """From facts to rewards: load what is known of one friend, ask `eligibility`, write down the difference to what is recorded.
 
 Everything about one friend is decided under a lock on that friend's row, as a whole and by the time of the facts, so that any order
-of arrival and any repetition ends in the same rewards (RELIABILITY INV-03 and INV-13).
+of arrival and any repetition ends in the same rewards (RELIABILITY INV-03 and INV-13). Where a rule looks at the referrer as a whole
+(milestones, tiers, limits), the referrer's row is locked too, and later events of the other friends are decided again with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from campaigns.rules import rules_of
-from campaigns.terms import RuleTerms
-from participants.models import Participant, QualifyingEvent, Referral, Refund
+from campaigns.rules import referrer_keys
+from participants.models import Participant, QualifyingEvent, Referral
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record_many
 from referrals.lib import clock
 from referrals.lib.money import Money
 from rewards import lifecycle
-from rewards.eligibility import Bond, EventFacts, PersonFacts, Verdict, decide_all
+from rewards.budgets import FALLEN, lock_budgets
+from rewards.facts import Verdict
+from rewards.fold import Budget, Standing, decide_all
+from rewards.loading import Asked, asked_of, asked_of_referrer, events_of, referral_of, standing_before
 from rewards.models import Decision, Reward, State
 
 Key = tuple[int, str]  # event, rule key
@@ -40,150 +44,210 @@ class Decided:
         return [reward for (event_id, _key), reward in self.rewards.items() if event_id == event.pk]
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is recorded of the events: the current decisions, and every reward (after another referrer was attached, more than one)."""
+
+    decisions: dict[Key, Decision] = field(default_factory=dict)
+    rewards: list[Reward] = field(default_factory=list)
+
+    def of(self, rule_key: str) -> dict[int, list[Reward]]:
+        """A rule's rewards by event."""
+        found: dict[int, list[Reward]] = {}
+        for reward in self.rewards:
+            if reward.rule_key == rule_key:
+                found.setdefault(reward.event_id, []).append(reward)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Answered:
     """One (event, rule) with its answer, and with the one it would have if the referrer were not banned.
 
     A ban stops new rewards; what was earned before it stands or falls by the rest of the facts (rewards.services.ban).
     """
 
-    event: QualifyingEvent
-    rule_id: int
-    terms: RuleTerms
+    asked: Asked
     verdict: Verdict
     unbanned: Verdict
 
     @property
     def key(self) -> Key:
-        return (self.event.pk, self.terms.key)
+        return self.asked.key
+
+    @property
+    def beneficiary(self) -> Participant:
+        """Who gets the reward: the referrer, or the friend; a leaderboard's prize goes to the one whose rank it is."""
+        to_referrer = self.asked.item.terms.side == "referrer" and self.asked.referral is not None
+        return self.asked.referral.referrer if to_referrer and self.asked.referral else self.asked.friend
 
 
-def redecide(friend: Participant, actor: Actor, *, recorded: QualifyingEvent | None = None) -> Decided:
-    """Decide all events of a friend and write what changed. `recorded` is an event added in this very transaction.
+def lock_people(friend: Participant) -> tuple[Participant, Referral | None]:
+    """The friend's row, fresh and locked, and the bond that stands; with the referrer's row locked where rules look at it.
 
-    Runs in the caller's transaction.
+    No stronger lock than this: whoever writes a reward or a payout for these people refers to their rows, and must not have to
+    wait. People are locked in the order of their keys, and before rewards.
     """
-    # No stronger lock than this: whoever writes a reward or a payout for this person refers to the row, and must not have to wait.
     rows = Participant.objects.select_for_update(of=("self",), no_key=True).select_related("campaign__merchant")
+    if friend.campaign.counts_referrers:
+        while True:
+            bond = referral_of(friend)
+            people = [friend.pk] if bond is None else [friend.pk, bond.referrer_id]
+            list(rows.filter(pk__in=people).order_by("pk").only("pk", "campaign__merchant"))
+            again = referral_of(friend)
+            if (again and again.referrer_id) == (bond and bond.referrer_id):
+                break
     friend = rows.get(pk=friend.pk)
     friend.merchant = friend.campaign.merchant  # the same row, without asking for it again
-    referral = Referral.objects.filter(invitee=friend, detached_at=None).select_related("referrer").first()
-    events = list(QualifyingEvent.objects.filter(participant=friend).order_by("occurred_at", "pk"))
-    asked = _ask(friend, referral, events)
+    return friend, referral_of(friend)
+
+
+def redecide(
+    friend: Participant, actor: Actor, *, recorded: QualifyingEvent | None = None, since: datetime | None = None
+) -> Decided:
+    """Decide all events of a friend and write what changed. `recorded` is an event added in this very transaction.
+
+    `since` is the time of the earliest fact that changed: where a rule looks at the referrer as a whole, what the other friends did
+    before it stands as it is (None: from the beginning). Runs in the caller's transaction.
+    """
+    friend, referral = lock_people(friend)
+    events = events_of(friend)
+    since = recorded.occurred_at if recorded is not None else since
+    asked = asked_of(friend, referral, events)
     happenings: list[Happening] = []
     if recorded is not None:
         happenings.append(_recorded(friend, recorded, referral))
-    known, strangers = (Decided(), []) if recorded is not None and len(events) == 1 else _known(events, referral)
-    decided = _write_decisions(friend, asked, known)
-    _take_from(strangers, actor)
-    happenings += _reconcile(friend, referral, asked, known, decided, actor)
+    is_first = recorded is not None and len(events) == 1
+    decided = _decide(friend, referral, asked, since, actor, happenings, nothing_known=is_first)
     record_many(friend.tenant, actor, happenings)
     return decided
 
 
-def _ask(friend: Participant, referral: Referral | None, events: Sequence[QualifyingEvent]) -> list[_Asked]:
+def refold(referrer: Participant, actor: Actor, *, since: datetime | None = None) -> None:
+    """Decide again what rules that look at the referrer as a whole say of their friends: after one of them came or went.
+
+    Runs in the caller's transaction, which holds the locks of the people concerned.
+    """
+    if not referrer.campaign.counts_referrers:
+        return
+    happenings: list[Happening] = []
+    _decide(referrer, None, [], since, actor, happenings, whole=referrer)
+    record_many(referrer.tenant, actor, happenings)
+
+
+def _decide(
+    friend: Participant,
+    referral: Referral | None,
+    asked: list[Asked],
+    since: datetime | None,
+    actor: Actor,
+    happenings: list[Happening],
+    *,
+    nothing_known: bool = False,
+    whole: Participant | None = None,
+) -> Decided:
     campaign = friend.campaign
-    closed = campaign.closed_reasons(event.occurred_at for event in events)
-    person = PersonFacts(friend.identity_key, friend.existing_customer)
-    bond = free = None
-    if referral is not None:
-        referrer = referral.referrer
-        bond = Bond(PersonFacts(referrer.identity_key, banned_at=referrer.banned_at), referral.created_at)
-        free = Bond(PersonFacts(referrer.identity_key), referral.created_at)
-    by_key: dict[str, list[tuple[int, RuleTerms, QualifyingEvent]]] = {}
-    for event in events:
-        for rule_id, terms in rules_of(event.version_id, campaign.currency):
-            by_key.setdefault(terms.key, []).append((rule_id, terms, event))
-    cancelled = _cancelled(events)
-    asked = []
-    for row in by_key.values():
-        facts = [
-            (terms, _facts(event, closed[event.occurred_at], cancelled=event.pk in cancelled))
-            for _pk, terms, event in row
+    referrer = whole or (referral.referrer if referral else None)
+    standings: dict[str, Standing] = {}
+    if referrer is not None and campaign.counts_referrers:
+        keys = referrer_keys(campaign.pk)
+        asked = [
+            one for one in asked if since is None or one.item.terms.key not in keys or one.event.occurred_at >= since
         ]
-        verdicts = decide_all(facts, person, bond)
-        unbanned = verdicts if bond == free else decide_all(facts, person, free)
-        asked += [
-            _Asked(event, pk, terms, verdicts[event.pk], unbanned[event.pk])
-            for pk, terms, event in row
-            if event.pk in verdicts
-        ]
-    return asked
+        others = asked_of_referrer(referrer, campaign, keys, since, None if whole else friend.pk)
+        asked += others
+        nothing_known &= not others
+        friends = {one.friend.pk for one in asked}
+        standings = standing_before(referrer, campaign, keys, since, friends)
+    known = _Known() if nothing_known else _known({one.event.pk for one in asked})
+    answered = _answer(asked, standings, _budgets(friend, asked, known))
+    decided = _write_decisions(answered, known)
+    happenings += _reconcile(answered, known, decided, actor)
+    return decided
 
 
-def _cancelled(events: Sequence[QualifyingEvent]) -> set[int]:
-    """Which of those without an amount were taken back: there is no sum to tell it by. One query, if there is such an event."""
-    free = [event.pk for event in events if not event.amount_minor and event.type != "join"]
-    if not free:
-        return set()
-    return set(Refund.objects.filter(event__in=free, kind="refund").values_list("event_id", flat=True))
+def _budgets(friend: Participant, asked: Sequence[Asked], known: _Known) -> dict[str, Budget]:
+    """The budgets of the rules that have one, locked, with what each event's own reward has of them now."""
+    days: dict[str, set[Any]] = {}
+    for one in asked:
+        if one.item.terms.limits.of_campaign:
+            days.setdefault(one.item.terms.key, set()).add(one.item.event.day)
+    if not days:
+        return {}
+    budgets = lock_budgets(friend.campaign, days)
+    for key, budget in budgets.items():
+        rewards = known.of(key)
+        budget.standing = {
+            pk: sum(row.amount_minor for row in rows if row.state not in FALLEN) for pk, rows in rewards.items()
+        }
+        budget.declined = frozenset(
+            pk
+            for pk, rows in rewards.items()
+            if any(row.state in FALLEN and row.reason in lifecycle.BY_HAND for row in rows)
+        )
+    return budgets
 
 
-def _facts(event: QualifyingEvent, closed_reason: str | None, *, cancelled: bool) -> EventFacts:
-    return EventFacts(
-        id=event.pk,
-        type=event.type,
-        occurred_at=event.occurred_at,
-        currency=event.currency,
-        amount=event.amount,
-        refunded=Money(event.refunded_minor, event.currency),
-        cancelled=cancelled,
-        disputed_at=event.disputed_at,
-        closed_reason=closed_reason,
-    )
+def _answer(asked: Sequence[Asked], standings: dict[str, Standing], budgets: dict[str, Budget]) -> list[_Answered]:
+    by_rule: dict[str, list[Asked]] = {}
+    for one in asked:
+        by_rule.setdefault(one.item.terms.key, []).append(one)
+    answered = []
+    for key, row in by_rule.items():
+        items = [one.item for one in row]
+        free = [replace(item, bond=_unbanned(item.bond)) for item in items]
+        standing, budget = standings.get(key, Standing()), budgets.get(key)
+        if free == items:
+            verdicts = unbanned = decide_all(items, standing, budget)
+        else:
+            apart, own = standing.copy(), budget.copy() if budget else None
+            verdicts, unbanned = decide_all(items, standing, budget), decide_all(free, apart, own)
+        answered += [_Answered(one, verdicts[one.event.pk], unbanned[one.event.pk]) for one in row]
+    return answered
 
 
-def _known(events: Sequence[QualifyingEvent], referral: Referral | None) -> tuple[Decided, list[Reward]]:
-    """What is recorded, and apart from it the rewards of those whose friend this is no longer."""
-    ids = [event.pk for event in events]
-    decisions = Decision.objects.filter(event__in=ids, current=True)
+def _unbanned(bond: Any) -> Any:
+    if bond is None or bond.referrer.banned_at is None:
+        return bond
+    return replace(bond, referrer=replace(bond.referrer, banned_at=None))
+
+
+def _known(event_ids: Collection[int]) -> _Known:
+    decisions = Decision.objects.filter(event__in=event_ids, current=True)
     rewards = (
-        Reward.objects.filter(event__in=ids)
+        Reward.objects.filter(event__in=event_ids)
         .order_by("pk")
         .select_for_update(of=("self",))
-        .select_related("participant", "campaign", "merchant")
+        .select_related("participant", "campaign__merchant", "merchant")
     )
-    referrer_id = referral.referrer_id if referral else None
-    strangers = [row for row in rewards if row.side == "referrer" and row.participant_id != referrer_id]
-    known = Decided({(row.event_id, row.rule_key): row for row in decisions})
-    known.rewards = {(row.event_id, row.rule_key): row for row in rewards if row not in strangers}
-    return known, strangers
+    return _Known({(row.event_id, row.rule_key): row for row in decisions}, list(rewards))
 
 
-def _take_from(strangers: Sequence[Reward], actor: Actor) -> None:
-    """Void or reverse what somebody earned by a friend who is not, or no longer, theirs (rewards.bonds)."""
-    moves: dict[str, list[lifecycle.Target]] = {"void": [], "reverse": []}
-    for reward in strangers:
-        if reward.state == State.ISSUED:
-            moves["reverse"].append(lifecycle.Target(reward, State.REVERSED, "not_referred"))
-        elif reward.state in lifecycle.BEFORE_ISSUE:
-            moves["void"].append(lifecycle.Target(reward, State.VOID, "not_referred"))
-    for name, targets in moves.items():
-        lifecycle.move(lifecycle.ACTS[name], targets, actor=actor)
-
-
-def _write_decisions(friend: Participant, asked: Sequence[_Asked], known: Decided) -> Decided:
+def _write_decisions(answered: Sequence[_Answered], known: _Known) -> Decided:
     """Add a decision where none stands or the answer has changed; the old one stays as history."""
     now = clock.now()
     fresh: list[Decision] = []
     stale: list[int] = []
-    result = Decided(rewards=dict(known.rewards))
-    for item in asked:
-        verdict, old = item.verdict, known.decisions.get(item.key)
+    result = Decided()
+    for item in answered:
+        asked, verdict, old = item.asked, item.verdict, known.decisions.get(item.key)
         conditions = [condition.as_json() for condition in verdict.conditions]
         amount = verdict.amount.minor if verdict.amount else 0
-        if old is not None and (old.conditions, old.amount_minor) == (conditions, amount):
+        referrer = asked.referral.referrer_id if asked.referral else None
+        if old is not None and (old.conditions, old.amount_minor, old.referrer_id) == (conditions, amount, referrer):
             result.decisions[item.key] = old
             continue
         if old is not None:
             stale.append(old.pk)
         decision = Decision(
-            merchant_id=friend.merchant_id,
-            is_test=friend.is_test,
-            event=item.event,
-            rule_id=item.rule_id,
-            rule_key=item.terms.key,
-            side=item.terms.side,
+            merchant_id=asked.friend.merchant_id,
+            is_test=asked.friend.is_test,
+            event=asked.event,
+            rule_id=asked.rule_id,
+            rule_key=asked.item.terms.key,
+            side=asked.item.terms.side,
+            referrer_id=referrer,
+            counted=verdict.counted,
             rewardable=verdict.rewardable,
             reason=verdict.reason,
             amount_minor=amount,
@@ -198,45 +262,48 @@ def _write_decisions(friend: Participant, asked: Sequence[_Asked], known: Decide
     return result
 
 
-def _reconcile(
-    friend: Participant,
-    referral: Referral | None,
-    asked: Sequence[_Asked],
-    known: Decided,
-    decided: Decided,
-    actor: Actor,
-) -> list[Happening]:
+def _reconcile(answered: Sequence[_Answered], known: _Known, decided: Decided, actor: Actor) -> list[Happening]:
     """Make rewards what the decisions say; returns the Events of what was made or changed here."""
-    create: list[Reward] = []
+    create: list[tuple[Reward, _Answered]] = []
     resized: list[tuple[Reward, int]] = []
     moves: dict[str, list[lifecycle.Target]] = {"void": [], "reverse": [], "restore": []}
-    for item in asked:
-        reward = known.rewards.get(item.key)
-        if reward is None:
-            if item.verdict.amount is not None and referral is not None:
-                create.append(_new_reward(friend, referral, item, item.verdict.amount))
-            continue
-        amount = item.unbanned.amount
-        if amount is not None and amount.minor != reward.amount_minor:
-            resized.append((reward, amount.minor))
-        act = _correction(reward, item)
-        if act is not None:
-            moves[act[0]].append(act[1])
+    recorded: dict[Key, list[Reward]] = {}
+    for row in known.rewards:
+        recorded.setdefault((row.event_id, row.rule_key), []).append(row)
+    for item in answered:
+        rows = recorded.get(item.key, [])
+        reward = next((row for row in rows if row.participant_id == item.beneficiary.pk), None)
+        acts = [_fall(row, "not_referred") for row in rows if row is not reward]
+        if reward is not None:
+            decided.rewards[item.key] = reward
+            amount = item.unbanned.amount
+            if amount is not None and amount.minor != reward.amount_minor:
+                resized.append((reward, amount.minor))
+            acts.append(_correction(reward, item))
+        elif item.verdict.amount is not None:
+            create.append((_new_reward(item, item.verdict.amount), item))
+        for act in acts:
+            if act is not None:
+                moves[act[0]].append(act[1])
     happenings = _resize(resized, actor)
     for name, targets in moves.items():
         lifecycle.move(lifecycle.ACTS[name], targets, actor=actor)
     happenings += _create(create, actor)
-    decided.rewards.update({(reward.event_id, reward.rule_key): reward for reward in create})
+    decided.rewards.update({(reward.event_id, reward.rule_key): reward for reward, _item in create})
     return happenings
 
 
-def _correction(reward: Reward, item: _Asked) -> tuple[str, lifecycle.Target] | None:
+def _correction(reward: Reward, item: _Answered) -> tuple[str, lifecycle.Target] | None:
     """The action that brings a reward in line with its verdict, or None when it stands right or a person has decided."""
     if item.unbanned.rewardable:
-        fallen = reward.state in {State.VOID, State.REVERSED} and reward.reason not in lifecycle.BY_HAND
+        fallen = reward.state in FALLEN and reward.reason not in lifecycle.BY_HAND
         # A ban takes nothing that was earned before it, and lets nothing come back while it lasts.
         return ("restore", lifecycle.back([reward])[0]) if fallen and item.verdict.rewardable else None
-    reason = item.unbanned.reason
+    return _fall(reward, item.unbanned.reason)
+
+
+def _fall(reward: Reward, reason: str) -> tuple[str, lifecycle.Target] | None:
+    """Void before it is issued, reversed after; None when it has fallen already."""
     if reward.state == State.ISSUED:
         return "reverse", lifecycle.Target(reward, State.REVERSED, reason)
     if reward.state in lifecycle.BEFORE_ISSUE:
@@ -244,23 +311,26 @@ def _correction(reward: Reward, item: _Asked) -> tuple[str, lifecycle.Target] | 
     return None
 
 
-def _new_reward(friend: Participant, referral: Referral, item: _Asked, amount: Money) -> Reward:
-    terms, event = item.terms, item.event
+def _new_reward(item: _Answered, amount: Money) -> Reward:
+    asked, units = item.asked, item.verdict.units
+    terms, event, friend = asked.item.terms, asked.event, asked.friend
     now = clock.now()
-    zone = friend.merchant.zone
+    zone = friend.campaign.merchant.zone
     ends = clock.in_days(event.occurred_at, terms.review_days, zone) if terms.review_days else None
     reward = Reward(
         merchant=friend.merchant,
         is_test=friend.is_test,
         campaign=friend.campaign,
-        participant=referral.referrer if terms.side == "referrer" else friend,
+        participant=item.beneficiary,
         side=terms.side,
-        rule_id=item.rule_id,
+        rule_id=asked.rule_id,
         rule_key=terms.key,
         event=event,
         kind=terms.kind,
         amount_minor=amount.minor,
         currency=amount.currency,
+        units=units.units if units else None,
+        units_label=units.label if units else "",
         review_ends_at=ends,
         stage_at=now,
         created_at=now,
@@ -272,14 +342,15 @@ def _new_reward(friend: Participant, referral: Referral, item: _Asked, amount: M
     return reward
 
 
-def _create(rewards: Sequence[Reward], actor: Actor) -> list[Happening]:
-    if not rewards:
+def _create(made: Sequence[tuple[Reward, _Answered]], actor: Actor) -> list[Happening]:
+    if not made:
         return []
+    rewards = [reward for reward, _item in made]
     Reward.objects.bulk_create(rewards)
-    lifecycle.write_ledger(((reward, "earn", reward.amount_minor) for reward in rewards), actor)
+    lifecycle.write_ledger(((reward, "earn", reward.amount_minor) for reward in rewards if reward.amount_minor), actor)
     lifecycle.tally((reward, reward.state, +1) for reward in rewards)
     happenings = []
-    for reward in rewards:
+    for reward, item in made:
         data: dict[str, Any] = {
             "amount_minor": reward.amount_minor,
             "currency": reward.currency,
@@ -287,13 +358,22 @@ def _create(rewards: Sequence[Reward], actor: Actor) -> list[Happening]:
             "event": reward.event.public_id,
             "review_ends_at": reward.review_ends_at.isoformat() if reward.review_ends_at else None,
         }
+        if reward.units is not None:
+            data |= {"units": reward.units, "units_label": reward.units_label}
         happenings.append(lifecycle.reward_happening(types.REWARD_CREATED, reward, data))
         moved = {"from": None, "to": reward.state, "amount_minor": reward.amount_minor, "currency": reward.currency}
         if reward.state == State.DUE:
             happenings.append(lifecycle.reward_happening(types.REWARD_DUE, reward, moved))
         elif reward.state == State.HELD:
             happenings.append(lifecycle.reward_happening(types.REWARD_HELD, reward, moved | {"reason": reward.reason}))
+        if item.asked.item.terms.trigger == "milestone":
+            happenings.append(lifecycle.reward_happening(types.MILESTONE_REACHED, reward, _milestone(item)))
     return happenings
+
+
+def _milestone(item: _Answered) -> dict[str, Any]:
+    (facts,) = [checked.facts for checked in item.verdict.conditions if checked.code == "milestone_not_reached"]
+    return {"friends": facts["friends"], "label": item.asked.item.terms.label, "event": item.asked.event.public_id}
 
 
 def _resize(changes: Sequence[tuple[Reward, int]], actor: Actor) -> list[Happening]:

@@ -22,6 +22,7 @@ from referrals.events.models import Event
 from referrals.events.services import SYSTEM, Actor, Happening, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from rewards import budgets
 from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 
 DENIED = "denied_by_merchant"
@@ -216,7 +217,12 @@ def reward_happening(type_: str, reward: Reward, data: dict[str, Any]) -> Happen
 
 
 def write_ledger(lines: Iterable[tuple[Reward, str, int]], actor: Actor, note: str = "") -> None:
-    """Add (reward, kind, signed minor units) lines; the key names reward, kind and the reward's revision, so each is said once."""
+    """Add (reward, kind, signed minor units) lines; the key names reward, kind and the reward's revision, so each is said once.
+
+    What is earned or taken back is also what budgets are used by.
+    """
+    lines = list(lines)
+    budgets.use((reward, minor) for reward, _kind, minor in lines)
     LedgerEntry.objects.bulk_create(
         [
             LedgerEntry(
@@ -331,6 +337,7 @@ def restore(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: 
                 )
                 words = {"amount": row.amount, "who": row.participant, "reason": row.reason}
                 raise Refused("not_rewardable", message % words, status=409, details={"reason": row.reason})
+        budgets.refuse_overdraft(rows)
         return len(move(ACTS["restore"], back(rows), actor=actor, note=note))
 
 

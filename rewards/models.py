@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, RewardRule
+from campaigns.terms import Units
 from participants.models import Participant, QualifyingEvent
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.events.models import AppendOnlyModel, AppendOnlyQuerySet
@@ -40,6 +41,9 @@ class Decision(TenantModel):
     rule = models.ForeignKey(RewardRule, on_delete=models.PROTECT, related_name="+", db_index=False)
     rule_key = models.CharField(max_length=32)
     side = models.CharField(max_length=8, choices=SIDES)
+    # Whose friend's event it was, and whether it counts as one that qualified: by these, milestones, tiers and limits add up.
+    referrer = models.ForeignKey(Participant, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    counted = models.BooleanField(default=False)
     rewardable = models.BooleanField()
     reason = models.CharField(max_length=32, blank=True)
     amount_minor = models.BigIntegerField(default=0)
@@ -63,6 +67,10 @@ class Decision(TenantModel):
                 fields=["merchant", "is_test", "reason", "event"],
                 condition=Q(current=True) & ~Q(reason=""),
                 name="decision_reason",
+            ),
+            # What a referrer's friends came to under a rule.
+            models.Index(
+                fields=["referrer", "rule_key"], condition=Q(current=True, counted=True), name="decision_of_referrer"
             ),
         ]
 
@@ -115,6 +123,9 @@ class Reward(TenantModel):
     kind = models.CharField(max_length=12, choices=RewardRule.KINDS)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
+    # Something that is no money ("1 free month"): then amount_minor is 0, and the ledger has no line.
+    units = models.PositiveIntegerField(null=True, blank=True)
+    units_label = models.CharField(max_length=60, blank=True)
     state = models.CharField(max_length=9, choices=State.choices)
     # Why it stands where it stands, as a code of PRODUCT.md; and a person's own words.
     reason = models.CharField(max_length=32, blank=True)
@@ -149,12 +160,17 @@ class Reward(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} to {self.participant}"
+        return f"{self.worth} to {self.participant}"
 
     @property
     def amount(self) -> Money:
-        """What is owed."""
+        """What is owed, in money."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def worth(self) -> Money | Units:
+        """What to show: money, or units of something."""
+        return self.amount if self.units is None else Units(self.units, self.units_label)
 
 
 class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
@@ -249,6 +265,8 @@ class Payout(TenantModel):
     side = models.CharField(max_length=8, choices=SIDES)
     method = models.CharField(max_length=24)
     amount_minor = models.BigIntegerField()
+    # What an earlier reversal (below zero) or a late addition changed of the rewards' sum: amount = sum of its items + netted.
+    netted_minor = models.BigIntegerField(default=0)
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=15, choices=STATUSES, default="queued")
     # Made before the first call, sent to the provider, never made anew on a retry (ARCHITECTURE.md, "Idempotency").
@@ -263,7 +281,7 @@ class Payout(TenantModel):
     objects = TenantQuerySet["Payout"].as_manager()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payout_amount")]
+        constraints = [models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payout_amount")]
         indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="payout_list")]
 
     def __str__(self) -> str:
@@ -310,3 +328,27 @@ class RewardTally(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.state} {self.count:+d}"
+
+
+class BudgetUse(TenantModel):
+    """How much of a rule's campaign budget is used, ever ("all") and in one period ("2026", "2026-11", "2026-W47", "2026-11-21").
+
+    The row is the lock under which the last unit is given once (RELIABILITY INV-16); `manage.py verify_ledger` compares it with
+    the rewards. Periods are the merchant's, by the time of the purchase.
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="budget_uses")
+    rule_key = models.CharField(max_length=32)
+    period = models.CharField(max_length=10)
+    used_minor = models.BigIntegerField(default=0)
+
+    objects = TenantQuerySet["BudgetUse"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "budget uses"
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "rule_key", "period"], name="budget_use_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_key} {self.period}: {self.used_minor}"

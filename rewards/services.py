@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from campaigns.rules import rules_of
+from campaigns.terms import OWN_EVENTS
 from participants import services as facts
 from participants.attribution import Claim
 from participants.joining import enrol
@@ -26,7 +27,7 @@ from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import lifecycle
-from rewards.deciding import redecide
+from rewards.deciding import lock_people, redecide, refold
 from rewards.models import Decision, Reward, State
 
 
@@ -111,9 +112,9 @@ def award_joining(participant: Participant, actor: Actor, at: datetime | None = 
     campaign = participant.campaign
     if campaign.version_id is None:
         return
-    if not any(terms.trigger == "join" for _pk, terms in rules_of(campaign.version_id, campaign.currency)):
+    if not any(terms.event == "join" for _pk, terms in rules_of(campaign.version_id, campaign.currency)):
         return
-    _event, created = facts.add_event(
+    event, created = facts.add_event(
         participant=participant,
         type_="join",
         amount=None,
@@ -123,7 +124,7 @@ def award_joining(participant: Participant, actor: Actor, at: datetime | None = 
         metadata={},
     )
     if created:
-        redecide(participant, actor)
+        redecide(participant, actor, since=event.occurred_at)
 
 
 def qualify(
@@ -185,13 +186,13 @@ def _again(event: QualifyingEvent, amount: Money | None, references: Sequence[st
         words = {"id": event.external_id, "old": event.amount, "new": amount}
         raise Refused("amount_changed", message % words, field="amount", status=409)
     if references:
-        _lock(event.participant_id)
+        lock_people(event.participant)
         facts.name_event(event, references)
         known = set(event.refunds.values_list("pk", flat=True))
         if facts.claim_waiting_refunds(event, references):
             _take_back(event)
             _tell_refunds(event, actor, event.refunds.exclude(pk__in=known).order_by("occurred_at", "pk"))
-            redecide(event.participant, actor)
+            redecide(event.participant, actor, since=event.occurred_at)
     decisions = list(event.decisions.filter(current=True).order_by("pk"))
     return Qualified(event, False, decisions, list(event.rewards.order_by("pk")))
 
@@ -208,10 +209,9 @@ def _check_event(
     _check_moment(occurred_at)
     if len(external_id) > 255:
         raise Refused("too_long", _("An external id has at most 255 characters."), field="external_id")
-    if type_ == "join" or not 0 < len(type_) <= 40:
-        raise Refused(
-            "event_type", _("%(type)r can't be recorded; 'join' is written by joining.") % {"type": type_}, field="type"
-        )
+    if type_ in OWN_EVENTS or not 0 < len(type_) <= 40:
+        message = _("%(type)r can't be recorded; joining, a status or the end of a leaderboard writes it.")
+        raise Refused("event_type", message % {"type": type_}, field="type")
 
 
 def _check_moment(occurred_at: datetime | None) -> None:
@@ -244,7 +244,7 @@ def refund(
         event = event or facts.find_event(tenant, source, references)
         if event is not None:
             # The friend's row is the lock under which everything about them is decided.
-            _lock(event.participant_id)
+            lock_people(event.participant)
             event = QualifyingEvent.objects.select_related("participant__campaign__merchant").get(pk=event.pk)
             _check_refund(event, amount)
             if by_hand:
@@ -263,7 +263,7 @@ def refund(
             return Refunded(row, event or row.event, created)
         _take_back(event)
         _tell_refunds(event, actor, [row])
-        redecide(event.participant, actor)
+        redecide(event.participant, actor, since=event.occurred_at)
     return Refunded(row, event, True)
 
 
@@ -290,17 +290,18 @@ def _refuse_too_much(event: QualifyingEvent, amount: Money | None, external_id: 
 
 def _take_back(event: QualifyingEvent) -> None:
     """Bring the event's own figures in line with its refunds."""
-    refunded, disputed_at = facts.taken_back(event)
-    if (refunded, disputed_at) != (event.refunded_minor, event.disputed_at):
-        event.refunded_minor, event.disputed_at = refunded, disputed_at
-        event.save(update_fields=["refunded_minor", "disputed_at"])
+    changed = {name: value for name, value in facts.taken_back(event).items() if getattr(event, name) != value}
+    for name, value in changed.items():
+        setattr(event, name, value)
+    if changed:
+        event.save(update_fields=list(changed))
 
 
 def _tell_refunds(event: QualifyingEvent, actor: Actor, rows: Iterable[Refund]) -> None:
     """Write into the history what was taken back of an event: as it comes, or when the payment that it waited for is there."""
     happenings = []
     for row in rows:
-        type_ = types.EVENT_REFUNDED if row.kind == "refund" else types.EVENT_DISPUTED
+        type_ = types.EVENT_REFUNDED if row.kind in {"refund", "cancelled"} else types.EVENT_DISPUTED
         data = {
             "kind": row.kind,
             "amount_minor": row.amount_minor,
@@ -368,7 +369,8 @@ def unban(*, participant: Participant, actor: Actor, note: str = "") -> Particip
         ]
         lifecycle.move(lifecycle.ACTS["release"], targets, actor=actor, note=note)
         for friend in friends:
-            redecide(friend, actor)
+            redecide(friend, actor, since=now)
+        refold(row, actor)
     return row
 
 

@@ -17,13 +17,14 @@ from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign, CampaignText, RewardRule
 from campaigns.presets import PRESETS
-from campaigns.terms import DECIDED_TRIGGERS, Fixed, Percent, RuleTerms, TermsError, money_to_json, terms_from_json
+from campaigns.terms import REFERRER_TRIGGERS, Fixed, Percent, RuleTerms, TermsError
+from campaigns.terms_json import money_to_json, terms_from_json
 from referrals.lib.errors import Refused
 from referrals.lib.money import CURRENCIES
 from referrals.web.money_fields import MoneyField
 
 COMMON_CURRENCIES = ("USD", "EUR", "GBP", "INR", "JPY", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "AED")
-TRIGGERS = [choice for choice in RewardRule.TRIGGERS if choice[0] in DECIDED_TRIGGERS]
+TRIGGERS = [choice for choice in RewardRule.TRIGGERS if choice[0] not in REFERRER_TRIGGERS | {"status"}]
 COUNTED = frozenset({"nth_event", "from_nth_event"})
 AMOUNT_TYPES = [("fixed", lazy("A fixed amount")), ("percent", lazy("A share of the purchase"))]
 TEXT_FIELDS = (

@@ -11,7 +11,9 @@ import pytest
 
 from campaigns.terms import Fixed, Percent, RuleTerms
 from referrals.lib.money import Money
-from rewards.eligibility import CODES, Bond, EventFacts, PersonFacts, Verdict, decide_all
+from rewards.eligibility import CODES
+from rewards.facts import Bond, EventFacts, PersonFacts, Verdict
+from rewards.fold import Item, decide_all
 from rewards.reasons import REASONS, sentence
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -35,7 +37,7 @@ def ask(
     rule: RuleTerms = RULE, *events: EventFacts, friend: PersonFacts = MAYA, bond: Bond | None = BOND
 ) -> list[Verdict]:
     row = events or (event(),)
-    verdicts = decide_all([(rule, item) for item in row], friend, bond)
+    verdicts = decide_all([Item(rule, item, friend, bond) for item in row])
     return [verdicts[item.id] for item in row]
 
 
@@ -61,7 +63,13 @@ BANNED = Bond(replace(ASHA, banned_at=NOON), BOND.since)
         ("campaign_ended", ask(RULE, event(closed_reason="campaign_ended"))),
         ("referrer_banned", ask(bond=BANNED)),
         ("refunded", ask(RULE, event(refunded=usd(5000)))),
-        ("refunded", ask(RULE, event(minor=None, refunded=usd(0), cancelled=True))),
+        ("refunded", ask(RULE, event(minor=None, refunded=usd(0), returned=True))),
+        ("cancelled", ask(RULE, event(cancelled=True))),
+        ("cancelled", ask(replace(RULE, trigger="every_event"), event(stopped_at=NOON))),
+        ("", ask(RULE, event(stopped_at=NOON))),
+        ("denied_by_merchant", ask(bond=replace(BOND, denied=True))),
+        ("", ask(replace(RULE, within_days=4))),
+        ("attribution_expired", ask(replace(RULE, within_days=3))),
         ("disputed", ask(RULE, event(disputed_at=NOON))),
         ("below_minimum_purchase", ask(MINIMUM, event(minor=2999))),
         ("", ask(MINIMUM, event(minor=3000))),
@@ -114,8 +122,8 @@ def test_a_row_of_purchases(rule: RuleTerms, wanted: list[int | str]) -> None:
 
 def test_the_order_of_arrival_does_not_matter() -> None:
     rule = replace(MINIMUM, trigger="every_event", max_purchases_per_friend=2)
-    straight = decide_all([(rule, item) for item in ROW], MAYA, BOND)
-    assert decide_all([(rule, item) for item in reversed(ROW)], MAYA, BOND) == straight
+    straight = decide_all([Item(rule, item, MAYA, BOND) for item in ROW])
+    assert decide_all([Item(rule, item, MAYA, BOND) for item in reversed(ROW)]) == straight
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 from campaigns import services
 from campaigns.models import Campaign, CampaignText, CampaignType, Status
 from campaigns.presets import PRESETS
-from campaigns.terms import RuleTerms, terms_from_json
+from campaigns.terms import RuleTerms
+from campaigns.terms_json import terms_from_json
 from referrals.accounts.models import Scope
 from referrals.api.errors import refused
 from referrals.api.fields import Choice, Currency, Field, Group, Json, Moment, Text, Whole

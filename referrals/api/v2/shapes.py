@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 
 from campaigns.models import Campaign
-from campaigns.terms import money_to_json, terms_to_json
+from campaigns.terms_json import money_to_json, terms_to_json
 from participants.links import campaign_link, share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit
 from referrals.lib.money import Money
@@ -48,12 +48,13 @@ def _own_id(text: str) -> str | None:
 
 def campaign_rows(rows: Any) -> Any:
     """`rows` with all that campaign_json() reads."""
-    return rows.select_related("merchant", "version").prefetch_related("version__rules", "version__milestones", "texts")
+    return rows.select_related("merchant", "version").prefetch_related("version__rules__tiers", "texts")
 
 
 def campaign_json(campaign: Campaign) -> Json:
     """Campaign; read through campaign_rows()."""
     version = campaign.version
+    rules = [rule.terms(campaign.currency) for rule in version.rules.all()] if version else []
     words = next((row for row in campaign.texts.all() if row.language == campaign.default_language), None)
     return {
         "id": campaign.public_id,
@@ -63,10 +64,11 @@ def campaign_json(campaign: Campaign) -> Json:
         "currency": campaign.currency,
         "starts_at": moment(campaign.starts_at),
         "ends_at": moment(campaign.ends_at),
-        "rules": [terms_to_json(rule.terms(campaign.currency)) for rule in version.rules.all()] if version else [],
+        "rules": [terms_to_json(rule) for rule in rules],
         "milestones": [
-            {"id": one.key, "friends": one.friends, "label": one.label, "recurring": one.recurring}
-            for one in (version.milestones.all() if version else ())
+            {"id": rule.key, "friends": rule.nth, "label": rule.label, "recurring": rule.recurring}
+            for rule in rules
+            if rule.trigger == "milestone"
         ],
         "texts": {"language": campaign.default_language}
         | {name: getattr(words, name) if words else "" for name in TEXTS},

@@ -1,0 +1,128 @@
+"""What deciding knows, as plain values: the event, the two people, what came before. No database here (eligibility.py asks them)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from campaigns.conditions import Attributes
+from campaigns.terms import RuleTerms, Units
+from referrals.lib.money import Money
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    """What matters of one of the two people. `identity` is the folded address (referrals.lib.emails)."""
+
+    identity: str
+    existing_customer: bool = False
+    banned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """What matters of a qualifying event. `closed_reason` is what the campaign was at `occurred_at`, None while it ran.
+
+    `returned` is a refund of an event that had no amount, `cancelled` the whole order taken back, `stopped_at` since when the
+    friend's recurring payments were cancelled. `day` is the merchant's calendar day, `rank` the place on a closed leaderboard.
+    """
+
+    id: int
+    type: str
+    occurred_at: datetime
+    currency: str
+    amount: Money | None = None
+    refunded: Money | None = None
+    returned: bool = False
+    cancelled: bool = False
+    disputed_at: datetime | None = None
+    stopped_at: datetime | None = None
+    closed_reason: str | None = None
+    day: date | None = None
+    rank: int | None = None
+
+    @property
+    def kept(self) -> Money | None:
+        """The amount after refunds, never below zero."""
+        if self.amount is None or self.refunded is None:
+            return self.amount
+        return Money(max(0, self.amount.minor - self.refunded.minor), self.amount.currency)
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether nothing is left of it."""
+        if self.returned:
+            return True
+        kept = self.kept
+        return self.refunded is not None and self.refunded.minor > 0 and kept is not None and kept.minor == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """The referral: who invited, since when, and whether the merchant denied it (multi-step sales)."""
+
+    referrer: PersonFacts
+    since: datetime
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What came before the event under the same rule, by the time of the facts.
+
+    Of this friend: how many events there were (`earlier`), how many counted, how many were rewarded. Of the referrer: how many
+    friends counted, and the minor units given ever and in the event's year. Of the campaign: the minor units used by period, the
+    event's own reward not included.
+    """
+
+    rewarded: int = 0
+    counted: int = 0
+    earlier: int = 0
+    friends: int = 0
+    granted: int = 0
+    granted_year: int = 0
+    spent: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question: this event, by this friend, under this rule."""
+
+    terms: RuleTerms
+    event: EventFacts
+    friend: PersonFacts
+    bond: Bond | None
+    history: History
+    attributes: Attributes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One condition's answer."""
+
+    code: str
+    passed: bool
+    facts: Facts = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """As Decision.conditions keeps it (API.md, `Decision`)."""
+        return {"code": self.code, "passed": self.passed, "facts": self.facts}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome: every condition, the first failing code, and what there is to give: money, and units of something if it is that.
+
+    `counted` says that the event is one that qualified, whether or not this rule's counting or a limit stood against a reward.
+    """
+
+    rewardable: bool
+    reason: str
+    conditions: tuple[Checked, ...]
+    amount: Money | None
+    units: Units | None = None
+    counted: bool = False
