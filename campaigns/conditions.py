@@ -87,7 +87,7 @@ def _same(found: str, wanted: str) -> bool:
 
 
 # The operators: what holds for the text found and the text wanted. A fact that is not known is "" here.
-_SINGLE: dict[str, Callable[[str, str], bool]] = {
+_SINGLE: dict[str, Callable[[str, Any], bool]] = {
     "is": _same,
     "is_not": lambda found, wanted: not _same(found, wanted),
     "contains": lambda found, wanted: wanted.casefold() in found.casefold(),
@@ -99,7 +99,7 @@ _SINGLE: dict[str, Callable[[str, str], bool]] = {
     "less_than": _ordered(lambda left, right: left < right),
     "at_most": _ordered(lambda left, right: left <= right),
 }
-_LISTED: dict[str, Callable[[str, tuple[str, ...]], bool]] = {
+_LISTED: dict[str, Callable[[str, Any], bool]] = {
     "one_of": lambda found, wanted: any(_same(found, value) for value in wanted),
     "none_of": lambda found, wanted: not any(_same(found, value) for value in wanted),
 }
@@ -124,10 +124,8 @@ def _check_group(group: Group, attributes: Attributes, answers: list[Found]) -> 
 def _check_test(test: Comparison, attributes: Attributes, answers: list[Found]) -> bool:
     value = attributes.get(test.of, {}).get(test.field)
     found = None if value is None else _text(value)
-    if isinstance(test.value, tuple):
-        passed = _LISTED[test.op](found or "", test.value)
-    else:
-        passed = _SINGLE[test.op](found or "", test.value)
+    listed = isinstance(test.value, tuple)
+    passed = (_LISTED if listed else _SINGLE)[test.op](found or "", test.value)
     answers.append(Found(test, found, passed))
     return passed
 
@@ -175,16 +173,16 @@ def _test(data: object, at: str, leaves: list[int]) -> Comparison:
     for name in data:
         if name not in {"of", "field", "op", "value"}:
             raise ConditionsError(f"{at}.{name}", "unknown_field", f"A condition has no field {name!r}.")
-    of, name, op = data.get("of"), data.get("field"), data.get("op")
-    if of not in get_args(Entity):
+    of, name, op = (data.get(part) for part in ("of", "field", "op"))
+    if not isinstance(of, str) or of not in get_args(Entity):
         raise ConditionsError(f"{at}.of", "invalid_choice", f"{of!r} is not one of {', '.join(get_args(Entity))}.")
     known = FIELDS[of]
     if not isinstance(name, str) or not (name in known or _is_metadata(of, name)):
         choices = ", ".join(known) + ("" if of == "campaign" else ", metadata.<key>")
         raise ConditionsError(f"{at}.field", "invalid_choice", f"{name!r} is no field of {of}; it has {choices}.")
-    if op not in OPERATORS:
+    if not isinstance(op, str) or op not in OPERATORS:
         raise ConditionsError(f"{at}.op", "invalid_choice", f"{op!r} is not one of {', '.join(OPERATORS)}.")
-    return Comparison(of, name, op, _value(data.get("value"), op, f"{at}.value"))
+    return Comparison(cast(Entity, of), name, op, _value(data.get("value"), op, f"{at}.value"))
 
 
 def _is_metadata(of: str, name: str) -> bool:

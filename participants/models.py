@@ -269,7 +269,10 @@ class CustomerReference(TenantModel):
 
 
 class Refund(TenantModel):
-    """Money of a qualifying event taken back: a refund, a dispute, or the whole order cancelled. One that comes before its purchase waits for it (PRODUCT.md)."""
+    """Money of a qualifying event taken back: a refund, a dispute, or the whole order cancelled.
+
+    One that comes before its purchase waits for it (PRODUCT.md).
+    """
 
     KINDS = (
         ("refund", _("Refund")),

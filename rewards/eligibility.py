@@ -132,7 +132,7 @@ def _within_friend_limit(case: Case) -> tuple[bool, Facts]:
 
 def _tier_reached(case: Case) -> tuple[bool, Facts]:
     number, tiers = _number(case), case.terms.tiers
-    facts = {"friends": number, "needed": tiers[0].first}
+    facts: Facts = {"friends": number, "needed": tiers[0].first}
     if number > tiers[0].first:
         facts |= {"last": tiers[-1].last}
     return case.terms.tier_of(number) is not None, facts

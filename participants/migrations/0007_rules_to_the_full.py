@@ -4,25 +4,33 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('participants', '0006_purchases'),
+        ("participants", "0006_purchases"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='participant',
-            name='metadata',
+            model_name="participant",
+            name="metadata",
             field=models.JSONField(blank=True, default=dict),
         ),
         migrations.AddField(
-            model_name='qualifyingevent',
-            name='cancelled_at',
+            model_name="qualifyingevent",
+            name="cancelled_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AlterField(
-            model_name='refund',
-            name='kind',
-            field=models.CharField(choices=[('refund', 'Refund'), ('dispute', 'Dispute'), ('dispute_won', 'Dispute won'), ('cancelled', 'Cancelled')], default='refund', max_length=11),
+            model_name="refund",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("refund", "Refund"),
+                    ("dispute", "Dispute"),
+                    ("dispute_won", "Dispute won"),
+                    ("cancelled", "Cancelled"),
+                ],
+                default="refund",
+                max_length=11,
+            ),
         ),
     ]

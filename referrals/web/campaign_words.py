@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from campaigns.models import RewardRule
-from campaigns.terms import Fixed, Percent, RuleTerms
+from campaigns.terms import Fixed, Percent, RuleTerms, Units
 
 SIDES = dict(RewardRule.SIDES)
 KINDS = dict(RewardRule.KINDS)
@@ -46,6 +46,8 @@ def amount_words(terms: RuleTerms, locale: str) -> str:
             if cap is None:
                 return share
             return _("%(share)s, at most %(cap)s") % {"share": share, "cap": cap.format(locale)}
+        case Units():
+            return str(terms.amount)
 
 
 def occasion_words(terms: RuleTerms) -> str:

@@ -10,7 +10,7 @@ from django.db.models import Count
 
 from campaigns.models import Campaign, Status
 from campaigns.rules import current_terms, main_rule
-from campaigns.terms import Fixed, RuleTerms
+from campaigns.terms import Fixed, Percent, RuleTerms, Units
 from campaigns.texts import texts_for
 from participants.links import campaign_link, share_link
 from participants.models import Participant, QualifyingEvent, Referral
@@ -63,14 +63,22 @@ def campaign_json(campaign: Campaign, *, public: bool) -> dict[str, Any]:
 def _reward_number(rule: RuleTerms | None) -> int | float:
     if rule is None:
         return 0
-    if isinstance(rule.amount, Fixed):
-        return rule.amount.money.json_number()
-    rate = rule.amount.rate
-    return int(rate) if rate == rate.to_integral_value() else float(rate)
+    match rule.amount:
+        case Fixed(money):
+            return money.json_number()
+        case Percent(rate):
+            return int(rate) if rate == rate.to_integral_value() else float(rate)
+        case Units(units):
+            return units
 
 
 def _reward_type(rule: RuleTerms | None) -> str:
-    return "Monetary" if rule is None or isinstance(rule.amount, Fixed) else "Percentage"
+    match rule.amount if rule else None:
+        case Percent():
+            return "Percentage"
+        case Units(_, label):
+            return label
+    return "Monetary"
 
 
 def participants_json(
