@@ -38,6 +38,7 @@ from referrals.hosted.models import Bookmark, Mail
 from referrals.hosted.offer import KINDS, money_text, referrer_offer
 from referrals.hosted.page import languages_of, public_name
 from rewards.models import Reward, State
+from rewards.simulating import SOURCE as SIMULATED
 
 log = logging.getLogger(__name__)
 # A transaction that was slow to commit may show its Events later than their neighbours: look back this far each time.
@@ -119,7 +120,8 @@ def note_history() -> int:
 def _make(wanted: Iterable[tuple[str, str, str]]) -> int:
     wanted = list(dict.fromkeys(wanted))
     refs = {ref for _kind, ref, _subject in wanted}
-    people = dict(Participant.objects.filter(public_id__in=refs, banned_at=None).values_list("public_id", "pk"))
+    real = Participant.objects.filter(public_id__in=refs, banned_at=None).exclude(source=SIMULATED)
+    people = dict(real.values_list("public_id", "pk"))
     rows = [
         Mail(participant_id=people[ref], kind=kind, subject_id=subject)
         for kind, ref, subject in wanted

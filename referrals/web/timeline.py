@@ -42,6 +42,7 @@ SOURCES = {
     "api": lazy("through the API"),
     "manual": lazy("added by hand"),
     "import": lazy("from a file"),
+    "simulation": lazy("simulated"),
 }
 STATUS_TEXTS = {
     Status.ACTIVE: lazy("Went live"),
