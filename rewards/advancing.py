@@ -57,6 +57,8 @@ class ClockState:
     after_event: int
     moved_by: str
     coming: list[Coming]
+    # Where the last move has come to; what lies after it is not of the move.
+    reached: datetime | None = None
 
 
 def state_of(tenant: Tenant, *, limit: int = 10) -> ClockState:
@@ -67,7 +69,15 @@ def state_of(tenant: Tenant, *, limit: int = 10) -> ClockState:
     ahead = coming(tenant, now, limit=limit)
     if row is None:
         return ClockState(now, False, None, None, 0, "", ahead)
-    return ClockState(now, True, row.target, row.moved_from, row.after_event, row.moved_by, ahead)
+    return ClockState(now, True, row.target, row.moved_from, row.after_event, row.moved_by, ahead, row.moment)
+
+
+def happened(tenant: Tenant, state: ClockState, *, limit: int = 50) -> list[Event]:
+    """What the last move led to, in order, as far as it has come."""
+    if state.moved_from is None or state.reached is None:
+        return []
+    rows = Event.objects.for_tenant(tenant).filter(pk__gt=state.after_event, created_at__lte=state.reached)
+    return list(rows.exclude(type=types.TEST_CLOCK_MOVED).order_by("pk")[:limit])
 
 
 def advance_days(*, tenant: Tenant, days: int, actor: Actor) -> ClockState:

@@ -105,6 +105,9 @@ SOURCES: tuple[Source, ...] = (
 )
 
 
+KINDS = [source.kind for source in SOURCES]
+
+
 def coming(tenant: Tenant, after: datetime, *, limit: int = 10) -> list[Coming]:
     """The next things that happen on this side, soonest first; a few queries, however much there is."""
     streams = (source.query(tenant, after, limit) for source in SOURCES)

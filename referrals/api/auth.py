@@ -78,6 +78,16 @@ def check_scope(key: ApiKey, scope: Scope, *, publishable: bool) -> None:
         )
 
 
+def need_test_key(key: ApiKey) -> None:
+    """403 for a live key: what plays with time or deletes everything exists on the test side only (API.md, "test keys only")."""
+    if not key.is_test:
+        raise ApiError(
+            403,
+            "test_key_required",
+            "This exists on the test side only and a live key was sent; use a key that begins with sk_test_.",
+        )
+
+
 def count_call(key: ApiKey, request: HttpRequest, *, writes: bool) -> Allowance:
     """Count the call against the key (API_REQUESTS_PER_MINUTE), or against the visitor's address for a publishable key; 429 beyond."""
     if key.kind == "secret":

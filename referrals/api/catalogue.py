@@ -30,6 +30,8 @@ CODES: dict[str, tuple[int, str]] = {
     "unauthorized": (401, "The key is missing, unknown, expired or revoked."),
     "missing_scope": (403, "The key lacks the scope for this call."),
     "secret_key_required": (403, "A publishable key can't do this."),
+    "test_key_required": (403, "This exists on the test side only; a live key can't do it."),
+    "live_side": (403, "Live data has the real time, is never simulated, and is never deleted as a whole."),
     "secret_key_in_browser": (403, "A web page sent a secret key. Revoke it."),
     "rate_limited": (429, "Too many requests; wait as long as Retry-After says."),
     # What does not exist: the same for what belongs to somebody else.
@@ -56,8 +58,14 @@ CODES: dict[str, tuple[int, str]] = {
     "changed_meanwhile": (409, "Somebody changed the object in the meantime."),
     "budget_spent": (409, "The campaign's budget does not allow it."),
     "not_rewardable": (409, "The facts forbid this reward."),
+    "test_clock_moving": (409, "The test clock is still on its way."),
+    "nothing_coming": (409, "Nothing is going to happen by itself, so there is no next thing to move to."),
     "no_rules": (409, "The campaign has no reward rule."),
     # Understood, but the values can't be accepted.
+    "test_clock_backward": (422, "The test clock moves forward only."),
+    "test_clock_too_far": (422, "The test clock can be five years ahead of the real time at most."),
+    "one_of": (422, "Exactly one of several fields is wanted."),
+    "steps": (422, "A step of a simulation is unknown, or lacks the one before it."),
     "idempotency_key_reused": (422, "The Idempotency-Key came with another request before."),
     "amount_format": (422, "An amount is not written plainly, such as 12.50 (version 2: not whole minor units)."),
     "amount_precision": (422, "An amount has more decimals than its currency."),

@@ -39,6 +39,7 @@ TAGS = {
     "Rewards": "What is owed.",
     "Payouts": "What was issued.",
     "Connections": "Where payments are heard of.",
+    "Test mode": "A clock that can be moved, a referral that is played, and a clean table. For test keys only.",
 }
 _ABOUT = {
     "v1": "The documented contract: seven operations. The key goes in the header x-api-key. Amounts are plain numbers in major units."
@@ -113,7 +114,7 @@ def _operation(version: str, operation: Operation, schemas: Mapping[str, Schema]
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.title,
-        "description": f"{operation.about} Scope: `{operation.scope.value}`.",
+        "description": f"{operation.about} Scope: `{operation.scope.value}`.{' Test keys only.' if operation.test_only else ''}",
         "parameters": _parameters(operation),
     }
     if operation.body:
@@ -219,7 +220,8 @@ def _success(operation: Operation, about: str, schemas: Mapping[str, Schema]) ->
 
 def codes_of(operation: Operation) -> dict[int, list[str]]:
     """The codes that an operation is documented to answer, by status."""
-    codes = [*operation.errors, *ALWAYS, *(WRITES if operation.writes else ())]
+    only = ("test_key_required",) if operation.test_only else ()
+    codes = [*operation.errors, *only, *ALWAYS, *(WRITES if operation.writes else ())]
     found: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         found.setdefault(CODES[code][0], []).append(code)

@@ -70,6 +70,7 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     publishable: bool = False
     key_required: bool = False
+    test_only: bool = False
 
     @property
     def writes(self) -> bool:
@@ -163,6 +164,8 @@ class Endpoint(APIView):
         tenant = Tenant(key.merchant, key.is_test)
         clocks.enter(tenant)
         auth.check_scope(key, operation.scope, publishable=operation.publishable)
+        if operation.test_only:
+            auth.need_test_key(key)
         allowance = auth.count_call(key, http, writes=operation.writes)
         query = read_query(operation.query, http.GET)
         once = idempotency.key_of(http, required=operation.key_required) if operation.writes else ""

@@ -14,7 +14,8 @@ import pytest
 from campaigns.models import Campaign
 from participants.models import Participant
 from rewards.models import PayoutBatch, Reward
-from tests.api.conftest import Caller, Reply, Shop
+from tests.api.conftest import Caller, Reply, Shop, open_shop
+from tests.factories import fixed_rule
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "api"
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -100,6 +101,22 @@ def test_version_1(values: dict[str, str]) -> None:
         if example.answer is not None:
             same_shape(example.answer, reply.data)
     assert sum(example.answer is not None for example in found) == 4
+
+
+def test_test_mode(shop: Shop) -> None:
+    side = open_shop("", is_test=True, merchant=shop.merchant)
+    campaign = side.campaign(rules=[fixed_rule(2000, review_days=14)])
+    values = {"PASSALONG": "http://localhost:8000", "KEY": side.secret, "CAMPAIGN": campaign.public_id}
+    found = examples("test-mode.md")
+    assert len(found) == 6
+    for example, status in zip(found, (201, 200, 200, 200, 202, 200), strict=True):
+        reply = carry_out(example.command, values)
+        assert reply.status == status, (example.command, reply.data)
+        if example.answer is not None:
+            shown = {**example.answer, **({"total": reply.data["total"]} if "total" in reply.data else {})}
+            same_shape(shown, reply.data)
+    assert sum(example.answer is not None for example in found) == 2
+    assert Reward.objects.get().state == "due"
 
 
 def test_version_2(shop: Shop, values: dict[str, str]) -> None:

@@ -9,7 +9,9 @@ from referrals.api.fields import MONEY_INPUT
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
 from referrals.api.v2.base import page_schema
 from referrals.lib.money import CURRENCIES
+from rewards.coming import KINDS as COMING
 from rewards.models import Payout, State
+from rewards.simulating import STEPS
 
 PT, EV, RW, PO, PB, RE = (f"{prefix}_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3" for prefix in ("pt", "ev", "rw", "po", "pb", "re"))
 RULE_KEY = "rule_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"
@@ -368,6 +370,65 @@ PROBLEM = record(
     },
     about="A problem document (RFC 9457); further members may follow.",
 )
+_SUBJECT = record(
+    {
+        "type": text("What it is.", "reward"),
+        "id": text("Its id.", RW),
+    }
+)
+TEST_CLOCK = record(
+    {
+        "now": instant("What time it is on the test side."),
+        "moved": boolean("Whether the clock was ever moved; if not, it is the real time.", True),
+        "target": instant("Where a move that is under way is going; null when the clock is there.", None, null=True),
+        "coming": array(
+            record(
+                {
+                    "at": instant("When."),
+                    "kind": text("What kind of thing.", "review_ends", enum=COMING),
+                    "subject": _SUBJECT,
+                    "about": text("Whose reward, or which campaign.", "Noor Haddad"),
+                    "amount": optional("Money", "How much, for a reward."),
+                }
+            ),
+            "What happens next by itself, soonest first; ten at most.",
+        ),
+        "happened": array(
+            record(
+                {
+                    "at": instant("When, by the test clock."),
+                    "type": text("What, as in webhooks.", "reward.due"),
+                    "subject": _SUBJECT,
+                }
+            ),
+            "What happened on the last move, in order; the first fifty.",
+        ),
+    },
+    about="The clock of the test side.",
+)
+TEST_DATA = record(
+    {
+        "status": text("Whether all of it is being deleted.", "deleting", enum=["kept", "deleting", "deleted"]),
+        "total": whole("Rows there were when it was asked for.", 1200),
+        "deleted": whole("Rows that are gone.", 0),
+        "asked_at": instant("When it was last asked for.", null=True),
+        "finished_at": instant("When that was done.", None, null=True),
+    },
+    about="How far deleting all test data has come.",
+)
+SIMULATION = record(
+    {
+        "campaign": text("The campaign.", CAMPAIGN_ID),
+        "steps": array(text("A step.", "visit", enum=list(STEPS)), "The steps that were played, in order."),
+        "referrer": ref("Participant"),
+        "friend": optional("Participant", "Who joined; null without that step."),
+        "visit": boolean("Whether a click was kept.", True),
+        "event": optional("Event", "The purchase with its decisions; null without that step."),
+        "refund": optional("Refund", "What was taken back; null without that step."),
+        "rewards": array(ref("Reward"), "The rewards as they stand after the last step."),
+    },
+    about="A simulated referral: what a real friend would have left behind.",
+)
 SCHEMAS: dict[str, Schema] = {
     "Money": MONEY,
     "MoneyInput": {**MONEY_INPUT, "examples": [{"amount_minor": 5000, "currency": "USD"}]},
@@ -384,6 +445,9 @@ SCHEMAS: dict[str, Schema] = {
     "BatchMade": BATCH_MADE,
     "Connection": CONNECTION,
     "InboundEvent": INBOUND,
+    "TestClock": TEST_CLOCK,
+    "TestData": TEST_DATA,
+    "Simulation": SIMULATION,
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
