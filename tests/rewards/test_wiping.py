@@ -91,7 +91,13 @@ def test_every_model_of_ours_is_a_sides_data_or_said_not_to_be() -> None:
     }
     assert emptied | wiping.EVERYBODYS | wiping.KEPT == ours
     assert not emptied & (wiping.EVERYBODYS | wiping.KEPT)
-    assert {"rewards.LedgerEntry", "events.Event", "hosted.Mail", "campaigns.RewardRule", "rewards.PayoutItem"} <= emptied
+    assert {
+        "rewards.LedgerEntry",
+        "events.Event",
+        "hosted.Mail",
+        "campaigns.RewardRule",
+        "rewards.PayoutItem",
+    } <= emptied
 
 
 def test_a_table_comes_before_those_it_points_at() -> None:
