@@ -6,11 +6,12 @@ why, and why not"; seed 004 for what each means). The same codes appear in pages
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from campaigns.conditions import Found
 from campaigns.conditions import check as check_conditions
 from campaigns.terms import Amount, Fixed, Percent, RuleTerms, Units
 from referrals.lib.money import Money
@@ -20,22 +21,40 @@ from rewards.facts import Case, Checked, Facts, Verdict
 RECURRING: frozenset[str] = frozenset({"every_event", "from_nth_event", "tier"})
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A row of the table. `code` is the reason when `check` fails; `counting` ones ask how often, the others whether at all."""
-
-    code: str
-    applies: Callable[[Case], bool]
-    check: Callable[[Case], tuple[bool, Facts]]
-    counting: bool = False
+Test = Callable[[Case], bool]
 
 
-def _always(case: Case) -> bool:
+def _always(_subject: object) -> bool:
     return True
 
 
-def _by_a_friend(case: Case) -> bool:
-    return case.terms.trigger != "leaderboard"
+def _no_facts(_case: Case) -> Facts:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A row of the table. `code` is the reason when it is not met; `counting` ones ask how often, the others whether at all.
+
+    `asked` says of which rules it is asked, `applies` of which of their cases. `facts` are built only where somebody will read them.
+    `most` are the minor units that are left to give, for a limit.
+    """
+
+    code: str
+    asked: Callable[[RuleTerms], bool]
+    met: Test
+    facts: Callable[[Case], Facts] = _no_facts
+    applies: Test = _always
+    counting: bool = False
+    most: Callable[[Case], int] | None = None
+
+    def check(self, case: Case) -> Checked:
+        """The answer with its facts."""
+        return Checked(self.code, self.met(case), self.facts(case))
+
+
+def _by_a_friend(terms: RuleTerms) -> bool:
+    return terms.trigger != "leaderboard"
 
 
 def _bound(case: Case) -> bool:
@@ -46,139 +65,183 @@ def _paid(case: Case) -> bool:
     return case.event.type not in {"join", "leaderboard"}
 
 
-def _referred(case: Case) -> tuple[bool, Facts]:
-    return case.bond is not None, {"since": _time(case.bond.since)} if case.bond else {}
+def _since(case: Case) -> Facts:
+    return {"since": _time(case.bond.since)} if case.bond else {}
 
 
-def _not_oneself(case: Case) -> tuple[bool, Facts]:
-    return case.bond is None or case.bond.referrer.identity != case.friend.identity, {}
+def _not_oneself(case: Case) -> bool:
+    return case.bond is None or case.bond.referrer.identity != case.friend.identity
 
 
-def _not_denied(case: Case) -> tuple[bool, Facts]:
-    return case.bond is None or not case.bond.denied, {}
+def _not_denied(case: Case) -> bool:
+    return case.bond is None or not case.bond.denied
 
 
-def _new_customer(case: Case) -> tuple[bool, Facts]:
-    return not case.friend.existing_customer, {}
+def _campaign(code: str) -> Condition:
+    return Condition(
+        code,
+        _by_a_friend,
+        lambda case: case.event.closed_reason != code,
+        lambda case: {"at": _time(case.event.occurred_at)},
+    )
 
 
-def _campaign(code: str) -> Callable[[Case], tuple[bool, Facts]]:
-    def check(case: Case) -> tuple[bool, Facts]:
-        return case.event.closed_reason != code, {"at": _time(case.event.occurred_at)}
-
-    return check
+def _in_time(case: Case) -> bool:
+    return case.bond is None or case.event.occurred_at <= case.bond.since + timedelta(days=case.terms.within_days or 0)
 
 
-def _in_time(case: Case) -> tuple[bool, Facts]:
-    days, at = case.terms.within_days or 0, case.event.occurred_at
-    if case.bond is None:
-        return True, {"days": days}
-    since = case.bond.since
-    return at <= since + timedelta(days=days), {"days": days, "since": _time(since), "at": _time(at)}
+def _times(case: Case) -> Facts:
+    facts: Facts = {"days": case.terms.within_days or 0}
+    if case.bond is not None:
+        facts |= {"since": _time(case.bond.since), "at": _time(case.event.occurred_at)}
+    return facts
 
 
-def _referrer_in_good_standing(case: Case) -> tuple[bool, Facts]:
-    person = case.bond.referrer if case.bond else case.friend
-    banned = person.banned_at
-    return banned is None, {"banned_at": _time(banned)} if banned else {}
+def _banned_at(case: Case) -> datetime | None:
+    return (case.bond.referrer if case.bond else case.friend).banned_at
 
 
-def _not_refunded(case: Case) -> tuple[bool, Facts]:
+def _ban(case: Case) -> Facts:
+    banned = _banned_at(case)
+    return {"banned_at": _time(banned)} if banned else {}
+
+
+def _refund(case: Case) -> Facts:
     back = case.event.refunded
-    return not case.event.is_refunded, {"refunded": _money(back)} if back is not None and back.minor else {}
+    return {"refunded": _money(back)} if back is not None and back.minor else {}
 
 
-def _not_cancelled(case: Case) -> tuple[bool, Facts]:
-    stopped = case.event.stopped_at if case.terms.trigger in RECURRING else None
-    return not case.event.cancelled and stopped is None, {"cancelled_at": _time(stopped)} if stopped else {}
+def _stopped_at(case: Case) -> datetime | None:
+    return case.event.stopped_at if case.terms.trigger in RECURRING else None
 
 
-def _not_disputed(case: Case) -> tuple[bool, Facts]:
+def _stop(case: Case) -> Facts:
+    stopped = _stopped_at(case)
+    return {"cancelled_at": _time(stopped)} if stopped else {}
+
+
+def _dispute(case: Case) -> Facts:
     since = case.event.disputed_at
-    return since is None, {"disputed_at": _time(since)} if since else {}
+    return {"disputed_at": _time(since)} if since else {}
 
 
-def _above_minimum(case: Case) -> tuple[bool, Facts]:
-    minimum, kept = case.terms.minimum_purchase, case.event.kept
-    assert minimum is not None  # noqa: S101 - `applies` has seen to it
-    paid = kept.minor if kept else 0
-    return paid >= minimum.minor, {"minimum": _money(minimum), "amount": _money(Money(paid, minimum.currency))}
+def _kept_minor(case: Case) -> int:
+    kept = case.event.kept
+    return kept.minor if kept else 0
 
 
-def _attributes_hold(case: Case) -> tuple[bool, Facts]:
-    assert case.terms.conditions is not None  # noqa: S101 - `applies` has seen to it
+def _above_minimum(case: Case) -> bool:
+    minimum = case.terms.minimum_purchase
+    return minimum is None or _kept_minor(case) >= minimum.minor
+
+
+def _purchase(case: Case) -> Facts:
+    minimum = case.terms.minimum_purchase
+    assert minimum is not None  # noqa: S101 - `asked` has seen to it
+    return {"minimum": _money(minimum), "amount": _money(Money(_kept_minor(case), minimum.currency))}
+
+
+def _attributes(case: Case) -> tuple[bool, list[Found]]:
+    assert case.terms.conditions is not None  # noqa: S101 - `asked` has seen to it
     known = dict(case.attributes or {})
     known["event"] = {**known.get("event", {}), "first": case.history.earlier == 0}
-    passed, answers = check_conditions(case.terms.conditions, known)
-    return passed, {
+    return check_conditions(case.terms.conditions, known)
+
+
+def _tests(case: Case) -> Facts:
+    _passed, answers = _attributes(case)
+    return {
         "tests": [found.as_json() | {"passed": found.passed} for found in answers],
         "failed": [found.as_json() for found in answers if not found.passed],
     }
 
 
-def _count_reached(case: Case) -> tuple[bool, Facts]:
+def _count_reached(case: Case) -> bool:
     number, nth = case.history.counted + 1, case.terms.nth or 1
-    reached = number == nth if case.terms.trigger == "nth_event" else number >= nth
-    return reached, {"payment": number, "needed": nth}
+    return number == nth if case.terms.trigger == "nth_event" else number >= nth
 
 
-def _within_friend_limit(case: Case) -> tuple[bool, Facts]:
-    limit = friend_limit(case.terms)
-    assert limit is not None  # noqa: S101 - `applies` has seen to it
+def _before(case: Case) -> int:
     # A friend moves a milestone once, whether or not it was reached then.
-    before = case.history.counted if case.terms.trigger == "milestone" else case.history.rewarded
-    return before < limit, {"limit": limit, "rewarded_before": before}
+    return case.history.counted if case.terms.trigger == "milestone" else case.history.rewarded
 
 
-def _tier_reached(case: Case) -> tuple[bool, Facts]:
+def _within_friend_limit(case: Case) -> bool:
+    limit = friend_limit(case.terms)
+    return limit is None or _before(case) < limit
+
+
+def _tier(case: Case) -> Facts:
     number, tiers = _number(case), case.terms.tiers
     facts: Facts = {"friends": number, "needed": tiers[0].first}
     if number > tiers[0].first:
         facts |= {"last": tiers[-1].last}
-    return case.terms.tier_of(number) is not None, facts
+    return facts
 
 
-def _milestone_reached(case: Case) -> tuple[bool, Facts]:
+def _milestone_reached(case: Case) -> bool:
     number, needed = _number(case), case.terms.nth or 1
-    if case.terms.recurring:
-        return number % needed == 0, {"friends": number, "needed": -(-number // needed) * needed}
-    return number == needed, {"friends": number, "needed": needed}
+    return number % needed == 0 if case.terms.recurring else number == needed
+
+
+def _milestone(case: Case) -> Facts:
+    number, needed = _number(case), case.terms.nth or 1
+    return {"friends": number, "needed": -(-number // needed) * needed if case.terms.recurring else needed}
 
 
 def _limit(
-    code: str, limit_of: Callable[[Case], Money | None], used_of: Callable[[Case], int], period: str
+    code: str, limit_of: Callable[[RuleTerms], Money | None], used_of: Callable[[Case], int], period: str
 ) -> Condition:
-    """A most that a referrer can get: passed while anything is left, and what is left is the most that is given."""
+    """A most that a referrer can get: met while anything is left, and what is left is the most that is given."""
 
-    def check(case: Case) -> tuple[bool, Facts]:
-        limit = limit_of(case)
-        assert limit is not None  # noqa: S101 - `applies` has seen to it
+    def most(case: Case) -> int:
+        limit = limit_of(case.terms)
+        assert limit is not None  # noqa: S101 - `asked` has seen to it
+        return max(0, limit.minor - used_of(case))
+
+    def facts(case: Case) -> Facts:
+        limit = limit_of(case.terms)
+        assert limit is not None  # noqa: S101 - `asked` has seen to it
         return _room(limit, used_of(case), wanted_of(case), period)
 
-    return Condition(code, lambda case: limit_of(case) is not None, check, counting=True)
+    return Condition(
+        code,
+        lambda terms: limit_of(terms) is not None,
+        lambda case: most(case) > 0,
+        facts,
+        counting=True,
+        most=most,
+    )
 
 
-def _room(limit: Money, used: int, wanted: Money, period: str) -> tuple[bool, Facts]:
+def _room(limit: Money, used: int, wanted: Money, period: str) -> Facts:
     left = max(0, limit.minor - used)
-    facts = {
+    return {
         "limit": _money(limit),
         "used": _money(Money(used, limit.currency)),
         "wanted": _money(wanted),
         "granted": _money(Money(min(left, wanted.minor), limit.currency)),
         "period": period,
     }
-    return left > 0, facts
 
 
-def _within_budget(case: Case) -> tuple[bool, Facts]:
-    """The tightest of the campaign's budgets."""
-    rooms = [(money.minor - case.history.spent.get(period, 0), period, money) for period, money in _budgets(case)]
-    left, period, money = min(rooms, key=lambda room: room[0])
+def _tightest(case: Case) -> tuple[int, str, Money]:
+    """Of the campaign's budgets the one with the least left: minor units left (below zero when overdrawn), period, limit."""
+    rooms = [(money.minor - case.history.spent.get(period, 0), period, money) for period, money in _budgets(case.terms)]
+    return min(rooms, key=lambda room: room[0])
+
+
+def _budget_left(case: Case) -> int:
+    return max(0, _tightest(case)[0])
+
+
+def _budget(case: Case) -> Facts:
+    left, period, money = _tightest(case)
     return _room(money, money.minor - left, wanted_of(case), period)
 
 
-def _budgets(case: Case) -> tuple[tuple[str, Money], ...]:
-    return case.terms.limits.of_campaign
+def _budgets(terms: RuleTerms) -> tuple[tuple[str, Money], ...]:
+    return terms.limits.of_campaign
 
 
 def friend_limit(terms: RuleTerms) -> int | None:
@@ -190,73 +253,135 @@ def friend_limit(terms: RuleTerms) -> int | None:
 
 # In the order in which a merchant asks; the first that fails is the decision's reason.
 CONDITIONS: tuple[Condition, ...] = (
-    Condition("not_referred", _by_a_friend, _referred),
-    Condition("self_referral", _bound, _not_oneself),
-    Condition("denied_by_merchant", _bound, _not_denied),
-    Condition("existing_customer", lambda case: case.terms.new_customers_only, _new_customer),
-    Condition("campaign_not_started", _by_a_friend, _campaign("campaign_not_started")),
-    Condition("campaign_paused", _by_a_friend, _campaign("campaign_paused")),
-    Condition("campaign_ended", _by_a_friend, _campaign("campaign_ended")),
-    Condition("attribution_expired", lambda case: case.terms.within_days is not None, _in_time),
-    Condition("referrer_banned", lambda case: _bound(case) or not _by_a_friend(case), _referrer_in_good_standing),
-    Condition("refunded", _paid, _not_refunded),
-    Condition("cancelled", _paid, _not_cancelled),
-    Condition("disputed", _paid, _not_disputed),
-    Condition("below_minimum_purchase", lambda case: case.terms.minimum_purchase is not None, _above_minimum),
-    Condition("condition_not_met", lambda case: case.terms.conditions is not None, _attributes_hold),
+    Condition("not_referred", _by_a_friend, _bound, _since),
+    Condition("self_referral", _always, _not_oneself, applies=_bound),
+    Condition("denied_by_merchant", _always, _not_denied, applies=_bound),
+    Condition(
+        "existing_customer", lambda terms: terms.new_customers_only, lambda case: not case.friend.existing_customer
+    ),
+    _campaign("campaign_not_started"),
+    _campaign("campaign_paused"),
+    _campaign("campaign_ended"),
+    Condition("attribution_expired", lambda terms: terms.within_days is not None, _in_time, _times),
+    Condition(
+        "referrer_banned",
+        _always,
+        lambda case: _banned_at(case) is None,
+        _ban,
+        applies=lambda case: _bound(case) or not _by_a_friend(case.terms),
+    ),
+    Condition("refunded", _always, lambda case: not case.event.is_refunded, _refund, applies=_paid),
+    Condition(
+        "cancelled",
+        _always,
+        lambda case: not case.event.cancelled and _stopped_at(case) is None,
+        _stop,
+        applies=_paid,
+    ),
+    Condition("disputed", _always, lambda case: case.event.disputed_at is None, _dispute, applies=_paid),
+    Condition("below_minimum_purchase", lambda terms: terms.minimum_purchase is not None, _above_minimum, _purchase),
+    Condition(
+        "condition_not_met", lambda terms: terms.conditions is not None, lambda case: _attributes(case)[0], _tests
+    ),
     Condition(
         "payment_count_not_reached",
-        lambda case: case.terms.trigger in {"nth_event", "from_nth_event"},
+        lambda terms: terms.trigger in {"nth_event", "from_nth_event"},
         _count_reached,
+        lambda case: {"payment": case.history.counted + 1, "needed": case.terms.nth or 1},
         counting=True,
     ),
     Condition(
         "friend_purchase_limit",
-        lambda case: (
-            case.terms.trigger not in {"join", "status", "leaderboard"} and friend_limit(case.terms) is not None
-        ),
+        lambda terms: terms.trigger not in {"join", "status", "leaderboard"} and friend_limit(terms) is not None,
         _within_friend_limit,
+        lambda case: {"limit": friend_limit(case.terms), "rewarded_before": _before(case)},
         counting=True,
     ),
-    Condition("tier_not_reached", lambda case: bool(case.terms.tiers), _tier_reached, counting=True),
     Condition(
-        "milestone_not_reached", lambda case: case.terms.trigger == "milestone", _milestone_reached, counting=True
+        "tier_not_reached",
+        lambda terms: bool(terms.tiers),
+        lambda case: case.terms.tier_of(_number(case)) is not None,
+        _tier,
+        counting=True,
     ),
-    _limit("referrer_limit", lambda case: case.terms.limits.per_referrer, lambda case: case.history.granted, "all"),
+    Condition(
+        "milestone_not_reached",
+        lambda terms: terms.trigger == "milestone",
+        _milestone_reached,
+        _milestone,
+        counting=True,
+    ),
+    _limit("referrer_limit", lambda terms: terms.limits.per_referrer, lambda case: case.history.granted, "all"),
     _limit(
         "annual_limit",
-        lambda case: case.terms.limits.per_referrer_year,
+        lambda terms: terms.limits.per_referrer_year,
         lambda case: case.history.granted_year,
         "year",
     ),
-    Condition("budget_spent", lambda case: bool(_budgets(case)), _within_budget, counting=True),
+    Condition(
+        "budget_spent",
+        lambda terms: bool(_budgets(terms)),
+        lambda case: _budget_left(case) > 0,
+        _budget,
+        counting=True,
+        most=_budget_left,
+    ),
 )
 COUNTING: frozenset[str] = frozenset(condition.code for condition in CONDITIONS if condition.counting)
-LIMITS: frozenset[str] = frozenset({"referrer_limit", "annual_limit", "budget_spent"})
+LIMITS: frozenset[str] = frozenset(condition.code for condition in CONDITIONS if condition.most is not None)
 CODES: frozenset[str] = frozenset(condition.code for condition in CONDITIONS)
 
 
-def decide(case: Case) -> Verdict:
-    """Check every condition that applies to the case, and work out what to give when all pass."""
-    checked = tuple(
-        Checked(condition.code, *condition.check(case)) for condition in CONDITIONS if condition.applies(case)
-    )
+def conditions_of(terms: RuleTerms) -> tuple[Condition, ...]:
+    """The rows of the table that are asked of a rule: work these out once where many cases of one rule are decided."""
+    return tuple(condition for condition in CONDITIONS if condition.asked(terms))
+
+
+def decide(case: Case, asked: Sequence[Condition] | None = None, *, explain: bool = True) -> Verdict:
+    """Check every condition that applies to the case, and work out what to give when all pass.
+
+    `asked` is conditions_of(case.terms), for callers that have it. Without `explain` the answer is the same and comes sooner: the
+    verdict's conditions are left empty (what-if asks a million times).
+    """
+    asked = conditions_of(case.terms) if asked is None else asked
+    asked = [condition for condition in asked if condition.applies is _always or condition.applies(case)]
+    if not explain:
+        return _briefly(case, asked)
+    checked = tuple(condition.check(case) for condition in asked)
     failed = next((item.code for item in checked if not item.passed), "")
-    counted = not failed or all(item.passed for item in checked if item.code not in COUNTING)
     if failed:
+        counted = all(item.passed for item in checked if item.code not in COUNTING)
         return Verdict(False, failed, checked, None, counted=counted)
+    verdict = _give(case, asked, checked)
+    if verdict.rewardable:
+        return verdict
+    nothing = Money.zero(case.event.currency)
+    minimum = {"minimum": _money(Money(1, nothing.currency)), "amount": _money(nothing)}
+    found = Checked(verdict.reason, False, minimum)
+    return replace(verdict, conditions=(*(item for item in checked if item.code != found.code), found))
+
+
+def _briefly(case: Case, asked: Sequence[Condition]) -> Verdict:
+    failed = ""
+    for condition in asked:
+        if (failed and condition.counting) or condition.met(case):
+            continue
+        failed = failed or condition.code
+        if not condition.counting:
+            return Verdict(False, failed, (), None)
+    return Verdict(False, failed, (), None, counted=True) if failed else _give(case, asked, ())
+
+
+def _give(case: Case, asked: Sequence[Condition], checked: tuple[Checked, ...]) -> Verdict:
+    """What there is to give when every condition is met. A share of nothing is nothing: there is no purchase to take it from."""
     units = _amount(case)
     if isinstance(units, Units):
         return Verdict(True, "", checked, Money.zero(case.event.currency), units, counted=True)
     amount = wanted_of(case)
     if amount.minor == 0:
-        # A share of nothing: there is no purchase to take it from.
-        nothing = Checked(
-            "below_minimum_purchase", False, {"minimum": _money(Money(1, amount.currency)), "amount": _money(amount)}
-        )
-        return Verdict(False, nothing.code, (*(c for c in checked if c.code != nothing.code), nothing), None)
-    given = [item.facts["granted"]["amount_minor"] for item in checked if item.code in LIMITS]
-    return Verdict(True, "", checked, Money(min([amount.minor, *given]), amount.currency), counted=True)
+        return Verdict(False, "below_minimum_purchase", checked, None)
+    most = [condition.most(case) for condition in asked if condition.most is not None]
+    return Verdict(True, "", checked, Money(min([amount.minor, *most]), amount.currency), counted=True)
 
 
 def wanted_of(case: Case) -> Money:

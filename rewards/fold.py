@@ -11,7 +11,7 @@ from datetime import date
 
 from campaigns.conditions import Attributes
 from campaigns.terms import RuleTerms
-from rewards.eligibility import decide
+from rewards.eligibility import Condition, conditions_of, decide
 from rewards.facts import Bond, Case, EventFacts, History, PersonFacts, Verdict
 
 
@@ -93,26 +93,31 @@ def period_names(day: date | None) -> dict[str, str]:
 
 
 def decide_all(
-    row: Iterable[Item], standing: Standing | None = None, budget: Budget | None = None
+    row: Iterable[Item], standing: Standing | None = None, budget: Budget | None = None, *, explain: bool = True
 ) -> dict[int, Verdict]:
     """Decide a row of events under one rule, by when they occurred; verdicts by event id.
 
     An event that fails a condition of its own is skipped in the counting, and resets nothing. `standing` and `budget` say what was
-    before the row, and are carried on in place.
+    before the row, and are carried on in place. Without `explain` the verdicts come sooner, and without their conditions.
     """
     verdicts: dict[int, Verdict] = {}
+    known: RuleTerms | None = None
+    asked: tuple[Condition, ...] = ()
     state = standing or Standing()
     for item in sorted(row, key=lambda item: (item.event.occurred_at, item.event.id)):
         terms, event = item.terms, item.event
         if not terms.rewards(event.type):
             continue
+        if terms is not known:
+            known, asked = terms, conditions_of(terms)
         one = state.of_friend.setdefault(item.friend_id, OfFriend())
         year = event.day.year if event.day else 0
         spent = budget.spent(event) if budget is not None and terms.limits.of_campaign else {}
         history = History(
             one.rewarded, one.counted, one.earlier, state.friends, state.granted, state.by_year.get(year, 0), spent
         )
-        verdict = decide(Case(terms, event, item.friend, item.bond, history, item.attributes))
+        case = Case(terms, event, item.friend, item.bond, history, item.attributes)
+        verdict = decide(case, asked, explain=explain)
         verdicts[event.id] = verdict
         minor = verdict.amount.minor if verdict.amount else 0
         one.earlier += 1
