@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from integrations.outcomes import sentence
+from integrations.outcomes import UNIDENTIFIED, sentence
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
@@ -97,6 +97,12 @@ class InboundEvent(TenantModel):
                 fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="inbound_waiting"
             ),
             models.Index(fields=["connection", "-id"], name="inbound_list"),
+            # "Purchases and referrals": payments that nobody could be found for, newest first.
+            models.Index(
+                fields=["merchant", "is_test", "-id"],
+                condition=Q(outcome__in=UNIDENTIFIED),
+                name="inbound_unidentified",
+            ),
         ]
 
     def __str__(self) -> str:

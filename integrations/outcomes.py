@@ -49,6 +49,9 @@ SENTENCES = {
     ),
 }
 
+# Payments that wait: somebody may yet be found for them. An index of the model names the same.
+UNIDENTIFIED = ("no_email", "no_participant", "no_participant_code", "no_participant_promotion", "not_referred")
+
 
 def sentence(code: str, facts: Mapping[str, Any]) -> str:
     """The sentence in the active language; "" for a row that has none yet."""

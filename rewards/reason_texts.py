@@ -19,7 +19,8 @@ NOTHING = _("Nothing")
 @dataclass(frozen=True, slots=True)
 class Reason:
     """The sentences of one code. `passed` and `failed` are the merchant's; `friendly` tells the referrer why not, `own` the friend
-    about what they did themselves (the same where empty). `change` says what can still change it, `act` names the page where."""
+    about what they did themselves (the same where empty). `change` says what can still change it, `act` names the page where
+    (referrals.web.purchase_panel)."""
 
     passed: Text
     failed: Text
@@ -36,7 +37,7 @@ REASONS: dict[str, Reason] = {
         _("Did not come through anybody's link or code"),
         _("They did not come through your link"),
         _("Attach the friend to whoever invited them; the event is then decided again"),
-        "friend",
+        "attach",
         _("You did not come through anybody's link"),
     ),
     "self_referral": Reason(
@@ -66,7 +67,7 @@ REASONS: dict[str, Reason] = {
         _("Came more than %(days)s days after the click"),
         _("It was more than %(days)s days after they used your link"),
         _("Attach the friend by hand, if it should count all the same"),
-        "friend",
+        "attach",
         _("It was more than %(days)s days after you used the link"),
     ),
     "attribution_expired:bare": Reason(
@@ -74,7 +75,7 @@ REASONS: dict[str, Reason] = {
         _("Came too long after the click"),
         _("It was too long after they used your link"),
         _("Attach the friend by hand, if it should count all the same"),
-        "friend",
+        "attach",
         _("It was too long after you used the link"),
     ),
     # When.

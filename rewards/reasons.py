@@ -24,7 +24,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What can still change a failing condition: the sentence, and where: friend, person, campaign, rules, unban, reward, approve
+    """What can still change a failing condition: the sentence, and where: attach, friend, person, campaign, rules, unban, reward, approve
     or "" (nowhere)."""
 
     code: str

@@ -85,6 +85,10 @@ PAGES = [
     Shot("participant-attach", "/app/participants/{person}/attach/"),
     Shot("participant-detach", "/app/participants/{friend}/detach/"),
     Shot("participant-ban", "/app/participants/{person}/ban/"),
+    Shot("purchases", "/app/purchases/"),
+    Shot("purchases-refused", "/app/purchases/?outcome=refused"),
+    Shot("purchases-waiting", "/app/purchases/?outcome=waiting&waits=refund"),
+    Shot("purchase", "/app/purchases/{event}/"),
     Shot("rewards", "/app/rewards/"),
     Shot("rewards-review", "/app/rewards/?stage=review"),
     Shot("rewards-due", "/app/rewards/?stage=due"),
@@ -220,6 +224,7 @@ def demo_words() -> dict[str, str]:
     people = apps.get_model("participants", "Participant").objects.filter(campaign=campaigns.first())
     busiest = people.annotate(friends=Count("referrals_made")).order_by("-friends", "pk")
     due = apps.get_model("rewards", "Reward").objects.filter(campaign=campaigns.first(), state="due")
+    events = apps.get_model("participants", "QualifyingEvent").objects.filter(campaign=campaigns.first())
     connections = apps.get_model("integrations", "Connection").objects.filter(removed_at=None, is_test=False)
     messages = apps.get_model("integrations", "InboundEvent").objects.filter(is_test=False, state="processed")
     return {
@@ -230,6 +235,8 @@ def demo_words() -> dict[str, str]:
         "person": first(busiest),
         "friend": first(people.filter(referral__isnull=False).order_by("pk")),
         "reward": first(due.order_by("pk")),
+        # One whose decision was changed by a later fact.
+        "event": first(events.filter(decisions__current=False).order_by("pk")),
         "batch": first(apps.get_model("rewards", "PayoutBatch").objects.filter(is_test=False).order_by("-pk")),
     }
 

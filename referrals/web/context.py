@@ -42,6 +42,7 @@ def navigation(path: str, tenant: Tenant) -> list[Item]:
         {"icon": "house", "label": _("Home"), "page": "web:home"},
         {"icon": "megaphone", "label": _("Campaigns"), "page": "web:campaigns"},
         {"icon": "users", "label": _("Participants"), "page": "web:participants"},
+        {"icon": "shopping-bag", "label": _("Purchases"), "page": "web:purchases"},
         {"icon": "gift", "label": _("Rewards"), "page": "web:rewards", "count": due, "id": "rewards"},
         {"icon": "plug", "label": _("Connections"), "page": "web:connections", "group": "setup"},
         {"icon": "code-xml", "label": _("Developers"), "page": "web:developers", "group": "setup"},

@@ -155,13 +155,13 @@ def _reward_line(reward: Reward) -> Sequence[object]:
         event.external_id,
         event.source,
         event.amount.plain() if event.amount else "",
-        _utc(event.occurred_at),
+        utc(event.occurred_at),
         friend.name,
         friend.email,
-        _utc(reward.stage_at),
-        _utc(reward.created_at),
-        _utc(reward.review_ends_at),
-        _utc(reward.issued_at),
+        utc(reward.stage_at),
+        utc(reward.created_at),
+        utc(reward.review_ends_at),
+        utc(reward.issued_at),
         reward.payout.public_id if reward.payout else "",
         reward.payout.reference if reward.payout else "",
         reward.reason,
@@ -197,12 +197,13 @@ def _payout_lines(batch: PayoutBatch, items: QuerySet[Any]) -> Iterator[Sequence
                 payout.status,
                 payout.reference,
                 payout.message,
-                _utc(payout.paid_at),
+                utc(payout.paid_at),
                 batch.public_id,
                 batch.note,
             )
         cursor = page.next
 
 
-def _utc(at: datetime | None) -> str:
+def utc(at: datetime | None) -> str:
+    """A time as the files have it; empty for None."""
     return "" if at is None else at.astimezone(UTC).isoformat(timespec="seconds")

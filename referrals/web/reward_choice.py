@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from django import forms
 from django.core.exceptions import BadRequest
@@ -31,7 +31,9 @@ from rewards.models import Reward
 from rewards.pipeline import STAGES
 from rewards.selection import Selection, resolve
 
-Origin = Literal["list", "pane", "page"]
+# From where: the list, the inspector beside it, the reward's own page, or that of the event it was earned for.
+Origin = Literal["list", "pane", "page", "event"]
+ORIGINS = get_args(Origin)
 # What can be done with the rewards of a stage, the usual thing first.
 STAGE_ACTIONS: dict[str, tuple[str, ...]] = {
     "review": ("approve", "hold", "void"),
@@ -90,7 +92,7 @@ class Choice:
         origin: Any = data.get("from", "list")
         action, _colon, one = data.get("one", "").partition(":")
         action = action or data.get("action", "")
-        if origin not in {"list", "pane", "page"} or (action and action not in ACTIONS):
+        if origin not in ORIGINS or (action and action not in ACTIONS):
             raise BadRequest(f"action {action[:20]!r} from {origin[:20]!r}")
         if data.get("all") == "1" and not one:
             return cls(state, action, origin, (), True, *_remembered(data))
@@ -102,7 +104,7 @@ class Choice:
         """The opposite of an action, from the Undo of its toast; BadRequest for what has none."""
         action, seen = UNDO.get(query.get("undo", ""), ("", ""))
         origin: Any = query.get("from", "list")
-        if not action or origin not in {"list", "pane", "page"}:
+        if not action or origin not in ORIGINS:
             raise BadRequest("undo")
         back = data.get("back") or query.get("back") or "stage=due"
         ids = tuple(query.get("ids", "").split(",")[:_UNDO_MOST])

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from participants.models import Participant, Referral
 from referrals.accounts.models import Role
 from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.web.access import MerchantRequest
+from referrals.web.checks import Check, check_lines, day_words, moment_words
 from referrals.web.reward_choice import STAGE_ACTIONS
 from referrals.web.reward_pipeline import STAGE_NAMES
 from referrals.web.reward_rows import KIND_ICONS, earned_for
@@ -28,7 +25,7 @@ from referrals.web.timeline import entries_of
 from rewards.lifecycle import BY_HAND
 from rewards.models import Decision, LedgerEntry, Reward, State
 from rewards.pipeline import STAGE_OF
-from rewards.reasons import REASONS, reason_sentence, sentence
+from rewards.reasons import REASONS, reason_sentence
 
 # Nobody reads further; the rest is in the event log.
 _HISTORY = 30
@@ -48,7 +45,7 @@ _SINCE = {
     State.VOID: gettext_lazy("Declined %(time)s ago"),
     State.REVERSED: gettext_lazy("Taken back %(time)s ago"),
 }
-_ACTIONS = {
+ACTIONS = {
     "approve": gettext_lazy("Approve now"),
     "issue": gettext_lazy("Mark as issued"),
     "hold": gettext_lazy("Hold…"),
@@ -57,22 +54,6 @@ _ACTIONS = {
     "reverse": gettext_lazy("Take back…"),
     "restore": gettext_lazy("Restore"),
 }
-
-
-_TOGETHER = {
-    "campaign": {"campaign_not_started", "campaign_paused", "campaign_ended"},
-    "kept": {"refunded", "disputed"},
-}
-_MET = {"campaign": gettext_lazy("The campaign was running"), "kept": gettext_lazy("Not refunded or disputed")}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the check list: `state` is ok, fail, warn or todo; `facts` is the small line under it."""
-
-    state: str
-    text: str
-    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +71,7 @@ def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any
     """
     stage = STAGE_OF[reward.state]
     can_change = request.membership.may(Role.MANAGER)
-    presses = [Press(name, _label(name, reward)) for name in _possible(reward, stage)] if can_change else []
+    presses = [Press(name, _label(name, reward)) for name in possible(reward, stage)] if can_change else []
     back = QueryDict(request.POST.get("back", "")).urlencode() if request.method == "POST" else ""
     return {
         "reward": reward,
@@ -118,7 +99,7 @@ def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any
     }
 
 
-def _possible(reward: Reward, stage: str) -> tuple[str, ...]:
+def possible(reward: Reward, stage: str) -> tuple[str, ...]:
     """The actions that can succeed from the reward's own state, not only from some state of its stage."""
     if reward.state in {State.WAITING, State.ATTENTION}:
         return ("void",)
@@ -130,7 +111,7 @@ def _possible(reward: Reward, stage: str) -> tuple[str, ...]:
 def _label(name: str, reward: Reward) -> str:
     if name == "issue":
         return _("Mark %(amount)s as issued…") % {"amount": money(reward.amount)}
-    return str(_ACTIONS[name])
+    return str(ACTIONS[name])
 
 
 def _since(reward: Reward) -> str:
@@ -160,74 +141,17 @@ def checks(reward: Reward) -> list[Check]:
     """Every condition of the decision with its facts, what a person decided, and where the review stands."""
     decision = Decision.objects.filter(event_id=reward.event_id, rule_key=reward.rule_key, current=True).first()
     lines = [_occasion(reward)]
-    lines += [_check(condition, reward) for condition in _merged(decision.conditions if decision else [])]
+    lines += check_lines(decision.conditions if decision else [], reward.event, reward.campaign.name)
     if reward.reason in BY_HAND or reward.state in {State.HELD, State.ATTENTION, State.WAITING}:
         lines.append(_by_hand(reward))
     review = _review(reward)
     return [*lines, review] if review else lines
 
 
-def _merged(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Conditions that ask one thing in several steps make one line when all of them are met."""
-    passed = {condition["code"] for condition in conditions if condition["passed"]}
-    found, said = [], set()
-    for condition in conditions:
-        whole = next((name for name, codes in _TOGETHER.items() if condition["code"] in codes and codes <= passed), "")
-        if not whole:
-            found.append(condition)
-        elif whole not in said:
-            said.add(whole)
-            found.append({**condition, "code": whole})
-    return found
-
-
 def _occasion(reward: Reward) -> Check:
     event = reward.event
-    parts = [_day(event.occurred_at), money(event.amount) if event.amount else ""]
+    parts = [day_words(event.occurred_at), money(event.amount) if event.amount else ""]
     return Check("ok", earned_for(event), " · ".join(part for part in parts if part))
-
-
-def _check(condition: dict[str, Any], reward: Reward) -> Check:
-    if condition["code"] in _TOGETHER:
-        return Check(
-            "ok", str(_MET[condition["code"]]), reward.campaign.name if condition["code"] == "campaign" else ""
-        )
-    state = "ok" if condition["passed"] else "fail"
-    return Check(state, sentence(condition), _facts(condition, reward))
-
-
-def _facts(condition: dict[str, Any], reward: Reward) -> str:
-    """The small line: what was looked at, where the sentence itself does not say it."""
-    friend = reward.event.participant
-    code, facts = condition["code"], condition.get("facts", {})
-    if code == "not_referred":
-        referral = _referral(friend)
-        if referral is None:
-            return friend.email
-        how = {"who": referral.referrer.name or referral.referrer.email, "how": referral.get_how_display()}
-        return _("%(who)s · %(how)s · %(day)s") % {**how, "day": _day(referral.created_at)}
-    if code == "existing_customer":
-        return friend.email
-    if code.startswith("campaign_"):
-        return reward.campaign.name
-    for name in ("refunded", "disputed_at", "banned_at"):
-        if facts.get(name):
-            return reason_text(facts[name])
-    return ""
-
-
-def reason_text(value: Any) -> str:
-    """A fact by itself: an amount, or a time."""
-    if isinstance(value, dict):
-        return money(int(value["amount_minor"]), str(value["currency"]))
-    return _day(datetime.fromisoformat(str(value)))
-
-
-def _referral(friend: Participant) -> Referral | None:
-    try:
-        return friend.referral
-    except Referral.DoesNotExist:
-        return None
 
 
 def _by_hand(reward: Reward) -> Check:
@@ -243,18 +167,11 @@ def _review(reward: Reward) -> Check | None:
     if ends > clock.now():
         if reward.state in {State.DUE, State.ISSUED}:
             return Check(
-                "ok", _("Approved before the review ended"), _("It would have ended %(at)s") % {"at": _moment(ends)}
+                "ok",
+                _("Approved before the review ended"),
+                _("It would have ended %(at)s") % {"at": moment_words(ends)},
             )
         if reward.state == State.REVIEW:
-            return Check("todo", _("Review period runs"), _("Ends %(at)s") % {"at": _moment(ends)})
+            return Check("todo", _("Review period runs"), _("Ends %(at)s") % {"at": moment_words(ends)})
         return None
-    return Check("ok", _("Review period over"), _("Ended %(at)s") % {"at": _moment(ends)})
-
-
-def _day(at: datetime) -> str:
-    return date_format(timezone.localtime(at), "j M Y")
-
-
-def _moment(at: datetime) -> str:
-    local = timezone.localtime(at)
-    return f"{date_format(local, 'j M Y')}, {date_format(local, 'H:i')}"
+    return Check("ok", _("Review period over"), _("Ended %(at)s") % {"at": moment_words(ends)})

@@ -211,6 +211,9 @@ def refused(request: MerchantRequest, choice: Choice, refusal: Refused) -> HttpR
         raise Http404
     if refusal.code == "selection_changed" and choice.action:
         return _ask(request, choice, blank_form(choice.action), status=CONFLICT, warning=refusal.message)
+    if choice.origin == "event":
+        messages.error(request, refusal.message)
+        return HttpResponseRedirect(_back(request, choice), status=303)
     return _after(request, choice, refusal.message, level="error", status=refusal.status)
 
 
@@ -221,12 +224,15 @@ def done(request: MerchantRequest, choice: Choice, text: str, *, undo: str = "")
     back = urlencode({"back": choice.state.query(after=choice.state.after)})
     joint = "&" if "?" in undo else "?"
     messages.success(request, text, extra_tags=f"undo:{undo}{joint}{back}" if undo else "")
-    return HttpResponseRedirect(_back(choice), status=303)
+    return HttpResponseRedirect(_back(request, choice), status=303)
 
 
-def _back(choice: Choice) -> str:
+def _back(request: MerchantRequest, choice: Choice) -> str:
     if choice.origin == "page" and choice.ids:
         return reverse("web:reward", args=[choice.ids[0]])
+    if choice.origin == "event" and choice.ids:
+        event = own(Reward.objects.select_related("event"), request, choice.ids[0]).event
+        return reverse("web:purchase", args=[event.public_id])
     return choice.state.url(after=choice.state.after)
 
 

@@ -109,7 +109,7 @@ def test_every_sentence_is_there_and_leaves_no_fact_unfilled(code: str, language
 @pytest.mark.parametrize("name", REASONS)
 def test_every_row_says_what_can_change_it(name: str) -> None:
     row = REASONS[name]
-    assert row.act in {"", "friend", "person", "campaign", "rules", "unban", "reward", "approve"}
+    assert row.act in {"", "attach", "friend", "person", "campaign", "rules", "unban", "reward", "approve"}
     assert row.passed
     assert row.failed
     assert row.friendly

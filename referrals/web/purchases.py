@@ -1,0 +1,124 @@
+"""Purchases and referrals: every event that may earn rewards, why it did or did not, and what can still change it (seed 004)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.views.decorators.http import require_safe
+
+from participants.models import QualifyingEvent
+from referrals.lib.codes import random_text
+from referrals.lib.money import Money
+from referrals.lib.pages import render_part
+from referrals.web.access import MerchantRequest, member, own
+from referrals.web.exports import file_name, note_export, stream_csv, utc
+from referrals.web.participant_forms import RefundForm
+from referrals.web.purchase_list import Waiting, list_context, referrer_of, standings_of, waiting_page, why_words
+from referrals.web.purchase_panel import purchase_context
+from referrals.web.purchase_state import PurchaseState
+from rewards.models import Reward
+from rewards.purchases import Standing
+
+_CHUNK = 500
+COLUMNS = (
+    "id", "type", "amount", "refunded", "currency", "friend_name", "friend_email", "referrer_name", "referrer_email",
+    "referral_code", "campaign", "campaign_id", "source", "external_id", "occurred_at", "recorded_at", "outcome", "reason",
+    "why", "rewards", "reward_amounts", "reward_states",
+)  # fmt: skip
+WAITING_COLUMNS = ("what", "amount", "currency", "source", "reference", "at", "why")
+
+
+@require_safe
+@member()
+def purchases(request: MerchantRequest) -> HttpResponse:
+    """The list, newest first; or what waits for a person or a payment."""
+    state = PurchaseState.read(request.GET, request.tenant)
+    context = list_context(request.tenant, state)
+    response = render_part(request, "web/purchases/list.html", "web/purchases/_part.html", context)
+    if request.htmx:
+        response["HX-Push-Url"] = context["here_url"]
+    return response
+
+
+@require_safe
+@member()
+def purchase(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """One event with everything that was decided about it: in the pane beside the list, or as a page of its own."""
+    event = own_event(request, public_id)
+    context = purchase_context(request, event)
+    context["form"] = RefundForm(initial={"key": random_text(16)}, currency=event.currency)
+    return render_part(request, "web/purchases/show.html", "web/purchases/_opened.html", context)
+
+
+def own_event(request: MerchantRequest, public_id: str) -> QualifyingEvent:
+    """The tenant's event with all that purchase_context() reads; Http404 for any other."""
+    people = ("participant__referral__referrer", "participant__referral__visit")
+    return own(QualifyingEvent.objects.select_related("campaign", *people), request, public_id)
+
+
+@require_safe
+@member()
+def purchases_export(request: MerchantRequest) -> StreamingHttpResponse:
+    """The list with its filter, all pages, as CSV, read and sent in pieces."""
+    state = replace(PurchaseState.read(request.GET, request.tenant), after="")
+    note_export(request, "purchases", request.merchant.public_id, state.query())
+    if state.is_waiting:
+        return stream_csv(file_name(f"waiting-{state.waits}s"), WAITING_COLUMNS, _waiting_lines(request, state))
+    rows = state.rows(request.tenant).select_related("participant__referral__referrer", "campaign").defer("metadata")
+    return stream_csv(file_name("purchases"), COLUMNS, _lines(state, rows))
+
+
+def _lines(state: PurchaseState, rows: QuerySet[QualifyingEvent]) -> Iterator[Sequence[object]]:
+    while True:
+        page = state.page(rows, limit=_CHUNK)
+        standings, rewards = standings_of(page.rows)
+        yield from (_line(event, standings[event.pk], rewards[event.pk]) for event in page.rows)
+        if page.next is None:
+            return
+        state = replace(state, after=page.next)
+
+
+def _line(event: QualifyingEvent, standing: Standing, rewards: Sequence[Reward]) -> Sequence[object]:
+    friend, referrer = event.participant, referrer_of(event)
+    return (
+        event.public_id,
+        event.type,
+        event.amount.plain() if event.amount else "",
+        Money(event.refunded_minor, event.currency).plain(),
+        event.currency,
+        friend.name,
+        friend.email,
+        referrer.name if referrer else "",
+        referrer.email if referrer else "",
+        referrer.referral_code if referrer else "",
+        event.campaign.name,
+        event.campaign.public_id,
+        event.source,
+        event.external_id,
+        utc(event.occurred_at),
+        utc(event.recorded_at),
+        standing.outcome,
+        standing.why["code"] if standing.why else "",
+        why_words(standing),
+        " ".join(row.public_id for row in rewards),
+        " ".join(row.amount.plain() for row in rewards),
+        " ".join(row.state for row in rewards),
+    )
+
+
+def _waiting_lines(request: MerchantRequest, state: PurchaseState) -> Iterator[Sequence[object]]:
+    while True:
+        page, lines = waiting_page(request.tenant, state, limit=_CHUNK)
+        yield from (_waiting_line(line) for line in lines)
+        if page.next is None:
+            return
+        state = replace(state, after=page.next)
+
+
+def _waiting_line(line: Waiting) -> Sequence[Any]:
+    amount, currency = (line.amount.plain(), line.amount.currency) if line.amount else ("", "")
+    return (line.title, amount, currency, line.source, line.reference, utc(line.at), line.text)
