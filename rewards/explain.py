@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from campaigns.terms import Fixed, Percent, RuleTerms
+from campaigns.terms import Percent, RuleTerms, Units
 from participants.models import QualifyingEvent
 from referrals.lib.money import Money
 from rewards.models import Decision
@@ -24,29 +24,47 @@ def money(value: Money) -> str:
 
 
 def amount_words(terms: RuleTerms | None, event: QualifyingEvent, decision: Decision) -> str:
-    """ "10% of $64.20, at most $25.00: $6.42". Empty when nothing is owed.
+    """ "10% of $64.20: $6.42". Empty when nothing is owed.
 
     What a limit left of it, is told with it. The facts are those of now; the amount is the decision's own.
     """
-    if not decision.rewardable or terms is None or not decision.amount_minor:
+    if not decision.rewardable or terms is None:
         return ""
+    facts = {one["code"]: one for one in decision.conditions}
+    tier = terms.tier_of(_friends(facts.get("tier_not_reached"))) if terms.tiers else None
+    amount = tier.amount if tier else terms.amount
+    if isinstance(amount, Units):
+        return str(amount)
     given = money(Money(decision.amount_minor, event.currency))
-    cut = next((one for one in decision.conditions if one["code"] in LIMITS and _is_cut(one)), None)
+    cut = next((facts[code] for code in LIMITS if code in facts and _is_cut(facts[code])), None)
     if cut is not None:
-        return _("%(amount)s. %(limit)s") % {"amount": given, "limit": sentence(cut)}
-    match terms.amount:
-        case Percent(rate, cap):
-            words = {"rate": f"{rate.normalize():f}", "kept": money(event.kept) if event.kept else "", "amount": given}
-            if event.refunded_minor:
-                text = _("%(rate)s%% of the %(kept)s that were kept after refunds: %(amount)s")
-            else:
-                text = _("%(rate)s%% of %(kept)s: %(amount)s")
-            if cap is not None and cap.minor == decision.amount_minor:
-                text = _("%(rate)s%% of %(kept)s, but at most %(amount)s")
-            return text % words
-        case Fixed(amount) if amount.minor == decision.amount_minor:
-            return _("A fixed amount: %(amount)s") % {"amount": given}
-    return _("By the rule's steps: %(amount)s") % {"amount": given}
+        return sentence(cut)
+    if isinstance(amount, Percent):
+        return _share(amount, event, decision, given)
+    if tier is not None:
+        friends = _friends(facts.get("tier_not_reached"))
+        return _("By the tier of friend number %(friends)s: %(amount)s") % {"friends": friends, "amount": given}
+    if terms.trigger == "milestone":
+        words = {"friends": _friends(facts.get("milestone_not_reached")), "amount": given}
+        return _("For the milestone of %(friends)s friends: %(amount)s") % words
+    return _("A fixed amount: %(amount)s") % {"amount": given}
+
+
+def _share(amount: Percent, event: QualifyingEvent, decision: Decision, given: str) -> str:
+    words = {
+        "rate": f"{amount.rate.normalize():f}",
+        "kept": money(event.kept) if event.kept else "",
+        "amount": given,
+    }
+    if amount.cap is not None and amount.cap.minor == decision.amount_minor:
+        return _("%(rate)s%% of %(kept)s, but at most %(amount)s") % words
+    if event.refunded_minor:
+        return _("%(rate)s%% of the %(kept)s that were kept after refunds: %(amount)s") % words
+    return _("%(rate)s%% of %(kept)s: %(amount)s") % words
+
+
+def _friends(condition: Mapping[str, Any] | None) -> int:
+    return int(condition["facts"].get("friends", 0)) if condition else 0
 
 
 def _is_cut(condition: Mapping[str, Any]) -> bool:

@@ -158,7 +158,7 @@ def _show(name: str, value: object, locale: str) -> Any:
 def _miss(one: Mapping[str, Any]) -> str:
     """One attribute that did not fit, with what was found: "event country is one of NO, SE (found: DE)"."""
     of = str(ENTITIES.get(str(one.get("of")), one.get("of", "")))
-    what = f"{of} {str(one.get('field', '')).replace('_', ' ')}".strip()
+    what = f"{of} {str(one.get('field', '')).removeprefix('metadata.').replace('_', ' ')}".strip()
     op = str(one.get("op", ""))
     words = {
         "what": what,
@@ -172,10 +172,8 @@ def _miss(one: Mapping[str, Any]) -> str:
 def _plain(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
     if isinstance(value, list | tuple):
         return ", ".join(_plain(one) for one in value)
-    if isinstance(value, Mapping) and "amount_minor" in value:
-        return Money(value["amount_minor"], value["currency"]).format((get_language() or "en").replace("-", "_"))
+    if value in {"true", "false"}:
+        return _("yes") if value == "true" else _("no")
     return str(value)

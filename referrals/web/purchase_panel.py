@@ -176,6 +176,8 @@ def _earlier(rows: Sequence[Decision], currency: str) -> list[Earlier]:
 
 
 def _outcome_words(decision: Decision, currency: str) -> str:
+    if decision.rewardable and not decision.amount_minor:
+        return _("Rewardable")
     if decision.rewardable:
         return _("Rewardable: %(amount)s") % {"amount": money(decision.amount_minor, currency)}
     why = failing(decision.conditions, decision.reason)
@@ -212,7 +214,7 @@ def _changes(
 
 
 def _settled(reward: Reward) -> Possible:
-    amount, url = money(reward.amount), reverse("web:reward", args=[reward.public_id])
+    amount, url = money(reward.worth), reverse("web:reward", args=[reward.public_id])
     if reward.state == State.DUE:
         text = _("Issue it. A refund before that makes it void")
         return Possible(_("%(amount)s is due") % {"amount": amount}, text, url, _("Open the reward"))

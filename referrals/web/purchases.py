@@ -105,7 +105,7 @@ def _line(event: QualifyingEvent, standing: Standing, rewards: Sequence[Reward])
         standing.why["code"] if standing.why else "",
         why_words(standing),
         " ".join(row.public_id for row in rewards),
-        " ".join(row.amount.plain() for row in rewards),
+        " ".join(row.amount.plain() if row.units is None else str(row.worth) for row in rewards),
         " ".join(row.state for row in rewards),
     )
 

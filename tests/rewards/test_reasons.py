@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from django.utils import translation
 
+from campaigns.conditions import FIELDS
+from campaigns.conditions import OPERATORS as RULE_OPERATORS
 from rewards.eligibility import CODES as DECIDED
+from rewards.reason_texts import ENTITIES, OPERATORS
 from rewards.reasons import CODES, REASONS, can_change, failing, reason_sentence, sentence
 
 USD_30 = {"amount_minor": 3000, "currency": "USD"}
@@ -49,7 +52,7 @@ PRODUCT: dict[str, dict[str, Any]] = {
     "waiting_for_funds": {},
     "provider_rejected": {"message": "account closed"},
     "condition_not_met": {
-        "failed": [{"of": "event", "field": "country", "op": "in", "value": ["NO", "SE"], "found": "DE"}]
+        "failed": [{"of": "event", "field": "country", "op": "one_of", "value": ["NO", "SE"], "found": "DE"}]
     },
 }
 # The same when they are met.
@@ -162,14 +165,19 @@ def test_a_limit_says_what_it_cut() -> None:
 
 def test_the_rule_s_own_conditions_are_named_with_what_was_found() -> None:
     failed = [
-        {"of": "event", "field": "country", "op": "in", "value": ["NO", "SE"], "found": "DE"},
-        {"of": "invitee", "field": "first_purchase", "op": "eq", "value": True, "found": False},
-        {"of": "event", "field": "plan", "op": "exists", "value": None, "found": None},
+        {"of": "event", "field": "country", "op": "one_of", "value": ["NO", "SE"], "found": "DE"},
+        {"of": "event", "field": "first", "op": "is", "value": "true", "found": "false"},
+        {"of": "invitee", "field": "metadata.plan", "op": "is_not", "value": "free", "found": None},
     ]
     assert reason_sentence("condition_not_met", {"failed": failed}) == (
         "Does not meet the rule's conditions: event country is one of NO, SE (found: DE);"
-        " friend first purchase is yes (found: no); event plan is known (found: nothing)"
+        " event first is yes (found: no); friend plan is not free (found: nothing)"
     )
+
+
+def test_every_operator_of_the_rules_has_words() -> None:
+    assert set(OPERATORS) == set(RULE_OPERATORS)
+    assert set(ENTITIES) == set(FIELDS)
 
 
 def test_a_code_of_a_later_release_is_shown_as_it_is() -> None:

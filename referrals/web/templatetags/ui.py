@@ -24,6 +24,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext_lazy as _
 
+from campaigns.terms import Units
 from referrals.lib import clock
 from referrals.lib.money import Money
 
@@ -63,13 +64,15 @@ def _locale() -> str:
 
 
 @register.filter
-def money(value: Money | int | None, currency: str = "") -> str:
-    """`{{ reward.amount|money }}` for a Money, `{{ minor|money:"USD" }}` for minor units: $15.00, ¥2,000.
+def money(value: Money | Units | int | None, currency: str = "") -> str:
+    """`{{ reward.worth|money }}` for a Money, `{{ minor|money:"USD" }}` for minor units: $15.00, ¥2,000; "1 free month" for units.
 
     Nothing for None.
     """
     if value is None:
         return ""
+    if isinstance(value, Units):
+        return str(value)
     amount = value if isinstance(value, Money) else Money(int(value), currency)
     return amount.format(_locale())
 
