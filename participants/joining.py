@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from participants.attribution import ALREADY_REFERRED, EXPIRED, Claim, Found, Lost, claimant, resolve
+from participants.customers import why_customer
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.services import check_email, closed_message
 from referrals.events import types
@@ -60,6 +61,7 @@ def enrol(
         raise Refused(reason, closed_message(campaign, reason), details={"campaign": campaign.public_id})
     resolved = resolve(campaign, address, claim)
     origin = resolved.found
+    customer_by = "hand" if existing_customer else why_customer(campaign.tenant, address.identity, before=clock.now())
     participant = Participant(
         merchant_id=campaign.merchant_id,
         is_test=campaign.is_test,
@@ -72,7 +74,8 @@ def enrol(
         language=language[:8],
         source=source,
         fraud_level=fraud_level,
-        existing_customer=existing_customer or _was_customer(campaign, address),
+        existing_customer=bool(customer_by),
+        customer_by=customer_by,
         unreferred_reason=EXPIRED if resolved.is_expired else "",
     )
     try:
@@ -98,17 +101,6 @@ def _name(text: str, field: str) -> str:
     if len(text) > 80:
         raise Refused("too_long", _("A name has at most 80 characters."), field=field)
     return text
-
-
-def _was_customer(campaign: Campaign, address: Email) -> bool:
-    """Whether the same person already bought from this merchant, in any of its campaigns (PRODUCT.md, "Attribution")."""
-    return QualifyingEvent.objects.filter(
-        merchant_id=campaign.merchant_id,
-        is_test=campaign.is_test,
-        participant__email_key=address.key,
-        participant__merchant_id=campaign.merchant_id,
-        amount_minor__gt=0,
-    ).exists()
 
 
 def _referral_of(participant: Participant) -> Referral | None:

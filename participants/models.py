@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, CampaignVersion
+from participants.customer_models import CustomerUpload as CustomerUpload
+from participants.customer_models import KnownCustomer as KnownCustomer
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id, random_text, referral_code
@@ -47,6 +49,8 @@ class Participant(TenantModel):
     language = models.CharField(max_length=8, blank=True)
     source = models.CharField(max_length=24)
     existing_customer = models.BooleanField(_("was a customer before"), default=False)
+    # How that is known: "hand" outweighs what lists, purchases and sources say ("list", "purchase", "source").
+    customer_by = models.CharField(max_length=8, blank=True)
     # "attribution_expired" when the link they once opened was too old as they joined.
     unreferred_reason = models.CharField(max_length=20, blank=True)
     # "" for people added through the API, as the documented contract has it (API.md v1, fraudScore).

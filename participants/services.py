@@ -77,8 +77,10 @@ def update_participant(*, participant: Participant, actor: Actor, **fields: Any)
             if getattr(row, name) != value:
                 setattr(row, name, value)
                 changed.append(name)
+                if name == "existing_customer":
+                    row.customer_by = "hand"
         if changed:
-            row.save(update_fields=changed)
+            row.save(update_fields=[*changed, "customer_by"])
             record(row.tenant, actor, _about(types.PARTICIPANT_CHANGED, row, {"fields": sorted(changed)}))
     return row
 

@@ -26,7 +26,7 @@ from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle
+from rewards import customers, lifecycle
 from rewards.deciding import lock_people, redecide, refold
 from rewards.models import Decision, Reward, State
 
@@ -138,9 +138,12 @@ def qualify(
     occurred_at: datetime | None = None,
     references: Sequence[str] = (),
     customer_id: str = "",
+    first_purchase_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Qualified:
     """Record what a participant did and decide every rule about it, at once and durably (API.md v2, `POST events`).
+
+    `first_purchase_at` is the source's word on when this person first bought: before they joined, they were a customer.
 
     Idempotent by (campaign, source, external id) and by any of `references`, the source's other names for the same payment. Without
     an external id each call is a new event. Raises Refused: campaign_not_started (a draft), currency, occurred_at,
@@ -168,6 +171,7 @@ def qualify(
             _take_back(event)
         if customer_id:
             facts.name_customer(participant, source, customer_id)
+        customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
         decided = redecide(participant, actor, recorded=event)
         if references:
             _tell_refunds(event, actor, event.refunds.order_by("occurred_at", "pk"))

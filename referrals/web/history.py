@@ -32,7 +32,9 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
     "team": (
         lazy("Team and keys"),
         frozenset(
-            name for name in types.ALL_TYPES if name.startswith(("merchant.", "member.", "invitation.", "api_key."))
+            name
+            for name in types.ALL_TYPES
+            if name.startswith(("merchant.", "customers.", "member.", "invitation.", "api_key."))
         ),
     ),
     "connections": (lazy("Connections"), frozenset(name for name in types.ALL_TYPES if name.startswith("connection."))),
@@ -53,6 +55,8 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.CONNECTION_CREATED: ("plug", lazy("Connection added")),
     types.CONNECTION_CHANGED: ("plug", lazy("Connection changed")),
     types.CONNECTION_REMOVED: ("plug", lazy("Connection removed")),
+    types.CUSTOMERS_ADDED: ("users", lazy("Customers added to the list: %(count)s")),
+    types.CUSTOMERS_REMOVED: ("users", lazy("Customers taken off the list: %(count)s")),
     types.EXPORT_MADE: ("download", lazy("List exported")),
     types.TEST_CLOCK_MOVED: ("fast-forward", lazy("Test clock moved to %(to)s")),
     types.TEST_DATA_DELETED: ("eraser", lazy("All test data deleted: %(rows)s rows")),

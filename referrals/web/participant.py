@@ -17,7 +17,6 @@ from django.utils.translation import ngettext
 
 from participants.links import share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral
-from participants.services import update_participant
 from participants.visits import VisitCount, counts_of
 from referrals.accounts.models import Role
 from referrals.events.models import Event
@@ -32,6 +31,7 @@ from referrals.web.participants import referrer_of
 from referrals.web.timeline import entries_of
 from rewards import services
 from rewards.balances import balances_of
+from rewards.customers import change_participant
 from rewards.models import Decision, Reward
 from rewards.reasons import sentence
 
@@ -75,7 +75,7 @@ def participant_edit(request: MerchantRequest, public_id: str) -> HttpResponse:
     if not form.is_valid():
         return _render(request, _person(request, public_id), form, status=422)
     try:
-        update_participant(participant=person, actor=request.actor, **form.cleaned_data)
+        change_participant(participant=person, actor=request.actor, **form.cleaned_data)
     except Refused as error:
         return _render(request, _person(request, public_id), form, status=apply_refusal(form, error))
     messages.success(request, _("Details saved"))

@@ -6,7 +6,6 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from participants.models import Participant, Referral
 from participants.search import search
-from participants.services import update_participant as change
 from referrals.accounts.models import Scope
 from referrals.api.fields import Choice, EmailField, Field, Flag, Moment, Text
 from referrals.api.finding import campaign_of, one
@@ -17,6 +16,7 @@ from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_
 from referrals.api.v2.shapes import participants_json
 from referrals.lib.errors import Refused
 from rewards import bonds, services
+from rewards.customers import change_participant
 
 TAG = "Participants"
 MISSING = ("participant_not_found",)
@@ -158,7 +158,7 @@ def update_participant(call: Call) -> Answer:
     """
     participant = _find(call)
     if call.body:
-        change(participant=participant, actor=call.actor, **call.body)
+        change_participant(participant=participant, actor=call.actor, **call.body)
     return _shown(_find(call))
 
 
