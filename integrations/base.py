@@ -71,6 +71,8 @@ class Signal:
     codes: tuple[Code, ...] = ()
     customer_id: str = ""
     is_first: bool | None = None
+    # When the person first bought there, as far as the company says.
+    first_purchase_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, moment: datetime) -> Signal:

@@ -79,6 +79,7 @@ def _qualified(
             occurred_at=signal.occurred_at,
             references=signal.references,
             customer_id=signal.customer_id,
+            first_purchase_at=signal.first_purchase_at,
             metadata=dict(signal.metadata),
         )
     except Refused as error:

@@ -53,7 +53,7 @@ def attach(*, participant: Participant, referrer: Participant, actor: Actor, rea
         people = _lock(participant.pk, referrer.pk)
         friend, by = people[participant.pk], people[referrer.pk]
         _refuse(friend, by)
-        list(Reward.objects.filter(event__participant=friend).order_by("pk").select_for_update(of=("self",)))
+        _lock_rewards(friend, by)
         referral = bind(friend, referrer=by, how="manual", since=friend.joined_at)
         record(friend.tenant, actor, _told(types.REFERRAL_CREATED, referral, {"how": "manual", "reason": reason}))
         award_joining(friend, actor, at=friend.joined_at)
@@ -79,7 +79,7 @@ def detach(*, participant: Participant, actor: Actor, reason: str) -> Referral:
         friend = people[participant.pk]
         standing.detached_at, standing.standing_for, standing.invitee = now, None, friend
         standing.referrer = people[standing.referrer_id]
-        list(Reward.objects.filter(event__participant=friend).order_by("pk").select_for_update(of=("self",)))
+        _lock_rewards(friend, standing.referrer)
         record(friend.tenant, actor, _told(types.REFERRAL_DETACHED, standing, {"reason": reason}))
         redecide(friend, actor)
         refold(standing.referrer, actor)
@@ -108,6 +108,14 @@ def _lock(*keys: int) -> dict[int, Participant]:
     """The people, locked in the order of their keys, as everything about them is."""
     rows = Participant.objects.filter(pk__in=keys).order_by("pk").select_related("campaign", "merchant")
     return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
+
+
+def _lock_rewards(friend: Participant, referrer: Participant) -> None:
+    """All rewards that deciding again may touch, in the order of their keys; each looked up in an index of its own."""
+    keys = set(Reward.objects.filter(event__participant=friend).values_list("pk", flat=True))
+    if friend.campaign.counts_referrers:
+        keys.update(Reward.objects.filter(participant=referrer, side="referrer").values_list("pk", flat=True))
+    list(Reward.objects.filter(pk__in=keys).order_by("pk").select_for_update(of=("self",)).only("pk"))
 
 
 def _refuse(friend: Participant, referrer: Participant) -> None:

@@ -162,7 +162,8 @@ def _check(upload: CustomerUpload) -> None:
     seen: set[str] = set()
     rows = CustomerUpload.objects.filter(pk=upload.pk, state="checking")
     rows.update(**_NOTHING_DONE)
-    position, wrong_rows = 0, []
+    position = 0
+    wrong_rows: list[list[Any]] = []
     for found, wrong, end in _chunks(upload, 0):
         keys = {item.key for item in found} - seen
         seen |= keys

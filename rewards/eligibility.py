@@ -86,11 +86,19 @@ def _campaign(code: str) -> Condition:
     )
 
 
+def _clicked_too_early(case: Case) -> bool:
+    return case.bond is None and case.friend.click_expired
+
+
 def _in_time(case: Case) -> bool:
-    return case.bond is None or case.event.occurred_at <= case.bond.since + timedelta(days=case.terms.within_days or 0)
+    if case.bond is None:
+        return not case.friend.click_expired
+    return case.event.occurred_at <= case.bond.since + timedelta(days=case.terms.within_days or 0)
 
 
 def _times(case: Case) -> Facts:
+    if _clicked_too_early(case):
+        return {}
     facts: Facts = {"days": case.terms.within_days or 0}
     if case.bond is not None:
         facts |= {"since": _time(case.bond.since), "at": _time(case.event.occurred_at)}
@@ -253,7 +261,7 @@ def friend_limit(terms: RuleTerms) -> int | None:
 
 # In the order in which a merchant asks; the first that fails is the decision's reason.
 CONDITIONS: tuple[Condition, ...] = (
-    Condition("not_referred", _by_a_friend, _bound, _since),
+    Condition("not_referred", _by_a_friend, _bound, _since, applies=lambda case: not _clicked_too_early(case)),
     Condition("self_referral", _always, _not_oneself, applies=_bound),
     Condition("denied_by_merchant", _always, _not_denied, applies=_bound),
     Condition(
@@ -262,7 +270,13 @@ CONDITIONS: tuple[Condition, ...] = (
     _campaign("campaign_not_started"),
     _campaign("campaign_paused"),
     _campaign("campaign_ended"),
-    Condition("attribution_expired", lambda terms: terms.within_days is not None, _in_time, _times),
+    Condition(
+        "attribution_expired",
+        _always,
+        _in_time,
+        _times,
+        applies=lambda case: case.terms.within_days is not None or _clicked_too_early(case),
+    ),
     Condition(
         "referrer_banned",
         _always,

@@ -16,11 +16,15 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
-    """What matters of one of the two people. `identity` is the folded address (referrals.lib.emails)."""
+    """What matters of one of the two people. `identity` is the folded address (referrals.lib.emails).
+
+    `click_expired` says that a friend without a referrer had opened a link, too long before joining (docs/attribution.md).
+    """
 
     identity: str
     existing_customer: bool = False
     banned_at: datetime | None = None
+    click_expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

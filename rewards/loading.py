@@ -96,7 +96,10 @@ class _Facts:
     def asked(self, people: dict[int, tuple[Participant, Referral | None]]) -> list[Asked]:
         bonds = {pk: _bond(referral) for pk, (_friend, referral) in people.items()}
         persons = {
-            pk: PersonFacts(one.identity_key, one.existing_customer, one.banned_at) for pk, (one, _) in people.items()
+            pk: PersonFacts(
+                one.identity_key, one.existing_customer, one.banned_at, one.unreferred_reason == "attribution_expired"
+            )
+            for pk, (one, _) in people.items()
         }
         stops = _stops(self.events)
         found = []

@@ -35,6 +35,7 @@ PATH_EXAMPLES = {
 TAGS = {
     "Campaigns": "What is on offer.",
     "Participants": "Who takes part, and through whom.",
+    "Customers": "The list of existing customers, who can't be referred.",
     "Events": "What they did, what was taken back, and how it was decided.",
     "Rewards": "What is owed.",
     "Payouts": "What was issued.",

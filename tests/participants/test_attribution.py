@@ -13,7 +13,7 @@ from participants.models import Participant, Referral, Visit
 from participants.visits import visit_row
 from referrals.events.models import Event
 from referrals.lib import clock
-from rewards import services
+from rewards import bonds, services
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +68,11 @@ def test_the_window_s_last_second_counts_and_the_next_one_is_expired(alice: Cast
     assert outside.referral is None
     assert outside.participant.unreferred_reason == "attribution_expired"
     assert told(outside.participant) == [("a", "attribution_expired")]
+    # What they buy says so, too, until somebody attaches them.
+    decision = buy(outside.participant).decisions[0]
+    assert (decision.reason, decision.rewardable) == ("attribution_expired", False)
+    bonds.attach(participant=outside.participant, referrer=asha, actor=ACTOR, reason="One second")
+    assert outside.participant.qualifying_events.get().decisions.get(current=True).rewardable
 
 
 def test_an_old_click_gives_way_to_a_newer_one_and_is_told(alice: Cast) -> None:

@@ -128,6 +128,35 @@ def test_a_reward_declined_by_hand_does_not_come_back_for_a_former_referrer(alic
     assert owed(asha, ben) == [0, 1500]
 
 
+def test_milestones_follow_the_friend(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(trigger="milestone", nth=2)])
+    asha, ben = make_participant(campaign), make_participant(campaign, "ben@example.com")
+    for who in (asha, ben):
+        buy(make_friend(who, f"friend-of-{who.email}"))
+    maya = make_friend(asha)
+    buy(maya)
+    assert owed(asha, ben) == [1500, 0]
+    detach(maya)
+    assert owed(asha, ben) == [0, 0]
+    attach(maya, ben)
+    assert owed(asha, ben) == [0, 1500]
+    assert list(differences()) == []
+
+
+def test_who_detaches_the_earlier_friend_leaves_the_milestone_to_the_later(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(trigger="milestone", nth=2)])
+    asha = make_participant(campaign)
+    friends = [make_friend(asha, f"{name}@example.net") for name in "abc"]
+    for friend in friends:
+        buy(friend)
+    assert list(Reward.objects.exclude(state="void").values_list("event__participant", flat=True)) == [friends[1].pk]
+    bonds.undo(referral=detach(friends[0]), actor=ACTOR)
+    assert list(Reward.objects.exclude(state="void").values_list("event__participant", flat=True)) == [friends[1].pk]
+    detach(friends[0])
+    assert list(Reward.objects.exclude(state="void").values_list("event__participant", flat=True)) == [friends[2].pk]
+    assert list(differences()) == []
+
+
 def _self(people: dict[str, Participant]) -> tuple[Participant, Participant]:
     return people["free"], people["free"]
 

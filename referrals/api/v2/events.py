@@ -37,6 +37,9 @@ _EXPAND = expand_field("participant")
         "amount": MoneyField(about="What was paid, in the campaign's currency."),
         "external_id": Text(about="Your id of it: the same one counts once.", limit=255, example="order-1001"),
         "occurred_at": Moment(about="When it happened; now if not given."),
+        "first_purchase_at": Moment(
+            about="When they first bought from you, if you know: before they joined, they are no new customer."
+        ),
         "metadata": Metadata(about="Facts of your own, given back as they are."),
     },
     answer=ref("Event"),
@@ -74,6 +77,7 @@ def create_event(call: Call) -> Answer:
         amount=body.get("amount"),
         external_id=body.get("external_id", ""),
         occurred_at=body.get("occurred_at"),
+        first_purchase_at=body.get("first_purchase_at"),
         metadata=body.get("metadata"),
     )
     if done.event.participant_id != participant.pk:
