@@ -146,6 +146,11 @@ class RuleTerms:
             or self.limits.per_referrer_year is not None
         )
 
+    @property
+    def asks_for_customers(self) -> bool:
+        """Whether it matters that somebody was a customer before."""
+        return self.new_customers_only or self.conditions is not None
+
     def rewards(self, event_type: str) -> bool:
         """Whether an event of this type is what the rule is about. A leaderboard's prizes go with the event that closes it."""
         return event_type == ("leaderboard" if self.trigger == "leaderboard" else self.event)

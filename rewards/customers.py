@@ -85,7 +85,8 @@ def _recheck(pk: int, actor: Actor) -> bool:
 
 
 def note(participant: Participant, actor: Actor, *, customer_id: str, first_purchase_at: datetime | None) -> None:
-    """Before an event is decided: whether its person was a customer before they joined, by all that is known now. One query.
+    """Before an event is decided whose rules ask for it: whether its person was a customer before they joined, by all that is known
+    now. One query.
 
     `first_purchase_at` is what the event's source says of their first purchase. Runs in the caller's transaction.
     """

@@ -171,7 +171,8 @@ def qualify(
             _take_back(event)
         if customer_id:
             facts.name_customer(participant, source, customer_id)
-        customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
+        if any(terms.asks_for_customers for _pk, terms in rules_of(event.version_id, event.currency)):
+            customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
         decided = redecide(participant, actor, recorded=event)
         if references:
             _tell_refunds(event, actor, event.refunds.order_by("occurred_at", "pk"))

@@ -25,7 +25,7 @@ def count(call: Callable[[], Any]) -> int:
     return sum(not text.startswith(BORDERS) and not any(name in text for name in OF_THE_KEY) for text in sql)
 
 
-def test_qualify_takes_twelve_statements(shop: Shop, campaign: Campaign, friend: Participant) -> None:
+def test_qualify_takes_thirteen_statements(shop: Shop, campaign: Campaign, friend: Participant) -> None:
     body = {
         "campaign": campaign.public_id,
         "email": friend.email,
@@ -33,7 +33,7 @@ def test_qualify_takes_twelve_statements(shop: Shop, campaign: Campaign, friend:
         "external_id": "order-1",
     }
     replies = []
-    assert count(lambda: replies.append(shop.api.post("/api/v2/events", body))) == 12
+    assert count(lambda: replies.append(shop.api.post("/api/v2/events", body))) == 13
     assert (replies[0].status, replies[0].data["rewardable"]) == (201, True)
 
 
@@ -42,7 +42,7 @@ def test_version_1_adds_its_six_numbers_and_the_count_of_friends(
 ) -> None:
     body = {"id": campaign.public_id, "email": friend.email, "amountPaid": 50, "externalId": "order-1"}
     replies = []
-    assert count(lambda: replies.append(shop.api.post("/api/v1/qualifyParticipant", body))) == 14
+    assert count(lambda: replies.append(shop.api.post("/api/v1/qualifyParticipant", body))) == 15
     assert replies[0].status == 200
 
 
