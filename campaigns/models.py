@@ -62,6 +62,7 @@ class Campaign(TenantModel):
         ("mono", _("Technical")),
     )
     LANDINGS = (("hosted", _("Our hosted page")), ("redirect", _("A page of mine")))
+    FRAUD_PRESETS = (("relaxed", _("Relaxed")), ("balanced", _("Balanced")), ("strict", _("Strict")))
     MODELS = (("first_click", _("First click wins")), ("last_click", _("Last click wins")))
 
     public_id = models.CharField(max_length=10, unique=True, default=campaign_id, editable=False)
@@ -75,6 +76,7 @@ class Campaign(TenantModel):
     ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
     attribution_model = models.CharField(max_length=11, choices=MODELS, default="first_click")
     window_days = models.PositiveSmallIntegerField(_("attribution window in days"), default=60)
+    fraud_preset = models.CharField(_("fraud check"), max_length=8, choices=FRAUD_PRESETS, default="balanced")
     landing_mode = models.CharField(max_length=8, choices=LANDINGS, default="hosted")
     landing_url = models.URLField(_("page address"), max_length=2000, blank=True)
     default_language = models.CharField(max_length=8, default="en")

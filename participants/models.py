@@ -12,6 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.models import Campaign, CampaignVersion
 from participants.customer_models import CustomerUpload as CustomerUpload
 from participants.customer_models import KnownCustomer as KnownCustomer
+from participants.fraud.models import FraudAction as FraudAction
+from participants.fraud.models import FraudBlock as FraudBlock
+from participants.fraud.models import FraudCase as FraudCase
+from participants.fraud.models import FraudEvaluation as FraudEvaluation
+from participants.fraud.models import FraudReason as FraudReason
+from participants.fraud.models import Trace as Trace
+from participants.fraud.models import TrustedPair as TrustedPair
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id, random_text, referral_code
@@ -55,6 +62,8 @@ class Participant(TenantModel):
     unreferred_reason = models.CharField(max_length=20, blank=True)
     # "" for people added through the API, as the documented contract has it (API.md v1, fraudScore).
     fraud_level = models.CharField(max_length=8, blank=True)
+    # What they earn, and earn for their referrer, waits for a person (participants.fraud).
+    fraud_holds = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=clock.now)
     banned_at = models.DateTimeField(null=True, blank=True)
     ban_reason = models.CharField(max_length=300, blank=True)

@@ -5,11 +5,13 @@ Both guard a door, so they keep the real time on the test side too: moving its c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.core import signing
 from django.db import transaction
 
+from participants.fraud import traces
+from participants.fraud.traces import Seen
 from participants.models import Participant, PortalLink, PortalSession
 from referrals.accounts.models import hash_token, new_token
 from referrals.lib import clock
@@ -56,8 +58,8 @@ def find_link(token: str) -> PortalLink | None:
     return link
 
 
-def open_link(token: str, *, agent: str = "") -> Opened | None:
-    """Use a link: exactly one caller gets a session, everybody else None."""
+def open_link(token: str, *, agent: str = "", seen: Seen | None = None) -> Opened | None:
+    """Use a link: exactly one caller gets a session, everybody else None. What was seen of the browser is kept as a trace."""
     link = find_link(token)
     if link is None:
         return None
@@ -65,7 +67,10 @@ def open_link(token: str, *, agent: str = "") -> Opened | None:
     with transaction.atomic():
         if PortalLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now) != 1:
             return None
-        return _open(link.participant, agent)
+        opened = _open(link.participant, agent)
+        if seen is not None:
+            traces.keep(link.participant, replace(seen, devices=(*seen.devices, device_of(opened.token))))
+        return opened
 
 
 def _open(participant: Participant, agent: str) -> Opened:
@@ -78,6 +83,11 @@ def _open(participant: Participant, agent: str) -> Opened:
         agent="".join(c for c in agent if c.isprintable())[:200],
     )
     return Opened(session, text)
+
+
+def device_of(token: str) -> str:
+    """The browser's id that a session's cookie makes, for comparing browsers (participants.fraud)."""
+    return hash_token(token) if 0 < len(token) <= 100 else ""
 
 
 def session_for(token: str) -> PortalSession | None:

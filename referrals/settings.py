@@ -153,6 +153,8 @@ DATABASES = {"default": _database()}
 IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 
 REDIS_URL = env.str("REDIS_URL", default="")
+# Networks of data centres, VPNs and Tor exits, one a line, for the fraud check (docs/fraud.md). None is bundled.
+FRAUD_NETWORKS_FILE = env.str("FRAUD_NETWORKS_FILE", default="")
 # How many calls a secret key may make in a minute (RELIABILITY section 7, "Limits").
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 # Limits and log-in throttles need a cache that all processes share (LIBRARIES.md, "Rate limits").

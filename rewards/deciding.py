@@ -336,7 +336,9 @@ def _new_reward(item: _Answered, amount: Money) -> Reward:
         created_at=now,
     )
     reward.state = lifecycle.pipeline_state(reward, now)
-    if reward.participant.is_banned:
+    if friend.fraud_holds:
+        reward.state, reward.reason = State.HELD, lifecycle.SUSPECT
+    elif reward.participant.is_banned:
         # A banned friend: what they earn waits with the rest of theirs; the ban of a referrer is a condition.
         reward.state, reward.reason = State.HELD, lifecycle.BANNED
     return reward

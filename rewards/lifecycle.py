@@ -30,6 +30,8 @@ DENIED = "denied_by_merchant"
 BY_HAND = frozenset({DENIED, "fraud_denied"})
 # The reason of a reward that a ban holds (rewards.services.ban).
 BANNED = "referrer_banned"
+# The reason of a reward that waits for a person, because of a suspicion or by somebody's hand.
+SUSPECT = "held_for_review"
 BEFORE_ISSUE = frozenset({State.REVIEW, State.DUE, State.HELD, State.WAITING, State.ATTENTION, State.QUEUED})
 
 

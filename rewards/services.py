@@ -17,6 +17,7 @@ from campaigns.rules import rules_of
 from campaigns.terms import OWN_EVENTS
 from participants import services as facts
 from participants.attribution import Claim
+from participants.fraud.traces import Seen
 from participants.joining import enrol
 from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.accounts.tenancy import Tenant
@@ -26,7 +27,7 @@ from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import customers, lifecycle
+from rewards import customers, fraud, lifecycle
 from rewards.deciding import lock_people, redecide, refold
 from rewards.models import Decision, Reward, State
 
@@ -76,6 +77,7 @@ def join(
     link_code: str = "",
     fraud_level: str = "",
     existing_customer: bool = False,
+    seen: Seen | None = None,
 ) -> Joined:
     """Add a participant, bind them to their referrer, and award what joining earns. Idempotent by e-mail (API.md v1).
 
@@ -102,6 +104,8 @@ def join(
             fraud_level=fraud_level,
             existing_customer=existing_customer,
         )
+        if done.created or done.referral_created:
+            fraud.after_joining(done.participant, seen, referred=done.referral_created)
         if done.referral_created:
             award_joining(done.participant, actor)
     return Joined(done.participant, done.created, done.referral)
@@ -140,6 +144,7 @@ def qualify(
     customer_id: str = "",
     first_purchase_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
+    seen: Seen | None = None,
 ) -> Qualified:
     """Record what a participant did and decide every rule about it, at once and durably (API.md v2, `POST events`).
 
@@ -173,6 +178,7 @@ def qualify(
             facts.name_customer(participant, source, customer_id)
         if any(terms.asks_for_customers for _pk, terms in rules_of(event.version_id, event.currency)):
             customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
+        fraud.after_event(participant, event, seen)
         decided = redecide(participant, actor, recorded=event)
         if references:
             _tell_refunds(event, actor, event.refunds.order_by("occurred_at", "pk"))

@@ -34,7 +34,7 @@ class Person:
 class Facts:
     """One referral, and one event of the friend if there is one. Amounts are minor units of the campaign's currency.
 
-    `siblings` are the folded addresses of the referrer's other friends of the last 30 days, newest first, at most 50.
+    `siblings` are the folded addresses of the referrer's other friends up to this one, newest first, at most 50.
     """
 
     referrer: Person

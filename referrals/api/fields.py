@@ -7,6 +7,7 @@ Null for an optional field is the same as leaving it out, except where `clears` 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -102,6 +103,24 @@ class Text(Field):
 
 def _is_visible(char: str) -> bool:
     return unicodedata.category(char) not in {"Cf", "Zs", "Zl", "Zp", "Cc", "Mn", "Me"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IpField(Field):
+    """An IPv4 or IPv6 address."""
+
+    example: Any = "203.0.113.7"
+
+    def read(self, value: Any, at: str) -> str:
+        if not isinstance(value, str) or isinstance(value, Number):
+            raise malformed("invalid_type", f"'{at}' is a text.", at)
+        try:
+            return str(ipaddress.ip_address(value.strip()))
+        except ValueError as error:
+            raise refused("ip_invalid", f"'{at}' is not an IPv4 or IPv6 address.", at) from error
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "string", "maxLength": 45}
 
 
 @dataclass(frozen=True, kw_only=True)

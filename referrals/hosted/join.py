@@ -120,6 +120,7 @@ def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, la
         link_code=code,
         cookie_code=seen.code(campaign.attribution_model) if seen else "",
         visitor=visitor_id,
+        seen=tracking.seen(request, campaign),
     ).participant
     _mail(participant)
     return participant

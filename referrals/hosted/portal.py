@@ -29,7 +29,7 @@ from participants.links import short_link
 from participants.models import Participant, PortalSession
 from participants.services import check_email
 from referrals.accounts import clocks, limits
-from referrals.hosted import qr
+from referrals.hosted import qr, tracking
 from referrals.hosted.page import (
     choose_language,
     find_campaign,
@@ -40,13 +40,13 @@ from referrals.hosted.page import (
     show,
 )
 from referrals.hosted.story import tell
+from referrals.hosted.tracking import PORTAL_COOKIE as COOKIE
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError
 from referrals.lib.requests import client_ip
 
 log = logging.getLogger(__name__)
-COOKIE = "__Host-portal" if settings.HTTPS else "portal"
 # Asking for a link takes at least this many seconds, so that the time tells nothing (RELIABILITY INV-30).
 SAME_TIME = 0.15
 MEMBERSHIPS = 5
@@ -199,7 +199,8 @@ def open_link(request: HttpRequest, token: str) -> HttpResponseBase:
     """GET shows the button, POST opens the page: once, within ten minutes."""
     link = portal.find_link(token)
     if request.method == "POST" and link is not None:
-        opened = portal.open_link(token, agent=request.headers.get("User-Agent", ""))
+        agent = request.headers.get("User-Agent", "")
+        opened = portal.open_link(token, agent=agent, seen=tracking.seen(request, link.participant.campaign))
         if opened is not None:
             response = HttpResponseRedirect(reverse("hosted:portal"))
             response.status_code = 303

@@ -10,8 +10,10 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
 
 from campaigns.models import Campaign
+from participants.fraud.traces import Seen, is_outside
 from participants.links import campaign_link
 from participants.models import Participant
+from participants.portal import device_of
 from participants.visits import visit_row
 from referrals.hosted import clicks, visitor
 from referrals.lib import clock
@@ -19,6 +21,8 @@ from referrals.lib.codes import random_text
 from referrals.lib.requests import client_ip
 
 _SEEN = "hosted.seen"
+# The session of a participant's own page (portal.py).
+PORTAL_COOKIE = "__Host-portal" if settings.HTTPS else "portal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,19 @@ def visitor_of(request: HttpRequest, campaign: Campaign) -> visitor.Visitor | No
 def visitor_id_of(request: HttpRequest, campaign: Campaign) -> str:
     """The id under which this browser's visits are kept, also when their window is over; "" without a cookie."""
     return visitor.id_of(request.COOKIES, campaign.public_id)
+
+
+def seen(request: HttpRequest, campaign: Campaign) -> Seen | None:
+    """What a request tells of its browser for the fraud check: address, name, and the cookies that it has anyway.
+
+    None from a private network: that is the merchant trying things out, or a proxy that TRUSTED_PROXY_COUNT does not know.
+    """
+    ip = client_ip(request)
+    if not is_outside(ip):
+        return None
+    visitor_seen = visitor_of(request, campaign)
+    devices = (visitor_seen.id if visitor_seen else "", device_of(request.COOKIES.get(PORTAL_COOKIE, "")))
+    return Seen(ip, request.headers.get("User-Agent", ""), devices)
 
 
 def record(request: HttpRequest, campaign: Campaign, referrer: Participant) -> Opening:

@@ -54,11 +54,6 @@ class NewParticipantForm(forms.Form):
         self.fields["campaign"].queryset = rows.order_by("-pk")  # type: ignore[attr-defined]  # a ModelChoiceField
         self.fields["campaign"].error_messages["invalid_choice"] = lazy("Choose one of your campaigns that runs.")
 
-    def referred_by(self) -> dict[str, str]:
-        """The referrer as join() takes it: by address when it looks like one, else by code."""
-        text = self.cleaned_data["referrer"].strip()
-        return {"referred_by_email": text} if "@" in text else {"referred_by_code": text}
-
 
 class DetailsForm(_ParticipantForm):
     """What the merchant may change about a person."""

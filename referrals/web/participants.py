@@ -232,6 +232,7 @@ def participant_new(request: MerchantRequest) -> HttpResponse:
 def _add(request: MerchantRequest, form: NewParticipantForm) -> HttpResponse:
     data = form.cleaned_data
     campaign: Campaign = data["campaign"]
+    referrer: str = data["referrer"].strip()
     done = join(
         campaign=campaign,
         email=data["email"],
@@ -240,7 +241,8 @@ def _add(request: MerchantRequest, form: NewParticipantForm) -> HttpResponse:
         first_name=data["first_name"],
         last_name=data["last_name"],
         existing_customer=data["existing_customer"],
-        **form.referred_by(),
+        referred_by_email=referrer if "@" in referrer else "",
+        referred_by_code="" if "@" in referrer else referrer,
     )
     who = {"who": done.participant.name or done.participant.email}
     if done.created:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from referrals.api.fraud import FRAUD
 from referrals.api.schema import array, boolean, instant, number, record, text, whole
 
 _PUBLIC_CAMPAIGN: dict[str, Any] = {
@@ -54,7 +55,10 @@ PARTICIPANT = record(
         "refereeRewardRedeemed": number("Of that, already issued.", 0),
         "refereeRewardBalance": number("Of that, not issued yet.", 20),
         "rewardEventCompleted": boolean("Whether they did what earns the reward.", False),
-        "fraudScore": text("Empty for participants created through the API.", "", enum=["", "Low", "Medium", "High"]),
+        "fraudScore": text(
+            "Empty for participants of whose browser nothing is known.", "", enum=["", "Low", "Medium", "High"]
+        ),
+        "fraud": FRAUD,
     },
     about="A participant with both balances.",
 )

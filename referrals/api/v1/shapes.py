@@ -12,6 +12,8 @@ from campaigns.models import Campaign, Status
 from campaigns.rules import current_terms, main_rule
 from campaigns.terms import Fixed, Percent, RuleTerms, Units
 from campaigns.texts import texts_for
+from participants.fraud.assessing import shown_for
+from participants.fraud.presets import UNKNOWN
 from participants.links import campaign_link, share_link
 from participants.models import Participant, QualifyingEvent, Referral
 from referrals.api.finding import referrer_of
@@ -102,6 +104,7 @@ def participants_json(
     else:
         done = set(keys) if completed else set()
     codes: Mapping[int, str] = _referrer_codes(people)
+    fraud = shown_for(people)
     return [
         participant_json(
             campaign,
@@ -110,6 +113,7 @@ def participants_json(
             friends=friends.get(person.pk, 0),
             referred_by=codes.get(person.pk),
             completed=person.pk in done,
+            fraud=fraud[person.pk],
         )
         for person in people
     ]
@@ -134,6 +138,7 @@ def participant_json(
     friends: int,
     referred_by: str | None,
     completed: bool,
+    fraud: Mapping[str, Any],
 ) -> dict[str, Any]:
     """One participant in the documented order; amounts in major units of the campaign's currency."""
 
@@ -158,7 +163,8 @@ def participant_json(
         "refereeRewardRedeemed": number(balances.invitee.redeemed),
         "refereeRewardBalance": number(balances.invitee.left),
         "rewardEventCompleted": completed,
-        "fraudScore": person.fraud_level,
+        "fraudScore": "" if person.fraud_level == UNKNOWN else person.fraud_level,
+        "fraud": fraud,
     }
 
 

@@ -11,6 +11,7 @@ from referrals.accounts.models import Scope
 from referrals.api.errors import ApiError, refused, used_elsewhere
 from referrals.api.fields import Currency, EmailField, PlainAmount, Text
 from referrals.api.finding import campaign_of, enrolled, referrer_of
+from referrals.api.fraud import seen_fields, seen_in
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Api, Call
 from referrals.api.schema import ref
@@ -60,6 +61,7 @@ def get_campaign(call: Call) -> Answer:
         "referredByEmail": EmailField(about="E-mail address of the participant referring.", example="jane@example.com"),
         "firstName": Text(about="First name (ours).", example="John", limit=80, blank=True),
         "lastName": Text(about="Last name (ours).", example="Doe", limit=80, blank=True),
+        **seen_fields(camel=True),
     },
     answer={"anyOf": [ref("Participant"), ref("PublicParticipant")]},
     statuses={200: "The participant, new or known."},
@@ -71,6 +73,7 @@ def get_campaign(call: Call) -> Answer:
         "campaign_paused",
         "campaign_ended",
         "email_invalid",
+        "ip_invalid",
         "self_referral",
     ),
 )
@@ -95,6 +98,7 @@ def add_participant(call: Call) -> Answer:
         last_name=body.get("lastName", ""),
         referred_by_code=body.get("referredByCode", ""),
         referred_by_email=body.get("referredByEmail", ""),
+        seen=seen_in(call),
     )
     if call.is_public:
         return Answer(public_participant_json(campaign, joined.participant))
@@ -130,6 +134,7 @@ def get_participant(call: Call) -> Answer:
         "amountPaid": PlainAmount(about="What they paid, in major units, as a number or a text.", example="250"),
         "externalId": Text(about="Your id of the payment: the same one counts once.", example="order-1001", limit=255),
         "currency": Currency(about="The currency of `amountPaid`: the campaign's (ours)."),
+        **seen_fields(camel=True),
     },
     answer=ref("Participant"),
     statuses={200: "The participant after it was decided."},
@@ -144,6 +149,7 @@ def get_participant(call: Call) -> Answer:
         "external_id_reused",
         "currency",
         "email_invalid",
+        "ip_invalid",
         "campaign_not_started",
     ),
 )
@@ -170,6 +176,7 @@ def qualify_participant(call: Call) -> Answer:
             source=SOURCE,
             amount=amount,
             external_id=external_id or implied,
+            seen=seen_in(call),
         )
         if done.event.participant_id != participant.pk:
             raise used_elsewhere(external_id, "externalId")

@@ -9,6 +9,7 @@ from referrals.accounts.models import Scope
 from referrals.api.errors import ApiError, used_elsewhere
 from referrals.api.fields import Choice, EmailField, Flag, Metadata, Moment, MoneyField, Text
 from referrals.api.finding import enrolled, one
+from referrals.api.fraud import seen_fields, seen_in
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
@@ -41,6 +42,7 @@ _EXPAND = expand_field("participant")
             about="When they first bought from you, if you know: before they joined, they are no new customer."
         ),
         "metadata": Metadata(about="Facts of your own, given back as they are."),
+        **seen_fields(),
     },
     answer=ref("Event"),
     statuses={201: "Recorded and decided.", 200: "It was recorded before."},
@@ -50,6 +52,7 @@ _EXPAND = expand_field("participant")
         "campaign_not_found",
         "participant_not_found",
         "email_invalid",
+        "ip_invalid",
         "amount_format",
         "amount_not_positive",
         "currency",
@@ -79,6 +82,7 @@ def create_event(call: Call) -> Answer:
         occurred_at=body.get("occurred_at"),
         first_purchase_at=body.get("first_purchase_at"),
         metadata=body.get("metadata"),
+        seen=seen_in(call),
     )
     if done.event.participant_id != participant.pk:
         raise used_elsewhere(done.event.external_id)

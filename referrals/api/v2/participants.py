@@ -9,6 +9,7 @@ from participants.search import search
 from referrals.accounts.models import Scope
 from referrals.api.fields import Choice, EmailField, Field, Flag, Moment, Text
 from referrals.api.finding import campaign_of, one
+from referrals.api.fraud import seen_fields, seen_in
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
@@ -83,6 +84,7 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         "language": Text(about="Their language.", limit=8, blank=True, example="en"),
         "referred_by_code": Text(about="The code they came with.", limit=64, blank=True, example="8Mnu79TD"),
         "referred_by_email": EmailField(about="The address of the participant who invited them."),
+        **seen_fields(),
     },
     answer=ref("Participant"),
     statuses={201: "They joined.", 200: "They had joined before."},
@@ -90,6 +92,7 @@ def _filtered(call: Call) -> QuerySet[Participant]:
     errors=(
         "missing_field",
         "email_invalid",
+        "ip_invalid",
         "campaign_not_found",
         "code_not_found",
         "referrer_not_found",
@@ -117,6 +120,7 @@ def create_participant(call: Call) -> Answer:
             language=body.get("language", ""),
             referred_by_code=body.get("referred_by_code", ""),
             referred_by_email=body.get("referred_by_email", ""),
+            seen=seen_in(call),
         )
     except Refused as error:
         error.field = _NAMES.get(error.field, error.field)

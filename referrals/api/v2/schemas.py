@@ -6,6 +6,7 @@ from campaigns.models import Campaign, CampaignType, RewardRule, Status
 from integrations.models import InboundEvent
 from participants.models import Refund
 from referrals.api.fields import MONEY_INPUT
+from referrals.api.fraud import FRAUD
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
 from referrals.api.v2.base import page_schema
 from referrals.lib.money import CURRENCIES
@@ -173,13 +174,7 @@ PARTICIPANT = record(
         "visits": whole("Clicks of people on their link.", 12),
         "visits_hidden": whole("Clicks of machines, not counted.", 31),
         "balances": record({"referrer": _SIDE, "invitee": _SIDE}, about="Earned, redeemed and left, for each side."),
-        "fraud": record(
-            {
-                "level": text("Low, Medium, High; null when not evaluated.", None, null=True),
-                "score": whole("0 to 100; null when not evaluated.", 0, null=True),
-                "reasons": array({"type": "object", "additionalProperties": True, "examples": [{}]}, "Signals found."),
-            }
-        ),
+        "fraud": FRAUD,
         "referrals": whole("How many friends came through them.", 3),
         "source": text("How they were added.", "api"),
         "language": text("Their language.", "en"),

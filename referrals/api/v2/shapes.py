@@ -11,6 +11,7 @@ from django.db.models import Count, Q, Sum
 
 from campaigns.models import Campaign
 from campaigns.terms_json import money_to_json, terms_to_json
+from participants.fraud.assessing import shown_for
 from participants.links import campaign_link, share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit
 from referrals.lib.money import Money
@@ -92,8 +93,9 @@ def _side(balance: SideBalance, currency: str) -> Json:
 
 
 def participants_json(people: Sequence[Participant]) -> list[Json]:
-    """Participants read with their campaign; four more queries whatever their number."""
+    """Participants read with their campaign; four more queries whatever their number, and two if one was checked for fraud."""
     keys = [person.pk for person in people]
+    fraud = shown_for(people)
     balances = balances_of(keys)
     referrers = dict(
         Referral.objects.filter(invitee__in=keys, detached_at=None).values_list("invitee", "referrer__public_id")
@@ -131,7 +133,7 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
                 "referrer": _side(balances[person.pk].referrer, person.campaign.currency),
                 "invitee": _side(balances[person.pk].invitee, person.campaign.currency),
             },
-            "fraud": {"level": person.fraud_level or None, "score": None, "reasons": []},
+            "fraud": fraud[person.pk],
             "referrals": friends.get(person.pk, 0),
             "source": person.source,
             "language": person.language,

@@ -18,7 +18,7 @@ CAMPAIGN_ORDER = (
 PARTICIPANT_ORDER = (
     "email firstName lastName referralCode referredByCode createdOn campaignId shareLink totalReferrals referralReward"
     " referralRewardRedeemed referralRewardBalance refereeReward refereeRewardRedeemed refereeRewardBalance"
-    " rewardEventCompleted fraudScore"
+    " rewardEventCompleted fraudScore fraud"
 ).split()
 
 
@@ -90,6 +90,7 @@ def test_add_participant_answers_the_documented_participant(shop: Shop, campaign
         "refereeRewardBalance": 20,
         "rewardEventCompleted": False,
         "fraudScore": "",
+        "fraud": {"level": None, "score": None, "reasons": []},
     }
 
 
