@@ -30,14 +30,14 @@ from referrals.web.campaign_forms import (
     REFERRER_TEXTS,
     TEXT_FIELDS,
     LookForm,
-    RuleForm,
     SettingsForm,
     apply_refusal,
-    rule_initial,
     settings_initial,
 )
 from referrals.web.campaign_words import changes
 from referrals.web.campaigns import campaign_context, locale
+from referrals.web.rule_forms import RuleForm
+from referrals.web.rule_set import opened, posted
 
 SIDES = ("invitee", "referrer")
 LANGUAGES = [code for code, _name in settings.LANGUAGES]
@@ -177,11 +177,8 @@ def campaign_rules(request: MerchantRequest, public_id: str) -> HttpResponse:
     campaign = own(Campaign.objects.select_related("merchant", "version"), request, public_id)
     current = current_terms(campaign)
     step = request.POST.get("step", "") if request.method == "POST" else ""
-    forms = (
-        _rule_forms(request, campaign, current)
-        if step
-        else [_rule_form(i, campaign, rule) for i, rule in enumerate(current)]
-    )
+    rules = posted(request.POST, current, campaign.currency) if step else opened(current, campaign.currency)
+    forms = rules.forms
     context: dict[str, Any] = {
         **campaign_context(request, campaign, "rules"),
         "revision": request.POST.get("revision", campaign.revision) if step else campaign.revision,
@@ -192,42 +189,8 @@ def campaign_rules(request: MerchantRequest, public_id: str) -> HttpResponse:
         status = _check(request, campaign, forms, current, step, context)
         if status == 303:
             return redirect("web:campaign_rules", campaign.public_id)
-    context |= {"forms": forms, "count": len(forms), "most": services.MAX_RULES}
+    context |= {"forms": forms, "count": len(forms), "most": services.MAX_RULES, "focus": rules.focus}
     return render(request, "web/campaigns/rules.html", context, status=status)
-
-
-def _rule_form(index: int, campaign: Campaign, rule: RuleTerms) -> RuleForm:
-    return RuleForm(initial=rule_initial(rule), currency=campaign.currency, prefix=f"rule-{index}")
-
-
-def _rule_forms(request: MerchantRequest, campaign: Campaign, current: list[RuleTerms]) -> list[RuleForm]:
-    """The forms as they were posted: one left out by its Remove button, or an empty one more for "Add a rule"."""
-    step, data = request.POST["step"], request.POST
-    raw = data.get("count", "")
-    count = min(int(raw), services.MAX_RULES) if raw.isascii() and raw.isdigit() and len(raw) < 4 else len(current)
-    kept = [index for index in range(count) if step != f"remove-{index}"]
-    forms = []
-    for position, index in enumerate(kept):
-        values = {
-            f"rule-{position}-{name}": value
-            for name in RuleForm.base_fields
-            if (value := data.get(f"rule-{index}-{name}")) is not None
-        }
-        forms.append(RuleForm(values, currency=campaign.currency, prefix=f"rule-{position}"))
-    if step == "add" and len(forms) < services.MAX_RULES:
-        fresh = RuleForm(
-            initial={
-                "side": "referrer",
-                "trigger": "first_event",
-                "kind": "cash",
-                "amount_type": "fixed",
-                "review_days": 14,
-            },
-            currency=campaign.currency,
-            prefix=f"rule-{len(forms)}",
-        )
-        forms.append(fresh)
-    return forms
 
 
 def _check(

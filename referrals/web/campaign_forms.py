@@ -1,4 +1,4 @@
-"""Forms of the campaign pages: creating, one reward rule, design and texts, settings."""
+"""Forms of the campaign pages: creating, design and texts, settings. Reward rules have their own: rule_forms.py."""
 
 from __future__ import annotations
 
@@ -15,18 +15,12 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from campaigns.models import Campaign, CampaignText, RewardRule
+from campaigns.models import Campaign, CampaignText
 from campaigns.presets import PRESETS
-from campaigns.terms import REFERRER_TRIGGERS, Fixed, Percent, RuleTerms, TermsError
-from campaigns.terms_json import money_to_json, terms_from_json
 from referrals.lib.errors import Refused
 from referrals.lib.money import CURRENCIES
-from referrals.web.money_fields import MoneyField
 
 COMMON_CURRENCIES = ("USD", "EUR", "GBP", "INR", "JPY", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "AED")
-TRIGGERS = [choice for choice in RewardRule.TRIGGERS if choice[0] not in REFERRER_TRIGGERS | {"status"}]
-COUNTED = frozenset({"nth_event", "from_nth_event"})
-AMOUNT_TYPES = [("fixed", lazy("A fixed amount")), ("percent", lazy("A share of the purchase"))]
 TEXT_FIELDS = (
     "reward_header",
     "reward_description",
@@ -61,118 +55,6 @@ def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:
         (_("Common"), [named(code) for code in COMMON_CURRENCIES]),
         (_("All others"), [named(code) for code in others]),
     ]
-
-
-class RuleForm(forms.Form):
-    """One reward rule. Valid data becomes `terms`; what can't be kept is said at the field (campaigns/terms.py decides)."""
-
-    key = forms.CharField(required=False, max_length=32, widget=forms.HiddenInput)
-    side = forms.ChoiceField(label=lazy("Who gets it"), choices=RewardRule.SIDES)
-    trigger = forms.ChoiceField(label=lazy("What for"), choices=TRIGGERS)
-    nth = forms.IntegerField(
-        label=lazy("Which purchase"),
-        required=False,
-        min_value=1,
-        max_value=1_000_000,
-        help_text=lazy("3 means the third."),
-        error_messages={"required": lazy("Say which purchase: 3 means the third.")},
-    )
-    amount_type = forms.ChoiceField(label=lazy("How much"), choices=AMOUNT_TYPES)
-    amount = MoneyField(
-        label=lazy("Amount"), required=False, error_messages={"required": lazy("Enter the amount of the reward.")}
-    )
-    percent = forms.CharField(
-        label=lazy("Per cent"),
-        required=False,
-        max_length=10,
-        error_messages={"required": lazy("Enter a share above 0 and at most 100, such as 12.5.")},
-        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-    )
-    cap = MoneyField(label=lazy("At most"), required=False)
-    kind = forms.ChoiceField(label=lazy("Given as"), choices=RewardRule.KINDS)
-    minimum_purchase = MoneyField(label=lazy("Smallest purchase"), required=False)
-    max_purchases_per_friend = forms.IntegerField(
-        label=lazy("Rewarded purchases per friend"), required=False, min_value=1, max_value=1_000_000
-    )
-    review_days = forms.IntegerField(
-        label=lazy("Days in review"),
-        min_value=0,
-        max_value=365,
-        help_text=lazy("Refunds in this time cancel the reward."),
-    )
-    new_customers_only = forms.BooleanField(label=lazy("Only for new customers"), required=False)
-
-    terms: RuleTerms
-
-    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.currency = currency
-        self.use_required_attribute = False
-        for field in self.fields.values():
-            if isinstance(field, MoneyField):
-                field.use(currency)
-        share = self["amount_type"].value() == "percent"
-        self.fields["amount"].required, self.fields["percent"].required = not share, share
-        self.fields["nth"].required = self["trigger"].value() in COUNTED
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if self.errors:
-            return data
-        try:
-            self.terms = terms_from_json(self._rule(data), self.currency)
-        except TermsError as error:
-            self.add_error(*self._placed(error))
-        return data
-
-    def _rule(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The form as a `Rule` of API.md."""
-        if data["amount_type"] == "fixed":
-            amount = {"type": "fixed", "money": money_to_json(data["amount"])}
-        else:
-            amount = {"type": "percent", "percent": data["percent"].strip(), "cap": money_to_json(data["cap"])}
-        return {
-            "id": data["key"],
-            "side": data["side"],
-            "trigger": data["trigger"],
-            "nth": data["nth"] if data["trigger"] in COUNTED else None,
-            "amount": amount,
-            "kind": data["kind"],
-            "minimum_purchase": money_to_json(data["minimum_purchase"]),
-            "max_purchases_per_friend": data["max_purchases_per_friend"],
-            "new_customers_only": data["new_customers_only"],
-            "review_days": data["review_days"],
-        }
-
-    def _placed(self, error: TermsError) -> tuple[str | None, str]:
-        """The field at fault and what to do, in the page's words."""
-        match error.field.removeprefix("rule."):
-            case "amount.percent":
-                return "percent", _("Enter a share above 0 and at most 100, such as 12.5.")
-            case "amount.type":
-                return "amount_type", _("Joining has no purchase to take a share of; choose a fixed amount.")
-            case other:
-                return (other if other in self.fields else None), error.message
-
-
-def rule_initial(terms: RuleTerms) -> dict[str, Any]:
-    """A rule's terms as the form's values."""
-    fixed = isinstance(terms.amount, Fixed)
-    return {
-        "key": terms.key,
-        "side": terms.side,
-        "trigger": terms.trigger,
-        "nth": terms.nth,
-        "amount_type": "fixed" if fixed else "percent",
-        "amount": terms.amount.money if isinstance(terms.amount, Fixed) else None,
-        "percent": f"{terms.amount.rate.normalize():f}" if isinstance(terms.amount, Percent) else "",
-        "cap": terms.amount.cap if isinstance(terms.amount, Percent) else None,
-        "kind": terms.kind,
-        "minimum_purchase": terms.minimum_purchase,
-        "max_purchases_per_friend": terms.max_purchases_per_friend,
-        "new_customers_only": terms.new_customers_only,
-        "review_days": terms.review_days,
-    }
 
 
 class NewCampaignForm(forms.Form):

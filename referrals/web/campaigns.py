@@ -9,6 +9,7 @@ from typing import Any, cast
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.db.models import Exists, OuterRef, QuerySet
+from django.forms import ChoiceField
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -30,9 +31,10 @@ from referrals.lib.money import CURRENCIES
 from referrals.lib.pages import PageError, keyset
 from referrals.web import counts
 from referrals.web.access import MerchantRequest, member, own, refused
-from referrals.web.campaign_forms import NewCampaignForm, RuleForm, apply_refusal, rule_initial
-from referrals.web.campaign_words import RuleWords, title_of, words_of
+from referrals.web.campaign_forms import NewCampaignForm, apply_refusal
+from referrals.web.campaign_words import RuleWords, full_text_of, words_of
 from referrals.web.reward_pipeline import pipeline_context
+from referrals.web.rule_forms import RuleForm, rule_initial, triggers_for
 from referrals.web.timeline import entries_of
 from rewards.models import Reward, State
 from rewards.pipeline import due_by_campaign
@@ -186,6 +188,7 @@ def _side_form(side: str, terms: RuleTerms, currency: str, data: QueryDict | Non
     form = RuleForm(data, initial=rule_initial(terms), currency=currency, prefix=side)
     form.fields["side"].disabled = True
     form.fields["key"].disabled = True
+    cast(ChoiceField, form.fields["trigger"]).choices = triggers_for(side)
     return form
 
 
@@ -238,9 +241,9 @@ def rules_in_words(campaign: Campaign) -> list[RuleWords]:
 
 
 def versions_of(campaign: Campaign) -> list[tuple[CampaignVersion, list[str]]]:
-    """The newest versions, each with a line for each rule. Two queries."""
-    rows = campaign.versions.select_related("published_by").prefetch_related("rules")[:HISTORY]
-    return [(row, [title_of(rule.terms(campaign.currency), locale()) for rule in row.rules.all()]) for row in rows]
+    """The newest versions, each with a line for each rule. Three queries."""
+    rows = campaign.versions.select_related("published_by").prefetch_related("rules__tiers")[:HISTORY]
+    return [(row, [full_text_of(rule.terms(campaign.currency), locale()) for rule in row.rules.all()]) for row in rows]
 
 
 def funnel(campaign: Campaign) -> list[dict[str, Any]]:
