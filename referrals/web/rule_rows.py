@@ -87,5 +87,5 @@ def _tiers(values: Mapping[str, Any], does: str, place: list[int]) -> tuple[Valu
     before = rows[-1] if rows else {}
     end = str(before.get("last") or "")
     follows = str(int(end) + 1) if end.isascii() and end.isdigit() and len(end) < 7 else ""
-    like = {name: before[name] for name in ("amount_type", "units_label") if name in before}
+    like: Values = {name: before[name] for name in ("amount_type", "units_label") if name in before}
     return with_rows(values, "tier-", [*rows, {**like, "first": follows}]), f"tier-{len(rows)}-first"

@@ -54,7 +54,8 @@ def posted(data: Mapping[str, Any], current: Sequence[RuleTerms], currency: str)
     count = min(int(raw), services.MAX_RULES) if raw.isascii() and raw.isdigit() and len(raw) < 4 else len(current)
     own = _OWN.match(step)
     checking = own is None and step != "add" and not step.startswith("remove-")
-    forms, focus = [], ""
+    forms: list[RuleForm] = []
+    focus = ""
     for index in range(count):
         if step == f"remove-{index}":
             continue
