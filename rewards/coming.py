@@ -27,6 +27,8 @@ class Coming:
     who: str
     campaign: str
     amount: Money | None = None
+    # What a reward is worth in words, where it is not money ("1 free month").
+    worth: str = ""
 
 
 Query = Callable[[Tenant, datetime, int], Iterable[Coming]]
@@ -51,7 +53,9 @@ def _review_ends(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming
     )
     for row in rows:
         at = max(after, row.review_ends_at or after)
-        yield Coming(at, "review_ends", "reward", row.public_id, str(row.participant), row.campaign.name, row.amount)
+        amount = row.amount if row.units is None else None
+        who, name = str(row.participant), row.campaign.name
+        yield Coming(at, "review_ends", "reward", row.public_id, who, name, amount, str(row.worth))
 
 
 def _campaign_starts(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:

@@ -161,12 +161,28 @@ def _read(story: Story) -> None:
     """The decisions and rewards as they stand now: a later step may have changed what an earlier one led to. Three queries."""
     if story.friend is None:
         return
-    mine = Decision.objects.filter(event__participant=story.friend, current=True).select_related("event", "rule")
+    mine = Decision.objects.filter(event__participant=story.friend, current=True).select_related(
+        "event__participant", "rule"
+    )
     story.decisions = list(mine.order_by("event__occurred_at", "pk"))
     rewards = Reward.objects.filter(event__participant=story.friend).select_related("participant", "campaign", "event")
     story.rewards = list(rewards.order_by("pk"))
     if story.event is not None:
         story.event.refresh_from_db()
+
+
+def story_of(friend: Participant) -> Story:
+    """What a simulated friend has left behind, as it stands now."""
+    referral = Referral.objects.filter(invitee=friend).select_related("referrer", "visit").first()
+    event = friend.qualifying_events.filter(source=SOURCE).order_by("pk").last()
+    refund = event.refunds.order_by("pk").last() if event else None
+    visit = referral.visit if referral else None
+    referrer = referral.referrer if referral else friend
+    made = {"visit": visit, "join": friend, "purchase": event, "refund": refund}
+    steps = tuple(step for step in STEPS if made[step] is not None)
+    story = Story(friend.campaign, steps, referrer, visit, friend, referral, event, refund)
+    _read(story)
+    return story
 
 
 def next_clearing(story: Story) -> datetime | None:

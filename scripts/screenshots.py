@@ -104,6 +104,11 @@ PAGES = [
     Shot("settings", "/app/settings/"),
     Shot("team", "/app/settings/team/"),
     Shot("history", "/app/settings/history/"),
+    Shot("test-clock", "/app/settings/test-clock/", test=True),
+    Shot("test-clock-live", "/app/settings/test-clock/"),
+    Shot("test-data", "/app/settings/test-data/", test=True),
+    Shot("simulate", "/app/campaigns/{test_campaign}/simulate/", test=True),
+    Shot("simulated", "/app/campaigns/{test_campaign}/simulate/", test=True, press="main form button"),
     Shot("new-business", "/app/business/new/"),
     Shot("mails", "/dev/mail/", login=False),
     Shot("business-new", "/app/business/new/"),
@@ -231,6 +236,9 @@ def demo_words() -> dict[str, str]:
         "connection": first(connections.order_by("pk")),
         "message": first(messages.order_by("pk")),
         "campaign": first(campaigns),
+        "test_campaign": first(
+            apps.get_model("campaigns", "Campaign").objects.filter(status="active", is_test=True).order_by("pk")
+        ),
         "code": first(busiest, "referral_code"),
         "person": first(busiest),
         "friend": first(people.filter(referral__isnull=False).order_by("pk")),

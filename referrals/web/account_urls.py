@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import business, developers, history, team
+from referrals.web import business, developers, history, team, testing
 
 urlpatterns = [
     path("settings/", business.settings_page, name="settings"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("settings/team/invitations/<str:public_id>/resend/", team.resend, name="invitation_resend"),
     path("settings/team/invitations/<str:public_id>/revoke/", team.revoke, name="invitation_revoke"),
     path("settings/history/", history.history, name="history"),
+    path("settings/test-clock/", testing.test_clock, name="test_clock"),
+    path("settings/test-data/", testing.test_data, name="test_data"),
     path("developers/", developers.developers, name="developers"),
     path("developers/keys/<str:public_id>/", developers.key_page, name="key"),
     path("developers/keys/<str:public_id>/rotate/", developers.rotate, name="key_rotate"),

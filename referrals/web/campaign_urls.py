@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.web import campaign_editor, campaigns, home, participant, participant_bond, participants
+from referrals.web import campaign_editor, campaigns, home, participant, participant_bond, participants, simulate
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -21,6 +21,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         campaigns.campaign_action,
         name="campaign_action",
     ),
+    path("campaigns/<str:public_id>/simulate/", simulate.simulate_referral, name="simulate"),
+    path("campaigns/<str:public_id>/simulate/<str:friend>/", simulate.simulated, name="simulated"),
     path("participants/", participants.participant_list, name="participants"),
     path("participants/new/", participants.participant_new, name="participant_new"),
     path("participants/export.csv", participants.participants_export, name="participants_export"),

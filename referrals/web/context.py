@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
 from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
 from referrals.web.access import attach
 from rewards.pipeline import pipeline
 
@@ -30,6 +32,7 @@ def merchant(request: HttpRequest) -> dict[str, Any]:
     if tenant is None:
         return {}
     return {
+        "test_now": clock.now() if tenant.is_test and clock.now() - clock.wall() > timedelta(seconds=1) else None,
         "nav": SimpleLazyObject(lambda: navigation(request.path, tenant)),
         "memberships": getattr(request, "memberships", []),
     }

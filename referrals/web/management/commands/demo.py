@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
-from referrals.web.demo import EMAIL, PASSWORD, payments
+from referrals.web.demo import EMAIL, PASSWORD, payments, test_side
 from referrals.web.demo.story import Story
 
 SEED = 20261120
@@ -52,6 +52,7 @@ class Command(BaseCommand):
             owner = Actor("user", str(user.pk), user.email)
             Story(Tenant(merchant), owner, end, SEED).tell()
             payments.tell(Tenant(merchant), owner, end)
+            test_side.tell(Tenant(merchant, True), owner, end)
 
     def _summary(self) -> None:
         user = User.objects.filter(email=EMAIL).first()

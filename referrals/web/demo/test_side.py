@@ -1,0 +1,23 @@
+"""The demo's test side: one campaign, and a simulated referral that waits for the test clock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from campaigns import services as campaigns
+from referrals.accounts.tenancy import Tenant
+from referrals.events.services import Actor
+from referrals.lib import clock
+from referrals.lib.money import Money
+from rewards.simulating import simulate
+
+
+def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
+    """A campaign of the double-sided template, launched an hour before `end`, and one friend who bought for 80 dollars."""
+    with clock.at(end - timedelta(hours=1)):
+        campaign = campaigns.create_campaign(
+            tenant=tenant, actor=owner, name="Try it here", currency="USD", preset_key="refer_a_friend_double"
+        )
+        campaign = campaigns.launch(campaign=campaign, actor=owner)
+    with clock.at(end):
+        simulate(campaign=campaign, actor=owner, amount=Money(8000, "USD"))
