@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -46,6 +48,7 @@ def enrol(
     language: str = "",
     fraud_level: str = "",
     existing_customer: bool = False,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Enrolment:
     """Make a person a participant, or find them; bind them to a referrer once (PRODUCT.md, "Attribution").
 
@@ -77,6 +80,7 @@ def enrol(
         existing_customer=bool(customer_by),
         customer_by=customer_by,
         unreferred_reason=EXPIRED if resolved.is_expired else "",
+        metadata=dict(metadata or {}),
     )
     try:
         with transaction.atomic():

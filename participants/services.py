@@ -25,7 +25,7 @@ from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 
-CHANGEABLE = frozenset({"first_name", "last_name", "language", "note", "existing_customer"})
+CHANGEABLE = frozenset({"first_name", "last_name", "language", "note", "existing_customer", "metadata"})
 
 
 def check_email(text: str, *, field: str = "email") -> Email:

@@ -25,6 +25,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 from rewards.coming import Coming, coming, next_act
+from rewards.leaderboard import close_leaderboards, open_leaderboards
 from rewards.lifecycle import release_due
 from rewards.models import Reward, State
 
@@ -42,8 +43,13 @@ def _release(tenant: Tenant, moment: datetime) -> int:
     return release_due(tenant=tenant, until=moment, limit=CHUNK)
 
 
+def _close_leaderboards(tenant: Tenant, moment: datetime) -> int:
+    del moment  # the clock stands there
+    return close_leaderboards(tenant)
+
+
 # What the schedule does at a moment: each is called with the side and the moment, does one bounded piece and says how many rows it was.
-SCHEDULE: tuple[Job, ...] = (_release,)
+SCHEDULE: tuple[Job, ...] = (_close_leaderboards, _release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +186,9 @@ def continue_move(merchant_id: int) -> bool:
 def keep_time() -> int:
     """For the schedule: what has left review on test sides with a clock of their own; moves that nobody makes go on. How many sides."""
     in_review = Reward.objects.filter(merchant=OuterRef("merchant"), is_test=True, state=State.REVIEW)
+    boards = open_leaderboards().filter(merchant=OuterRef("merchant"), is_test=True)
     rows = (
-        MerchantClock.objects.filter(Q(target__isnull=False) | Exists(in_review))
+        MerchantClock.objects.filter(Q(target__isnull=False) | Exists(in_review) | Exists(boards))
         .select_related("merchant")
         .order_by("pk")
     )

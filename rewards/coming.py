@@ -13,6 +13,7 @@ from campaigns.models import Campaign, Status
 from participants.models import Referral, Visit
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
+from rewards.leaderboard import open_leaderboards
 from rewards.models import Reward, State
 
 
@@ -70,6 +71,14 @@ def _campaign_ends(tenant: Tenant, after: datetime, limit: int) -> Iterator[Comi
         yield Coming(row.ends_at or after, "campaign_ends", "campaign", row.public_id, row.name, row.name)
 
 
+def _leaderboards_close(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    """A leaderboard's prizes are given when its campaign is over. What is overdue comes at once."""
+    rows = open_leaderboards().for_tenant(tenant).filter(Q(ends_at__isnull=False) | Q(status=Status.ENDED))
+    found = [(max(after, after if row.status == Status.ENDED else row.ends_at or after), row) for row in rows]
+    for at, row in sorted(found, key=lambda one: (one[0], one[1].pk))[:limit]:
+        yield Coming(at, "leaderboard_closes", "campaign", row.public_id, row.name, row.name)
+
+
 def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
     """Clicks that brought nobody yet stop counting: for each campaign the first of them. Two queries."""
     windows = Campaign.objects.for_tenant(tenant).filter(status=Status.ACTIVE).values_list("window_days", flat=True)
@@ -103,6 +112,7 @@ def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming
 
 SOURCES: tuple[Source, ...] = (
     Source("review_ends", _review_ends, acts=True),
+    Source("leaderboard_closes", _leaderboards_close, acts=True),
     Source("campaign_starts", _campaign_starts),
     Source("campaign_ends", _campaign_ends),
     Source("window_ends", _windows_end),

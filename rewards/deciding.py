@@ -21,7 +21,7 @@ from referrals.lib.money import Money
 from rewards import lifecycle
 from rewards.budgets import FALLEN, lock_budgets
 from rewards.facts import Verdict
-from rewards.fold import Budget, Standing, decide_all
+from rewards.fold import Budget, Item, Standing, decide_all
 from rewards.loading import Asked, asked_of, asked_of_referrer, events_of, referral_of, standing_before
 from rewards.models import Decision, Reward, State
 
@@ -195,7 +195,7 @@ def _answer(asked: Sequence[Asked], standings: dict[str, Standing], budgets: dic
     answered = []
     for key, row in by_rule.items():
         items = [one.item for one in row]
-        free = [replace(item, bond=_unbanned(item.bond)) for item in items]
+        free = [_unbanned(item) for item in items]
         standing, budget = standings.get(key, Standing()), budgets.get(key)
         if free == items:
             verdicts = unbanned = decide_all(items, standing, budget)
@@ -206,10 +206,13 @@ def _answer(asked: Sequence[Asked], standings: dict[str, Standing], budgets: dic
     return answered
 
 
-def _unbanned(bond: Any) -> Any:
-    if bond is None or bond.referrer.banned_at is None:
-        return bond
-    return replace(bond, referrer=replace(bond.referrer, banned_at=None))
+def _unbanned(item: Item) -> Item:
+    """The same question, were nobody banned."""
+    if item.friend.banned_at is not None:
+        item = replace(item, friend=replace(item.friend, banned_at=None))
+    if item.bond is None or item.bond.referrer.banned_at is None:
+        return item
+    return replace(item, bond=replace(item.bond, referrer=replace(item.bond.referrer, banned_at=None)))
 
 
 def _known(event_ids: Collection[int]) -> _Known:

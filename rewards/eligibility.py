@@ -263,7 +263,7 @@ def friend_limit(terms: RuleTerms) -> int | None:
 CONDITIONS: tuple[Condition, ...] = (
     Condition("not_referred", _by_a_friend, _bound, _since, applies=lambda case: not _clicked_too_early(case)),
     Condition("self_referral", _always, _not_oneself, applies=_bound),
-    Condition("denied_by_merchant", _always, _not_denied, applies=_bound),
+    Condition("referral_denied", _always, _not_denied, applies=_bound),
     Condition(
         "existing_customer", lambda terms: terms.new_customers_only, lambda case: not case.friend.existing_customer
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rewards.advancing import keep_time
+from rewards.leaderboard import close_leaderboards
 from rewards.lifecycle import release_due
 from rewards.pipeline import fold_tallies
 
@@ -19,6 +20,11 @@ def release_all() -> int:
         total += moved
         if moved < BATCH:
             return total
+
+
+def close_boards() -> int:
+    """Give the prizes of leaderboards that are over. Returns how many were closed."""
+    return close_leaderboards()
 
 
 def fold() -> int:

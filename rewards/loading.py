@@ -112,9 +112,11 @@ class _Facts:
                 if not terms.rewards(event.type):
                     continue
                 facts = facts or self._event(event, referral, stops.get(event.participant_id, ()))
-                attributes = _attributes(terms, event, friend, referral, self.campaign)
-                item = Item(terms, facts, persons[friend.pk], bonds[friend.pk], friend.pk, attributes)
-                found.append(Asked(friend, referral, event, rule_id, item))
+                # A prize is the participant's own, whoever invited them.
+                by = None if terms.trigger == "leaderboard" else referral
+                attributes = _attributes(terms, event, friend, by, self.campaign)
+                item = Item(terms, facts, persons[friend.pk], bonds[friend.pk] if by else None, friend.pk, attributes)
+                found.append(Asked(friend, by, event, rule_id, item))
         return found
 
     def _event(self, event: QualifyingEvent, referral: Referral | None, stops: Iterable[QualifyingEvent]) -> EventFacts:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
+from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record, record_many
@@ -51,6 +53,7 @@ def issue_by_hand(
                 note=note.strip(),
                 created_by=actor.label,
             )
+            _lock_recipients(tenant, reward_ids)
             rewards = lifecycle.lock(tenant, reward_ids)
             lifecycle.refuse_wrong_state(lifecycle.ACTS["issue"], rewards)
             _refuse_banned(rewards)
@@ -90,8 +93,11 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     groups: dict[tuple[int, str], list[Reward]] = {}
     for reward in rewards:
         groups.setdefault((reward.participant_id, reward.side), []).append(reward)
+    carried = carried_over([person for person, _side in groups])
     payouts = []
     for group in groups.values():
+        due = sum(reward.amount_minor for reward in group)
+        amount = max(0, due + carried.get((group[0].participant_id, group[0].side), 0))
         payout = Payout(
             merchant_id=batch.merchant_id,
             is_test=batch.is_test,
@@ -99,7 +105,8 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
             participant=group[0].participant,
             side=group[0].side,
             method=batch.method,
-            amount_minor=sum(reward.amount_minor for reward in group),
+            amount_minor=amount,
+            netted_minor=amount - due,
             currency=group[0].currency,
             status="paid",
             attempts=1,
@@ -121,6 +128,33 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     Reward.objects.bulk_update(rewards, ["payout"], batch_size=500)
     targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
     lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
+
+
+def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]:
+    """What stands on each (person, side) beyond the rewards that are still to be issued, in minor units, when it is not nothing.
+
+    Below zero after a reward was taken back that had been issued; above when an issued one grew. The next payout nets it
+    (PRODUCT.md, "A reward's life"). Two queries.
+    """
+    left: Counter[tuple[int, str]] = Counter()
+    entries = LedgerEntry.objects.filter(participant__in=participant_ids).values_list("participant", "side")
+    for person, side, minor in entries.annotate(total=Sum("amount_minor")).order_by():
+        left[person, side] += minor
+    waiting = Reward.objects.filter(participant__in=participant_ids).exclude(
+        state__in=[State.ISSUED, State.VOID, State.REVERSED]
+    )
+    for person, side, minor in (
+        waiting.values_list("participant", "side").annotate(total=Sum("amount_minor")).order_by()
+    ):
+        left[person, side] -= minor
+    return {key: minor for key, minor in left.items() if minor}
+
+
+def _lock_recipients(tenant: Tenant, reward_ids: Collection[int]) -> None:
+    """One payout of a person at a time, so that nothing is netted twice; people are locked before their rewards."""
+    people = Participant.objects.filter(rewards__in=Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids))
+    keys = sorted(set(people.values_list("pk", flat=True)))
+    list(Participant.objects.filter(pk__in=keys).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
@@ -177,6 +211,7 @@ def _write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str)
             actor=actor.label,
         )
         for payout in payouts
+        if payout.amount_minor
     )
 
 
@@ -190,6 +225,7 @@ def _happening(type_: str, payout: Payout) -> Happening:
         data={
             "method": payout.method,
             "amount_minor": payout.amount_minor,
+            "netted_minor": payout.netted_minor,
             "currency": payout.currency,
             "batch": payout.batch.public_id,
         },

@@ -324,6 +324,13 @@ REASONS: dict[str, Reason] = {
         _("Restore it, if it was declined by mistake"),
         "reward",
     ),
+    "referral_denied": Reason(
+        _("The referral was not denied"),
+        _("Your team denied the referral"),
+        _("The shop declined this one"),
+        _("Set the referral's status again: qualified or approved"),
+        "reward",
+    ),
     # On its way.
     "in_review_until": Reason(
         _("Review ended on %(until)s"),

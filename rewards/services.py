@@ -78,6 +78,7 @@ def join(
     fraud_level: str = "",
     existing_customer: bool = False,
     seen: Seen | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Joined:
     """Add a participant, bind them to their referrer, and award what joining earns. Idempotent by e-mail (API.md v1).
 
@@ -103,6 +104,7 @@ def join(
             language=language,
             fraud_level=fraud_level,
             existing_customer=existing_customer,
+            metadata=metadata,
         )
         if done.created or done.referral_created:
             fraud.after_joining(done.participant, seen, referred=done.referral_created)

@@ -29,9 +29,10 @@ CHECKS: tuple[tuple[str, str], ...] = (
     (
         "payout and its items",
         """
-        SELECT p.public_id, p.amount_minor, COALESCE(SUM(i.amount_minor), 0)
+        SELECT p.public_id, p.amount_minor, COALESCE(SUM(i.amount_minor), 0) + p.netted_minor
         FROM rewards_payout p LEFT JOIN rewards_payoutitem i ON i.payout_id = p.id
-        GROUP BY p.id, p.public_id, p.amount_minor HAVING COALESCE(SUM(i.amount_minor), 0) <> p.amount_minor
+        GROUP BY p.id, p.public_id, p.amount_minor, p.netted_minor
+        HAVING COALESCE(SUM(i.amount_minor), 0) + p.netted_minor <> p.amount_minor
         """,
     ),
     (
@@ -53,6 +54,15 @@ CHECKS: tuple[tuple[str, str], ...] = (
             UNION ALL
             SELECT r.campaign_id || ' ' || r.currency || ' ' || r.state, 0, r.amount_minor FROM rewards_reward r
         ) x GROUP BY x.name HAVING SUM(x.tallied) <> SUM(x.counted)
+        """,
+    ),
+    (
+        "budget used and its rewards",
+        """
+        SELECT b.rule_key, b.used_minor, COALESCE(SUM(r.amount_minor), 0) FROM rewards_budgetuse b
+        LEFT JOIN rewards_reward r
+          ON r.campaign_id = b.campaign_id AND r.rule_key = b.rule_key AND r.state NOT IN ('void', 'reversed')
+        WHERE b.period = 'all' GROUP BY b.id, b.rule_key, b.used_minor HAVING COALESCE(SUM(r.amount_minor), 0) <> b.used_minor
         """,
     ),
     (

@@ -25,7 +25,7 @@ def instant(about: str, example: str | None = "2026-11-20T10:00:00.000+00:00", *
     return _plain("string", about, example, null=null, format="date-time")
 
 
-def whole(about: str, example: int, *, null: bool = False) -> Schema:
+def whole(about: str, example: int | None, *, null: bool = False) -> Schema:
     """An integer."""
     return _plain("integer", about, example, null=null)
 

@@ -67,7 +67,7 @@ BANNED = Bond(replace(ASHA, banned_at=NOON), BOND.since)
         ("cancelled", ask(RULE, event(cancelled=True))),
         ("cancelled", ask(replace(RULE, trigger="every_event"), event(stopped_at=NOON))),
         ("", ask(RULE, event(stopped_at=NOON))),
-        ("denied_by_merchant", ask(bond=replace(BOND, denied=True))),
+        ("referral_denied", ask(bond=replace(BOND, denied=True))),
         ("", ask(replace(RULE, within_days=4))),
         ("attribution_expired", ask(replace(RULE, within_days=3))),
         ("disputed", ask(RULE, event(disputed_at=NOON))),

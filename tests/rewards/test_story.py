@@ -35,7 +35,7 @@ def test_a_purchase_makes_the_referrer_s_reward_due_with_its_reasons(alice: Cast
     assert [(c["code"], c["passed"]) for c in decision.conditions] == [
         ("not_referred", True),
         ("self_referral", True),
-        ("denied_by_merchant", True),
+        ("referral_denied", True),
         ("existing_customer", True),
         ("campaign_not_started", True),
         ("campaign_paused", True),

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from participants.models import Participant, Referral
 from participants.search import search
 from referrals.accounts.models import Scope
-from referrals.api.fields import Choice, EmailField, Field, Flag, Moment, Text
+from referrals.api.fields import Choice, EmailField, Field, Flag, Metadata, Moment, MoneyField, Text
 from referrals.api.finding import campaign_of, one
 from referrals.api.fraud import seen_fields, seen_in
 from referrals.api.idempotency import Answer
@@ -18,6 +18,7 @@ from referrals.api.v2.shapes import participants_json
 from referrals.lib.errors import Refused
 from rewards import bonds, services
 from rewards.customers import change_participant
+from rewards.statuses import STATUSES, set_status
 
 TAG = "Participants"
 MISSING = ("participant_not_found",)
@@ -85,6 +86,7 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         "referred_by_code": Text(about="The code they came with.", limit=64, blank=True, example="8Mnu79TD"),
         "referred_by_email": EmailField(about="The address of the participant who invited them."),
         **seen_fields(),
+        "metadata": Metadata(about="Facts of your own, for conditions of rules: country, team, anything."),
     },
     answer=ref("Participant"),
     statuses={201: "They joined.", 200: "They had joined before."},
@@ -121,6 +123,7 @@ def create_participant(call: Call) -> Answer:
             referred_by_code=body.get("referred_by_code", ""),
             referred_by_email=body.get("referred_by_email", ""),
             seen=seen_in(call),
+            metadata=body.get("metadata"),
         )
     except Refused as error:
         error.field = _NAMES.get(error.field, error.field)
@@ -150,6 +153,7 @@ def get_participant(call: Call) -> Answer:
         "language": Text(about="Their language.", limit=8, blank=True, example="en"),
         "note": Text(about="Your note.", limit=4000, blank=True, lines=True, example="Met at the fair"),
         "existing_customer": Flag(about="Whether they were a customer before."),
+        "metadata": Metadata(about="Facts of your own, all of them: they replace the ones before."),
     },
     answer=ref("Participant"),
     statuses={200: "The participant after the change."},
@@ -261,6 +265,49 @@ def detach_participant(call: Call) -> Answer:
     referral stays as history; attaching undoes it.
     """
     bonds.detach(participant=_find(call), actor=call.actor, reason=call.body["reason"])
+    return _shown(_find(call))
+
+
+@API.operation(
+    "POST",
+    "participants/{id}/status",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    body={
+        "status": Choice(about="How far their sale has come.", options=STATUSES, required=True, example="approved"),
+        "note": Text(
+            about="Why, for your records; required to deny.", limit=300, blank=True, example="Signed on Monday"
+        ),
+        "amount": MoneyField(about="What the sale is worth, for rules that give a share."),
+    },
+    answer=ref("Participant"),
+    statuses={200: "The participant, with the status of their referral."},
+    errors=(
+        *MISSING,
+        "missing_field",
+        "not_referred",
+        "note_required",
+        "invalid_value",
+        "currency",
+        "amount_not_positive",
+        "amount_changed",
+        "campaign_not_started",
+    ),
+)
+def set_participant_status(call: Call) -> Answer:
+    """Set the status of a referral.
+
+    For sales in several steps: pending, qualified, approved, denied. Approving qualifies too; any status can follow any, and the
+    rewards follow.
+    """
+    body = call.body
+    set_status(
+        participant=_find(call),
+        status=body["status"],
+        actor=call.actor,
+        note=body.get("note", ""),
+        amount=body.get("amount"),
+    )
     return _shown(_find(call))
 
 

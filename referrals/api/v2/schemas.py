@@ -180,6 +180,13 @@ PARTICIPANT = record(
         "language": text("Their language.", "en"),
         "ban_reason": text("Why they are banned.", ""),
         "note": text("Your note.", ""),
+        "status": text("How far their sale has come; null when nobody invited them.", "pending", null=True),
+        "metadata": {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "Facts of your own, for conditions of rules.",
+            "examples": [{"country": "NO"}],
+        },
     },
     about="A participant.",
 )
@@ -278,6 +285,8 @@ REWARD = record(
         "since": instant("Since when it stands there."),
         "created_at": instant("When it was earned."),
         "note": text("A person's words.", ""),
+        "units": whole("How many of something that is no money; null for money.", None, null=True),
+        "units_label": text("What the units are.", None, null=True),
     },
     about="What a participant is owed.",
 )

@@ -97,9 +97,12 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
     keys = [person.pk for person in people]
     fraud = shown_for(people)
     balances = balances_of(keys)
-    referrers = dict(
-        Referral.objects.filter(invitee__in=keys, detached_at=None).values_list("invitee", "referrer__public_id")
-    )
+    referrers = {
+        pk: (referrer, status)
+        for pk, referrer, status in Referral.objects.filter(standing_for__in=keys).values_list(
+            "standing_for", "referrer__public_id", "status"
+        )
+    }
     friends = dict(
         Referral.objects.filter(referrer__in=keys, detached_at=None)
         .values_list("referrer")
@@ -123,7 +126,7 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
             "referral_code": person.referral_code,
             "link": share_link(person),
             "short_link": short_link(person.referral_code),
-            "referred_by": referrers.get(person.pk),
+            "referred_by": referrers.get(person.pk, (None, None))[0],
             "joined_at": moment(person.joined_at),
             "existing_customer": person.existing_customer,
             "banned": person.is_banned,
@@ -139,6 +142,8 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
             "language": person.language,
             "ban_reason": person.ban_reason,
             "note": person.note,
+            "status": referrers.get(person.pk, (None, None))[1],
+            "metadata": person.metadata,
         }
         for person in people
     ]
@@ -261,6 +266,8 @@ def rewards_json(rewards: Sequence[Reward], *, expand: Sequence[str] = ()) -> li
             "since": moment(reward.stage_at),
             "created_at": moment(reward.created_at),
             "note": reward.note,
+            "units": reward.units,
+            "units_label": reward.units_label or None,
         }
         for reward in rewards
     ]

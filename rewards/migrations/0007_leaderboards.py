@@ -1,0 +1,26 @@
+"""Leaderboards are closed by the schedule."""
+
+from __future__ import annotations
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+JOBS = {"give the prizes of leaderboards": "rewards.jobs.close_boards"}
+
+
+def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    schedule = apps.get_model("django_q", "Schedule")
+    for name, func in JOBS.items():
+        schedule.objects.update_or_create(
+            name=name, defaults={"func": func, "schedule_type": "I", "minutes": 5, "repeats": -1}
+        )
+
+
+def backwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    apps.get_model("django_q", "Schedule").objects.filter(name__in=JOBS).delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("rewards", "0006_rules_to_the_full"), ("django_q", "0018_task_success_index")]
+    operations = [migrations.RunPython(forwards, backwards)]
