@@ -59,7 +59,7 @@ def standings(campaign: Campaign, *, limit: int = 10, until: datetime | None = N
     ]
 
 
-def _ranked(campaign: Campaign, terms: RuleTerms, until: datetime) -> QuerySet[Referral, dict[str, Any]]:
+def _ranked(campaign: Campaign, terms: RuleTerms, until: datetime) -> QuerySet[Referral, Any]:
     first = (
         _counting(campaign, terms, until)
         .filter(participant=OuterRef("invitee"))
@@ -90,8 +90,8 @@ def _counting(campaign: Campaign, terms: RuleTerms, until: datetime) -> QuerySet
     if campaign.starts_at is not None:
         events = events.filter(occurred_at__gte=campaign.starts_at)
     if terms.minimum_purchase is not None:
-        events = events.annotate(kept=Coalesce("amount_minor", 0) - F("refunded_minor"))
-        return events.filter(kept__gte=terms.minimum_purchase.minor)
+        events = events.annotate(left_minor=Coalesce("amount_minor", 0) - F("refunded_minor"))
+        return events.filter(left_minor__gte=terms.minimum_purchase.minor)
     return events.filter(Q(refunded_minor=0) | Q(amount_minor__gt=F("refunded_minor")))
 
 

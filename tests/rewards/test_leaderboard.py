@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ START = datetime.fromisoformat("2026-11-01T09:00:00+00:00")
 END = START + timedelta(days=10)
 
 
-def board(**terms: object) -> RuleTerms:
+def board(**terms: Any) -> RuleTerms:
     prizes = (
         Tier(1, 1, Fixed(Money(50_000, "USD"))),
         Tier(2, 3, Fixed(Money(10_000, "USD"))),
