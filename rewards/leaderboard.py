@@ -13,7 +13,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 
 from campaigns.models import Campaign, CampaignQuerySet, RewardRule, Status
 from campaigns.rules import current_terms
@@ -90,8 +89,7 @@ def _counting(campaign: Campaign, terms: RuleTerms, until: datetime) -> QuerySet
     if campaign.starts_at is not None:
         events = events.filter(occurred_at__gte=campaign.starts_at)
     if terms.minimum_purchase is not None:
-        events = events.annotate(left_minor=Coalesce("amount_minor", 0) - F("refunded_minor"))
-        return events.filter(left_minor__gte=terms.minimum_purchase.minor)
+        return events.filter(amount_minor__gte=F("refunded_minor") + terms.minimum_purchase.minor)
     return events.filter(Q(refunded_minor=0) | Q(amount_minor__gt=F("refunded_minor")))
 
 
