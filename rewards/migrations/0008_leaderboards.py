@@ -22,5 +22,5 @@ def backwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rewards", "0006_rules_to_the_full"), ("django_q", "0018_task_success_index")]
+    dependencies = [("rewards", "0007_customer_uploads"), ("django_q", "0018_task_success_index")]
     operations = [migrations.RunPython(forwards, backwards)]
