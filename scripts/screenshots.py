@@ -102,6 +102,8 @@ PAGES = [
     Shot("connection-message", "/app/connections/messages/{message}/"),
     Shot("developers", "/app/developers/"),
     Shot("settings", "/app/settings/"),
+    Shot("customers", "/app/settings/customers/?q=old@example.com"),
+    Shot("customers-remove", "/app/settings/customers/remove/"),
     Shot("team", "/app/settings/team/"),
     Shot("history", "/app/settings/history/"),
     Shot("test-clock", "/app/settings/test-clock/", test=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import business, developers, history, team, testing
+from referrals.web import business, customers, developers, history, team, testing
 
 urlpatterns = [
     path("settings/", business.settings_page, name="settings"),
@@ -13,6 +13,13 @@ urlpatterns = [
     path("settings/team/<str:public_id>/remove/", team.remove, name="member_remove"),
     path("settings/team/invitations/<str:public_id>/resend/", team.resend, name="invitation_resend"),
     path("settings/team/invitations/<str:public_id>/revoke/", team.revoke, name="invitation_revoke"),
+    path("settings/customers/", customers.customer_list, name="customers"),
+    path("settings/customers/add/", customers.customer_add, name="customer_add"),
+    path("settings/customers/remove/", customers.customer_remove, name="customer_remove"),
+    path("settings/customers/files/<str:public_id>/", customers.customer_upload, name="customer_upload"),
+    path(
+        "settings/customers/files/<str:public_id>/wrong.csv", customers.customer_wrong_rows, name="customer_wrong_rows"
+    ),
     path("settings/history/", history.history, name="history"),
     path("settings/test-clock/", testing.test_clock, name="test_clock"),
     path("settings/test-data/", testing.test_data, name="test_data"),

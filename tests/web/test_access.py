@@ -19,6 +19,7 @@ from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, Role
 from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
+from rewards import customer_uploads
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
 from tests.factories import Cast, make_campaign, make_cast, make_reward
@@ -68,6 +69,7 @@ def things(alice: Cast) -> dict[str, str]:
         "key": key.public_id,
         "connection": link.public_id,
         "inbound": inbound.public_id,
+        "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
         "history": Event.objects.latest("pk").public_id,
         "merchant": alice.merchant.public_id,
     }
