@@ -10,10 +10,11 @@ from integrations import registry
 from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
 from integrations.outcomes import money_fact
+from participants import waiting
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
-from participants.services import name_customer
 from referrals.accounts.tenancy import Tenant
-from referrals.events.services import Actor
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record
 from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -46,7 +47,12 @@ def apply(row: InboundEvent, signal: Signal) -> Effect:
 def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     """A payment or a free sign-up: by its code the payer joins; without one they have to be known."""
     tenant, source = row.connection.tenant, row.connection.provider
-    code, referrer = _referrer(tenant, signal.codes)
+    codes = signal.codes
+    if signal.email and not codes and (known := waiting.code_for(tenant, source, signal.customer_id)):
+        codes = (Code(known),)  # it came with a message that named no address
+    code, referrer = _referrer(tenant, codes)
+    if _is_nobody_s(tenant, source, signal):
+        return _kept(row, signal, code, referrer, actor)
     if code is not None and referrer is not None:
         _check_currency(signal, referrer)
         participant = _joined(tenant, source, signal, code, referrer, actor)
@@ -54,13 +60,44 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
         participant = _known_friend(tenant, source, signal)
         _check_currency(signal, participant)
     if signal.customer_id:
-        name_customer(participant, source, signal.customer_id)
+        rewards.identify(participant=participant, source=source, customer_id=signal.customer_id, actor=actor)
     who = {"email": participant.email, "campaign": participant.campaign.name, "participant": participant.public_id}
     if signal.fact == "signup":
         if referrer is None:
             raise Ignored("nothing_paid")
         return Effect("joined", {**who, "referrer": referrer.email})
     return _qualified(row, signal, participant, actor, who)
+
+
+def _is_nobody_s(tenant: Tenant, source: str, signal: Signal) -> bool:
+    """Whether a payment names only the company's id of a person, and nobody has that id here yet."""
+    if signal.fact != "purchase" or signal.email or not signal.customer_id:
+        return False
+    return not _by_customer(tenant, source, signal.customer_id)
+
+
+def _kept(row: InboundEvent, signal: Signal, code: Code | None, referrer: Participant | None, actor: Actor) -> Effect:
+    """Keep a payment until somebody has the company's id: a later message with an address, or the shop's own word."""
+    found, created = waiting.keep(
+        tenant=row.connection.tenant,
+        campaign=referrer.campaign if referrer else None,
+        source=row.connection.provider,
+        customer_id=signal.customer_id,
+        type_="purchase",
+        amount=signal.money,
+        external_id=signal.external_id,
+        references=signal.references,
+        occurred_at=signal.occurred_at,
+        metadata=dict(signal.metadata),
+        first_purchase_at=signal.first_purchase_at,
+        code=code.text if code else "",
+    )
+    if created:
+        data = {"customer_id": signal.customer_id[:64], "external_id": found.external_id, "source": found.source}
+        told = Happening(types.EVENT_WAITING, "event", found.public_id, campaign=found.scope, data=data)
+        record(row.connection.tenant, actor, told)
+    facts = {"customer": signal.customer_id, "amount": money_fact(signal.money) if signal.money else ""}
+    return Effect("waits_for_person", facts)
 
 
 def _qualified(

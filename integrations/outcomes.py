@@ -22,6 +22,9 @@ SENTENCES = {
     "dispute_won": _("The dispute about the payment of %(email)s in %(campaign)s was won."),
     "refund_waits": _("The payment this belongs to has not arrived here. If it does, this is taken off it."),
     "refund_known": _("This refund was counted before."),
+    "waits_for_person": _(
+        "Payment of %(amount)s by the customer %(customer)s, whom nobody knows yet. It counts when somebody has this id."
+    ),
     # Nothing was done, and why.
     "type_unused": _("Messages of the type %(type)s are not used."),
     "not_paid_yet": _("The checkout is not paid yet. It counts when the payment arrives."),

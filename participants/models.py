@@ -19,6 +19,7 @@ from participants.fraud.models import FraudEvaluation as FraudEvaluation
 from participants.fraud.models import FraudReason as FraudReason
 from participants.fraud.models import Trace as Trace
 from participants.fraud.models import TrustedPair as TrustedPair
+from participants.waiting_models import WaitingEvent as WaitingEvent
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id, random_text, referral_code

@@ -16,10 +16,11 @@ from campaigns.models import Campaign
 from campaigns.rules import rules_of
 from campaigns.terms import OWN_EVENTS
 from participants import services as facts
+from participants import waiting
 from participants.attribution import Claim
 from participants.fraud.traces import Seen
 from participants.joining import enrol
-from participants.models import Participant, QualifyingEvent, Referral, Refund
+from participants.models import Participant, QualifyingEvent, Referral, Refund, WaitingEvent
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -176,15 +177,82 @@ def qualify(
             facts.name_event(event, references)
             facts.claim_waiting_refunds(event, [*references, external_id])
             _take_back(event)
-        if customer_id:
-            facts.name_customer(participant, source, customer_id)
         if any(terms.asks_for_customers for _pk, terms in rules_of(event.version_id, event.currency)):
             customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
         fraud.after_event(participant, event, seen)
         decided = redecide(participant, actor, recorded=event)
         if references:
             _tell_refunds(event, actor, event.refunds.order_by("occurred_at", "pk"))
+        if customer_id and identify(participant=participant, source=source, customer_id=customer_id, actor=actor):
+            decided = redecide(participant, actor)
         return Qualified(event, True, decided.decisions_of(event), decided.rewards_of(event))
+
+
+def identify(*, participant: Participant, source: str, customer_id: str, actor: Actor) -> int:
+    """Remember a source's id of a person, and decide what waited for it. Returns how many events came of it; idempotent."""
+    with transaction.atomic():
+        # People before rows about them, here as everywhere.
+        participant = _lock(participant.pk)
+        facts.name_customer(participant, source, customer_id)
+        rows = waiting.take(participant, source, customer_id)
+        for row in rows:
+            done = qualify(
+                participant=participant,
+                actor=actor,
+                source=source,
+                amount=row.amount,
+                external_id=row.external_id,
+                type=row.type,
+                occurred_at=row.occurred_at,
+                references=row.references,
+                first_purchase_at=row.first_purchase_at,
+                metadata=row.metadata,
+            )
+            WaitingEvent.objects.filter(pk=row.pk).update(event_ref=done.event.public_id)
+    return len(rows)
+
+
+def keep_waiting(
+    *,
+    campaign: Campaign,
+    actor: Actor,
+    source: str,
+    customer_id: str,
+    amount: Money | None = None,
+    external_id: str = "",
+    type: str = "purchase",
+    occurred_at: datetime | None = None,
+    first_purchase_at: datetime | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> tuple[WaitingEvent, bool]:
+    """Keep what somebody did whom nobody knows yet by this id; identify() decides it. Idempotent by (campaign, source, external id).
+
+    Raises Refused as qualify() does, amount_changed (409) for the same id with another amount.
+    """
+    _check_event(campaign, amount, occurred_at, external_id, type)
+    if campaign.version_id is None:
+        raise Refused("campaign_not_started", facts.closed_message(campaign, "campaign_not_started"))
+    with transaction.atomic():
+        row, created = waiting.keep(
+            tenant=campaign.tenant,
+            campaign=campaign,
+            source=source,
+            customer_id=customer_id,
+            type_=type,
+            amount=amount,
+            external_id=external_id or f"auto:{random_text(22)}",
+            occurred_at=occurred_at or clock.now(),
+            metadata=metadata,
+            first_purchase_at=first_purchase_at,
+        )
+        if not created and (row.amount, row.customer_id) != (amount, customer_id):
+            message = _("The event %(id)s is already waiting with another amount or customer; use another id.")
+            raise Refused("amount_changed", message % {"id": row.external_id}, field="external_id", status=409)
+        if created:
+            data = {"customer_id": customer_id[:64], "external_id": row.external_id, "source": source}
+            told = Happening(types.EVENT_WAITING, "event", row.public_id, campaign=campaign.public_id, data=data)
+            record(campaign.tenant, actor, told)
+    return row, created
 
 
 def _again(event: QualifyingEvent, amount: Money | None, references: Sequence[str], actor: Actor) -> Qualified:

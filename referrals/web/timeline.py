@@ -236,6 +236,7 @@ WORDS: dict[str, Words] = {
     types.REFERRAL_STATUS_CHANGED: ("users", "", lazy("Status of the referral changed")),
     types.EVENT_RECORDED: ("shopping-bag", "issued", _recorded),
     types.EVENT_REFUNDED: ("rotate-ccw", "problem", _refunded),
+    types.EVENT_WAITING: ("hourglass", "", lazy("An event waits for its person")),
     types.EVENT_DISPUTED: ("circle-alert", "problem", _disputed),
     types.REWARD_CREATED: ("gift", "review", _reward(lazy("Earned %(amount)s"), lazy("Earned a reward"))),
     types.REWARD_DUE: ("gift", "due", _reward(lazy("%(amount)s became due"), lazy("The reward became due"))),

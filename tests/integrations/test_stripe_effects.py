@@ -484,3 +484,20 @@ def test_a_late_message_is_judged_by_when_it_happened(
     assert row.outcome == "rewarded"
     event = QualifyingEvent.objects.get()
     assert event.occurred_at == datetime.fromtimestamp(created, UTC) + timedelta(microseconds=999_999)
+
+
+def test_a_payment_by_an_unknown_customer_waits_for_the_message_that_names_them(
+    connection: Connection, asha: Participant
+) -> None:
+    """The code came with the first message, the address with the second: together they make a friend and both payments."""
+    nameless = {"customer_email": None, "customer_details": None, "customer": "cus_late"}
+    code = asha.referral_code
+    first = deliver(connection, sample("checkout.session.completed", client_reference_id=code, **nameless))
+    assert (first.state, first.outcome) == ("processed", "waits_for_person")
+    assert first.sentence.startswith("Payment of $64.20 by the customer cus_late, whom nobody knows yet.")
+    _nothing()
+    second = deliver(connection, sample("invoice.paid.renewal", customer="cus_late"))
+    assert second.state == "processed"
+    assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
+    assert QualifyingEvent.objects.count() == 2
+    assert list(differences()) == []

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from participants.models import QualifyingEvent, Refund
+from participants import waiting
+from participants.models import Participant, QualifyingEvent, Refund
 from referrals.accounts.models import Scope
-from referrals.api.errors import ApiError, used_elsewhere
+from referrals.api.errors import ApiError, malformed, used_elsewhere
 from referrals.api.fields import Choice, EmailField, Flag, Metadata, Moment, MoneyField, Text
-from referrals.api.finding import enrolled, one
+from referrals.api.finding import campaign_of, enrolled, one
 from referrals.api.fraud import seen_fields, seen_in
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, expand_field, id_text, page_json, page_of
-from referrals.api.v2.shapes import decision_json, events_json, refund_json, reward_ids
+from referrals.api.v2.shapes import decision_json, events_json, refund_json, reward_ids, waiting_json
 from referrals.lib.codes import random_text
 from referrals.lib.emails import parse_email
 from rewards import services
@@ -33,7 +34,12 @@ _EXPAND = expand_field("participant")
     scope=Scope.EVENTS,
     body={
         "campaign": id_text("The campaign.", "JCu82f30F1", required=True),
-        "email": EmailField(about="The participant's address.", example="noor@example.com", required=True),
+        "email": EmailField(about="The participant's address.", example="noor@example.com"),
+        "customer_id": Text(
+            about="Your id of the person, or an anonymous one. With an address it is remembered; alone it may wait for its person.",
+            limit=255,
+            example="user-77",
+        ),
         "type": Text(about="What happened: purchase, unless you say otherwise.", limit=40, example="purchase"),
         "amount": MoneyField(about="What was paid, in the campaign's currency."),
         "external_id": Text(about="Your id of it: the same one counts once.", limit=255, example="order-1001"),
@@ -44,8 +50,12 @@ _EXPAND = expand_field("participant")
         "metadata": Metadata(about="Facts of your own, given back as they are."),
         **seen_fields(),
     },
-    answer=ref("Event"),
-    statuses={201: "Recorded and decided.", 200: "It was recorded before."},
+    answer={"anyOf": [ref("Event"), ref("WaitingEvent")]},
+    statuses={
+        201: "Recorded and decided.",
+        200: "It was recorded before.",
+        202: "Kept until somebody has this customer id (a WaitingEvent).",
+    },
     headers={"Location": "The address of the event."},
     errors=(
         "missing_field",
@@ -69,9 +79,14 @@ def create_event(call: Call) -> Answer:
 
     Records what a participant did and decides every rule about it at once: the answer says for each rule whether it is rewardable, every
     condition with the facts looked at, and the reward it led to. Idempotent by `external_id`.
+
+    With a `customer_id` and no address, the event is of whoever has this id in the campaign. When nobody has it yet, the event waits up
+    to 90 days (202), and is decided as soon as an event or a join names the id together with an address.
     """
     body = call.body
-    participant = enrolled(call.tenant, body["campaign"], body["email"])
+    participant = _person(call)
+    if participant is None:
+        return _kept(call)
     done = services.qualify(
         participant=participant,
         actor=call.actor,
@@ -81,6 +96,7 @@ def create_event(call: Call) -> Answer:
         external_id=body.get("external_id", ""),
         occurred_at=body.get("occurred_at"),
         first_purchase_at=body.get("first_purchase_at"),
+        customer_id=body.get("customer_id", ""),
         metadata=body.get("metadata"),
         seen=seen_in(call),
     )
@@ -93,6 +109,33 @@ def create_event(call: Call) -> Answer:
         201 if done.created else 200,
         {"Location": address},
     )
+
+
+def _person(call: Call) -> Participant | None:
+    """Whose event it is; None when only an id is given that nobody has. 400 when neither is, 404 for an unknown address."""
+    body = call.body
+    if "email" in body:
+        return enrolled(call.tenant, body["campaign"], body["email"])
+    if "customer_id" not in body:
+        raise malformed("missing_field", "'email' is missing; or give a 'customer_id'.", "email")
+    return waiting.person_of(campaign_of(call.tenant, body["campaign"]), SOURCE, body["customer_id"])
+
+
+def _kept(call: Call) -> Answer:
+    body = call.body
+    row, _created = services.keep_waiting(
+        campaign=campaign_of(call.tenant, body["campaign"]),
+        actor=call.actor,
+        source=SOURCE,
+        customer_id=body["customer_id"],
+        type=body.get("type", "purchase"),
+        amount=body.get("amount"),
+        external_id=body.get("external_id", ""),
+        occurred_at=body.get("occurred_at"),
+        first_purchase_at=body.get("first_purchase_at"),
+        metadata=body.get("metadata"),
+    )
+    return Answer(waiting_json(row), 202)
 
 
 @API.operation(

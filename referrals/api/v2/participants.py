@@ -87,6 +87,9 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         "referred_by_email": EmailField(about="The address of the participant who invited them."),
         **seen_fields(),
         "metadata": Metadata(about="Facts of your own, for conditions of rules: country, team, anything."),
+        "customer_id": Text(
+            about="Your own id of them: events that waited for it are decided.", limit=255, example="user-77"
+        ),
     },
     answer=ref("Participant"),
     statuses={201: "They joined.", 200: "They had joined before."},
@@ -129,6 +132,10 @@ def create_participant(call: Call) -> Answer:
         error.field = _NAMES.get(error.field, error.field)
         raise
     joined.participant.campaign = campaign
+    if "customer_id" in body:
+        services.identify(
+            participant=joined.participant, source=SOURCE, customer_id=body["customer_id"], actor=call.actor
+        )
     address = f"/api/v2/participants/{joined.participant.public_id}"
     return Answer(participants_json([joined.participant])[0], 201 if joined.created else 200, {"Location": address})
 

@@ -248,6 +248,21 @@ EVENT = record(
     },
     about="Something a participant did that may earn rewards.",
 )
+WAITING_EVENT = record(
+    {
+        "id": text("What waits; the event gets an id of its own.", "we_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+        "state": text("It waits for its person.", "waiting", enum=["waiting"]),
+        "campaign": text("The campaign.", CAMPAIGN_ID),
+        "customer_id": text("The id that nobody has yet.", "user-77"),
+        "type": text("What happened.", "purchase"),
+        "amount": optional("Money", "What was paid."),
+        "source": text("Who told us.", "api"),
+        "external_id": text("Its id at the source.", "order-1001", null=True),
+        "occurred_at": instant("When it happened."),
+        "recorded_at": instant("When we heard of it."),
+    },
+    about="An event that waits until somebody has its customer id.",
+)
 REFUND = record(
     {
         "id": text("The refund.", RE),
@@ -441,6 +456,7 @@ SCHEMAS: dict[str, Schema] = {
     "RuleInput": RULE_INPUT,
     "Participant": PARTICIPANT,
     "Event": EVENT,
+    "WaitingEvent": WAITING_EVENT,
     "Decision": DECISION,
     "Refund": REFUND,
     "Reward": REWARD,

@@ -13,7 +13,7 @@ from campaigns.models import Campaign
 from campaigns.terms_json import money_to_json, terms_to_json
 from participants.fraud.assessing import shown_for
 from participants.links import campaign_link, share_link, short_link
-from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit
+from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit, WaitingEvent
 from referrals.lib.money import Money
 from rewards.balances import SideBalance, balances_of
 from rewards.models import Decision, Payout, PayoutBatch, Reward
@@ -320,3 +320,19 @@ def batches_json(batches: Sequence[PayoutBatch]) -> list[Json]:
         }
         for batch in batches
     ]
+
+
+def waiting_json(row: WaitingEvent) -> Json:
+    """An event that waits for its person."""
+    return {
+        "id": row.public_id,
+        "state": "waiting",
+        "campaign": row.scope,
+        "customer_id": row.customer_id,
+        "type": row.type,
+        "amount": money(row.amount_minor, row.currency),
+        "source": row.source,
+        "external_id": _own_id(row.external_id),
+        "occurred_at": moment(row.occurred_at),
+        "recorded_at": moment(row.recorded_at),
+    }
