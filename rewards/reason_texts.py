@@ -169,16 +169,17 @@ REASONS: dict[str, Reason] = {
         _("The next payments"),
     ),
     # How much.
+    # The number is that of the friend; on a leaderboard, the rank.
     "tier_not_reached": Reason(
-        _("Tier reached: %(friends)s friends, it begins at %(needed)s"),
-        _("Tier not reached: %(friends)s friends, it begins at %(needed)s"),
-        _("You have %(friends)s friends; rewards begin at %(needed)s"),
+        _("Tier reached: number %(friends)s, it begins at %(needed)s"),
+        _("Tier not reached: number %(friends)s, it begins at %(needed)s"),
+        _("You are at number %(friends)s; rewards begin at %(needed)s"),
         _n("%(more)s more friend who counts", "%(more)s more friends who count", "more"),
     ),
     "tier_not_reached:past": Reason(
-        _("Within the tier: %(friends)s friends"),
-        _("Beyond the last tier: %(friends)s friends"),
-        _("You have %(friends)s friends; the last step is behind you"),
+        _("Within the tiers: number %(friends)s"),
+        _("Beyond the last tier: number %(friends)s, it ends at %(last)s"),
+        _("You are at number %(friends)s; rewards end at %(last)s"),
         _("Nothing for this event. Add a tier to the rules for later ones"),
         "rules",
     ),

@@ -86,6 +86,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "friend_purchase_limit": ("limit",),
     "payment_count_not_reached": ("payment", "needed"),
     "tier_not_reached": ("friends", "needed"),
+    "tier_not_reached:past": ("last",),
     "milestone_not_reached": ("friends", "needed"),
     "referrer_limit": ("limit", "used"),
     "annual_limit": ("limit", "used"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.visits import VisitCount, counts_of
@@ -24,7 +24,8 @@ from referrals.lib.money import Money
 from referrals.lib.pages import keyset
 from rewards.balances import balances_of
 from rewards.models import Decision, Reward, State
-from rewards.reasons import reason_sentence, sentence
+from rewards.purchases import GONE, on_its_way
+from rewards.reasons import failing, reason_sentence, sentence
 
 FRIENDS, REWARDS = 50, 100
 # State -> (colour of the pill, its word).
@@ -40,6 +41,13 @@ PILLS: dict[str, tuple[str, str | Promise]] = {
     State.VOID: ("no", gettext_lazy("Not eligible")),
     State.REVERSED: ("no", gettext_lazy("Taken back")),
 }
+# Reasons that are no refusal: the way to a reward, with the pill's colour and word.
+PENDING: dict[str, tuple[str, str | Promise]] = {
+    "payment_count_not_reached": ("pending", gettext_lazy("Ordered")),
+    "tier_not_reached": ("pending", gettext_lazy("Counted")),
+    "milestone_not_reached": ("pending", gettext_lazy("Counted")),
+    "disputed": ("pending", gettext_lazy("Being checked")),
+}
 _COMING = {State.DUE, State.QUEUED, State.SENDING, State.WAITING, State.ATTENTION}
 
 
@@ -52,6 +60,8 @@ class Friend:
     text: str
     tone: str = ""
     word: str = ""
+    # What else they did that did not count, and why: a line for each reason.
+    others: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,43 +141,73 @@ def _friends(participant: Participant, referrals: Sequence[Referral]) -> list[Fr
     mine = Reward.objects.filter(participant=participant, side="referrer", event__participant_id__in=people)
     for reward in mine.select_related("event").order_by("-pk")[:1000]:
         rewards[reward.event.participant_id].append(reward)
-    refusals: dict[int, Decision] = {}
-    decisions = Decision.objects.filter(
-        event__participant_id__in=people, side="referrer", current=True, rewardable=False
-    )
-    for decision in decisions.select_related("event").order_by("pk")[:1000]:
-        refusals[decision.event.participant_id] = decision
+    decided: dict[int, dict[int, list[Decision]]] = defaultdict(lambda: defaultdict(list))
+    decisions = Decision.objects.filter(event__participant_id__in=people, side="referrer", current=True)
+    for decision in decisions.select_related("event").order_by("-event__occurred_at", "-event_id", "pk")[:2000]:
+        decided[decision.event.participant_id][decision.event_id].append(decision)
     return [
-        _friend(referral.invitee, rewards[referral.invitee_id], refusals.get(referral.invitee_id))
+        _friend(referral.invitee, rewards[referral.invitee_id], list(decided[referral.invitee_id].values()))
         for referral in referrals
     ]
 
 
-def _friend(person: Participant, rewards: Sequence[Reward], refusal: Decision | None) -> Friend:
+def _friend(person: Participant, rewards: Sequence[Reward], events: Sequence[Sequence[Decision]]) -> Friend:
+    """`events` are the current decisions of what they did, newest event first."""
     name = public_name(person) or mask_email(person.email)
     letters = "".join(part[0] for part in (person.first_name.strip(), person.last_name.strip()) if part)
     initials = (letters or person.email[:1]).upper()
+    owed = {reward.event_id for reward in rewards}
+    refused = [rows[0] for rows in events if rows[0].event_id not in owed and not any(row.rewardable for row in rows)]
     if rewards:
         latest = rewards[0]
         tone, word = PILLS[latest.state]
         done = _("Joined.") if latest.event.type == "join" else _("Ordered.")
-        return Friend(name, initials, f"{done} {_reward_text(latest)}", tone, str(word))
-    if refusal is not None:
-        failing = next((item for item in refusal.conditions if item["code"] == refusal.reason), None)
-        text = (
-            sentence(failing, audience="participant")
-            if failing
-            else reason_sentence(refusal.reason, audience="participant")
-        )
-        if refusal.reason == "payment_count_not_reached":
-            return Friend(name, initials, f"{text}.", "pending", _("Ordered"))
-        return Friend(name, initials, f"{text}.", "no", _("Not eligible"))
+        text = _reward_text(latest, next((row for rows in events for row in rows if _is_of(row, latest)), None))
+        return Friend(name, initials, f"{done} {text}", tone, str(word), _why_not(refused))
+    if refused:
+        reason = refused[0].reason
+        tone, word = PENDING.get(reason, ("no", _("Not eligible")))
+        return Friend(name, initials, f"{_refusal(refused[0])}.", tone, str(word), _why_not(refused[1:]))
     return Friend(name, initials, _("Joined, no order yet."), "pending", _("Joined"))
 
 
-def _reward_text(reward: Reward) -> str:
-    """Where a reward stands, as a sentence: "$15 clears on 24 Nov."."""
-    facts = {"amount": money_text(reward.amount)}
+def _is_of(decision: Decision, reward: Reward) -> bool:
+    return (decision.event_id, decision.rule_key) == (reward.event_id, reward.rule_key)
+
+
+def _refusal(decision: Decision) -> str:
+    found = failing(decision.conditions, decision.reason)
+    if found is None:
+        return reason_sentence(decision.reason, audience="participant")
+    return sentence(found, audience="participant")
+
+
+def _why_not(refused: Sequence[Decision]) -> list[str]:
+    """Why each of these did not count, newest first; what has the same reason stands together."""
+    groups: dict[str, list[Decision]] = defaultdict(list)
+    for decision in refused:
+        groups[_refusal(decision)].append(decision)
+    lines = []
+    for why, rows in groups.items():
+        facts = {"day": day_text(rows[0].event.occurred_at), "why": why, "n": len(rows)}
+        lines.append(
+            ngettext(
+                "Order of %(day)s did not count: %(why)s.",
+                "%(n)s orders did not count, the last of %(day)s: %(why)s.",
+                len(rows),
+            )
+            % facts
+        )
+    return lines
+
+
+def _worth(reward: Reward) -> str:
+    return money_text(reward.amount) if reward.units is None else str(reward.worth)
+
+
+def _reward_text(reward: Reward, decision: Decision | None = None, *, audience: str = "participant") -> str:
+    """Where a reward stands, as a sentence: "$15 clears on 24 Nov.". `decision` has the facts of one that fell."""
+    facts = {"amount": _worth(reward)}
     if reward.state == State.REVIEW:
         if reward.review_ends_at is None:
             return _("%(amount)s is in review.") % facts
@@ -176,15 +216,19 @@ def _reward_text(reward: Reward) -> str:
         return _("%(amount)s sent on %(day)s.") % {**facts, "day": day_text(reward.issued_at)}
     if reward.state == State.HELD:
         return _("We are checking %(amount)s.") % facts
-    if reward.state in {State.VOID, State.REVERSED}:
-        return f"{reason_sentence(reward.reason or 'denied_by_merchant', audience='participant')}."
+    if reward.state in {State.VOID, State.REVERSED, State.WAITING, State.ATTENTION}:
+        found = on_its_way(reward, decision)
+        return f"{sentence(found, audience=audience)}." if found else ""
     return _("%(amount)s is approved and on its way.") % facts
 
 
 def _rewards(participant: Participant) -> list[RewardLine]:
-    rows = Reward.objects.filter(participant=participant).select_related("event__participant").order_by("-pk")
+    rows = Reward.objects.filter(participant=participant).select_related("event__participant", "payout")
+    found = list(rows.order_by("-pk")[:REWARDS])
+    fallen = [reward.event_id for reward in found if reward.state in GONE]
+    facts = {(row.event_id, row.rule_key): row for row in Decision.objects.filter(event__in=fallen, current=True)}
     lines = []
-    for reward in rows[:REWARDS]:
+    for reward in found:
         tone, word = PILLS[reward.state]
         friend = reward.event.participant
         if reward.side == "invitee":
@@ -193,9 +237,13 @@ def _rewards(participant: Participant) -> list[RewardLine]:
             what = _("For inviting %(name)s") % {"name": public_name(friend) or mask_email(friend.email)}
         lines.append(
             RewardLine(
-                amount=f"{money_text(reward.amount)} {KINDS[reward.kind]}",
+                amount=f"{_worth(reward)} {KINDS[reward.kind]}" if reward.units is None else _worth(reward),
                 what=what,
-                text=_reward_text(reward),
+                text=_reward_text(
+                    reward,
+                    facts.get((reward.event_id, reward.rule_key)),
+                    audience="own" if reward.side == "invitee" else "participant",
+                ),
                 tone=tone,
                 word=str(word),
             )
