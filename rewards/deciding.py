@@ -119,6 +119,8 @@ def redecide(
         happenings.append(_recorded(friend, recorded, referral))
     is_first = recorded is not None and len(events) == 1
     decided = _decide(friend, referral, asked, since, actor, happenings, nothing_known=is_first)
+    if recorded is not None:
+        happenings[0].data["decisions"] = [_told(decision) for decision in decided.decisions_of(recorded)]
     record_many(friend.tenant, actor, happenings)
     return decided
 
@@ -302,15 +304,16 @@ def _correction(reward: Reward, item: _Answered) -> tuple[str, lifecycle.Target]
         fallen = reward.state in FALLEN and reward.reason not in lifecycle.BY_HAND
         # A ban takes nothing that was earned before it, and lets nothing come back while it lasts.
         return ("restore", lifecycle.back([reward])[0]) if fallen and item.verdict.rewardable else None
-    return _fall(reward, item.unbanned.reason)
+    return _fall(reward, item.unbanned.reason, item.unbanned)
 
 
-def _fall(reward: Reward, reason: str) -> tuple[str, lifecycle.Target] | None:
-    """Void before it is issued, reversed after; None when it has fallen already."""
+def _fall(reward: Reward, reason: str, verdict: Verdict | None = None) -> tuple[str, lifecycle.Target] | None:
+    """Void before it is issued, reversed after; None when it has fallen already. The conditions of `verdict` go into the history."""
+    why = tuple(condition.as_json() for condition in verdict.conditions) if verdict else ()
     if reward.state == State.ISSUED:
-        return "reverse", lifecycle.Target(reward, State.REVERSED, reason)
+        return "reverse", lifecycle.Target(reward, State.REVERSED, reason, why)
     if reward.state in lifecycle.BEFORE_ISSUE:
-        return "void", lifecycle.Target(reward, State.VOID, reason)
+        return "void", lifecycle.Target(reward, State.VOID, reason, why)
     return None
 
 
@@ -362,6 +365,7 @@ def _create(made: Sequence[tuple[Reward, _Answered]], actor: Actor) -> list[Happ
             "state": reward.state,
             "event": reward.event.public_id,
             "review_ends_at": reward.review_ends_at.isoformat() if reward.review_ends_at else None,
+            "conditions": [condition.as_json() for condition in item.verdict.conditions],
         }
         if reward.units is not None:
             data |= {"units": reward.units, "units_label": reward.units_label}
@@ -402,6 +406,18 @@ def _resize(changes: Sequence[tuple[Reward, int]], actor: Actor) -> list[Happeni
         lifecycle.write_ledger(lines, actor)
         lifecycle.add_tallies(deltas)
     return happenings
+
+
+def _told(decision: Decision) -> dict[str, Any]:
+    """A decision as the history and the webhooks carry it: enough to say why, or why not, without asking for it."""
+    return {
+        "rule": decision.rule_key,
+        "side": decision.side,
+        "rewardable": decision.rewardable,
+        "reason": decision.reason or None,
+        "amount_minor": decision.amount_minor,
+        "conditions": decision.conditions,
+    }
 
 
 def _recorded(friend: Participant, event: QualifyingEvent, referral: Referral | None) -> Happening:

@@ -70,6 +70,8 @@ class Target:
     reward: Reward
     state: str
     reason: str = ""
+    # Why, when facts decide and not a person: the decision's conditions, for the history and the webhooks.
+    conditions: tuple[dict[str, Any], ...] = ()
 
 
 def pipeline_state(reward: Reward, now: Any) -> str:
@@ -201,6 +203,8 @@ def _happening(act: Act, target: Target, note: str) -> Happening:
     }
     if target.reason:
         data["reason"] = target.reason
+    if target.conditions:
+        data["conditions"] = list(target.conditions)
     if note:
         data["note"] = note
     return reward_happening(act.event, reward, data)
