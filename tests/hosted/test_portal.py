@@ -13,12 +13,15 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from campaigns import services as campaigns
 from campaigns.models import Campaign
 from participants import portal
 from participants.models import Participant, PortalLink, PortalSession
+from referrals.hosted.offer import day_text
+from referrals.lib.money import Money
 from rewards import lifecycle, payouts, services
 from rewards.models import Reward
-from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
 
 def opened(client: Client, participant: Participant) -> Client:
@@ -259,3 +262,53 @@ def test_names_of_friends_are_inert(asha: Participant, person: Client) -> None:
     make_friend(asha, "eve@example.net", first_name="<img src=x onerror=alert(1)>", last_name="<")
     html = opened(person, asha).get("/me/").content.decode()
     assert "<img src=x" not in html
+
+
+def test_every_purchase_that_did_not_count_is_explained(alice: Cast, person: Client) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(minimum_purchase=Money(3000, "USD"), review_days=9)])
+    asha = make_participant(campaign)
+    maya = make_friend(asha, first_name="Maya", last_name="Chen")
+    now = timezone.now()
+    for days, minor in ((5, 1000), (4, 5000), (3, 6000), (2, 7000)):
+        buy(maya, minor, occurred_at=now - timedelta(days=days))
+    ben = make_friend(asha, "ben@example.net", first_name="Ben")
+    buy(ben, 500, occurred_at=now - timedelta(days=2))
+    buy(ben, 900, occurred_at=now - timedelta(days=1))
+
+    text = text_of(opened(person, asha).get("/me/"))
+    first, second, third = (day_text(now - timedelta(days=days)) for days in (5, 2, 2))
+    assert "Ordered. $15 clears on" in text
+    assert f"2 orders did not count, the last of {second}: You were already rewarded for this friend." in text
+    assert f"Order of {first} did not count: Their order was below $30.00." in text
+    # The newest stands as the friend's state, the others below it.
+    assert f"Their order was below $30.00. Order of {third} did not count: Their order was below $30.00." in text
+
+
+def test_what_fell_tells_its_facts_and_a_friend_reads_about_their_own_order(alice: Cast, person: Client) -> None:
+    rules = [
+        fixed_rule(side="invitee", kind="coupon", minimum_purchase=Money(3000, "USD")),
+        fixed_rule(minimum_purchase=Money(3000, "USD")),
+    ]
+    campaign = make_campaign(alice.tenant, rules)
+    maya = make_friend(make_participant(campaign))
+    event = buy(maya, 5000).event
+    services.refund(
+        tenant=alice.tenant, actor=ACTOR, source="manual", external_id="R", event=event, amount=Money(3000, "USD")
+    )
+    assert "Your order was below $30.00." in text_of(opened(person, maya).get("/me/"))
+    asha = Reward.objects.get(side="referrer").participant
+    page = text_of(opened(Client(), asha).get("/me/"))
+    assert "Ordered. Their order was below $30.00." in page
+    assert "Not eligible" in page
+
+
+def test_the_reasons_are_told_in_german(alice: Cast, person: Client) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(minimum_purchase=Money(3000, "USD"))])
+    maya = make_friend(make_participant(campaign, language="de"))
+    buy(maya, 1000)
+    buy(maya, 2000)
+    asha = Participant.objects.get(email="asha@example.com")
+    campaigns.save_texts(campaign=campaign, language="de", actor=ACTOR, texts={"share_header": "Gib 15, nimm 15"})
+    page = text_of(opened(person, asha).get("/me/?lang=de"))
+    assert "Die Bestellung lag unter 30,00" in page
+    assert "zählt nicht" in page

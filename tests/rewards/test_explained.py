@@ -19,7 +19,8 @@ pytestmark = pytest.mark.django_db
 
 def told(type_: str) -> dict[str, Any]:
     """The data of the only event of a type."""
-    return Event.objects.get(type=type_).data
+    data: dict[str, Any] = Event.objects.get(type=type_).data
+    return data
 
 
 def test_a_recorded_event_tells_each_decision(alice: Cast) -> None:
