@@ -26,5 +26,5 @@ def _drop(apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("participants", "0009_fraud")]
+    dependencies = [("participants", "0011_forget_waiting")]
     operations = [migrations.RunPython(_create, _drop)]
