@@ -38,12 +38,12 @@ def environment(folder: str, url: str) -> dict[str, str]:
     }
 
 
-def measure(url: str) -> dict[str, object]:
+def measure(url: str, module: str = "bench.one") -> dict[str, object]:
     """One database, in a process and a data folder of its own."""
     folder = tempfile.mkdtemp(prefix="passalong-bench-data-")
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "bench.one"],
+            [sys.executable, "-m", module],
             env=environment(folder, url),
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -72,8 +72,22 @@ def table(result: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
+def one(module: str) -> int:
+    """`python -m bench whatif`, `python -m bench decide`: one measurement on PostgreSQL, printed."""
+    stop_on_sigterm()
+    try:
+        with temporary_server(durable=True) as url:
+            print(json.dumps(measure(url, module), indent=2))
+    except Missing as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
 def main() -> int:
     """Measure, print, write."""
+    if sys.argv[1:] in (["whatif"], ["decide"]):
+        return one(f"bench.{sys.argv[1]}")
     if shutil.which("wrk") is None:
         print(
             "wrk drives the benchmarks and was not found. Install it (Debian, Ubuntu: apt install wrk).",

@@ -323,9 +323,8 @@ def _known_keys(campaign: Campaign) -> frozenset[str]:
     return frozenset(RewardRule.objects.filter(version__campaign=campaign).values_list("key", flat=True))
 
 
-def _write_version(
-    campaign: Campaign, rules: Sequence[RuleTerms], *, number: int, known: frozenset[str] = frozenset()
-) -> CampaignVersion:
+def check_rules(campaign: Campaign, rules: Sequence[RuleTerms]) -> None:
+    """Refuse rules that could not be published: Refused, or TermsError at the field that has to change."""
     if len(rules) > MAX_RULES:
         raise Refused(
             "too_many_rules", _("A campaign has at most %(most)d rules.") % {"most": MAX_RULES}, field="rules"
@@ -334,11 +333,18 @@ def _write_version(
     if len(set(keys)) != len(keys):
         raise Refused("duplicate_rule", _("Two rules have the same id."), field="rules")
     _check_together(rules)
-    version = CampaignVersion.objects.create(campaign=campaign, number=number)
-    rows = []
     for position, rule in enumerate(rules):
         check_terms(rule, at=f"rules[{position}]")
         _check_currency_of(rule, campaign.currency, position)
+
+
+def _write_version(
+    campaign: Campaign, rules: Sequence[RuleTerms], *, number: int, known: frozenset[str] = frozenset()
+) -> CampaignVersion:
+    check_rules(campaign, rules)
+    version = CampaignVersion.objects.create(campaign=campaign, number=number)
+    rows = []
+    for position, rule in enumerate(rules):
         # A key that this campaign never gave out would join two rules' histories; it gets its own.
         key = rule.key if rule.key in known else rule_key()
         rows.append(_row(version, rule, key, position))

@@ -93,12 +93,17 @@ def period_names(day: date | None) -> dict[str, str]:
 
 
 def decide_all(
-    row: Iterable[Item], standing: Standing | None = None, budget: Budget | None = None, *, explain: bool = True
+    row: Iterable[Item],
+    standing: Standing | None = None,
+    budget: Budget | None = None,
+    *,
+    cases: dict[int, Case] | None = None,
 ) -> dict[int, Verdict]:
     """Decide a row of events under one rule, by when they occurred; verdicts by event id.
 
     An event that fails a condition of its own is skipped in the counting, and resets nothing. `standing` and `budget` say what was
-    before the row, and are carried on in place. Without `explain` the verdicts come sooner, and without their conditions.
+    before the row, and are carried on in place. With `cases` the verdicts come sooner, without
+    their conditions, and what was asked is put there by event.
     """
     verdicts: dict[int, Verdict] = {}
     known: RuleTerms | None = None
@@ -117,7 +122,9 @@ def decide_all(
             one.rewarded, one.counted, one.earlier, state.friends, state.granted, state.by_year.get(year, 0), spent
         )
         case = Case(terms, event, item.friend, item.bond, history, item.attributes)
-        verdict = decide(case, asked, explain=explain)
+        verdict = decide(case, asked, explain=cases is None)
+        if cases is not None:
+            cases[event.id] = case
         verdicts[event.id] = verdict
         minor = verdict.amount.minor if verdict.amount else 0
         one.earlier += 1

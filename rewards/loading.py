@@ -3,7 +3,7 @@ referrer's other friends from a moment on, with what came before it already adde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,15 @@ from rewards.models import Decision
 # What a friend's own records of a recurring payment's end and return are called.
 STOPPED, RESUMED = "subscription_cancelled", "subscription_resumed"
 _RANK = {"pending": 0, "qualified": 1, "approved": 2, "denied": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A friend's recurring payments end, or come back (`type`); `subscription` is which of them, None for all."""
+
+    at: datetime
+    type: str
+    subscription: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +128,8 @@ class _Facts:
                 found.append(Asked(friend, by, event, rule_id, item))
         return found
 
-    def _event(self, event: QualifyingEvent, referral: Referral | None, stops: Iterable[QualifyingEvent]) -> EventFacts:
-        is_status = event.type in STATUS_EVENTS and event.source == "passalong"
-        undone = is_status and (referral is None or _RANK[referral.status] < _RANK[event.type])
+    def _event(self, event: QualifyingEvent, referral: Referral | None, stops: Iterable[Stop]) -> EventFacts:
+        undone = is_undone(event.type, event.source, referral.status if referral else None)
         return EventFacts(
             id=event.pk,
             type=event.type,
@@ -132,7 +140,7 @@ class _Facts:
             returned=event.pk in self.returned,
             cancelled=event.cancelled_at is not None or undone,
             disputed_at=event.disputed_at,
-            stopped_at=_stopped_at(event, stops),
+            stopped_at=stopped_at(event.occurred_at, event.metadata, stops),
             closed_reason=self.closed[event.occurred_at],
             day=event.occurred_at.astimezone(self.zone).date(),
             rank=event.metadata.get("rank") if event.type == "leaderboard" else None,
@@ -147,30 +155,40 @@ def _bond(referral: Referral | None) -> Bond | None:
     return Bond(person, referral.created_at, denied=referral.status == "denied")
 
 
+def is_undone(type_: str, source: str, status: str | None) -> bool:
+    """Whether the event is a status set by the merchant that the referral (its status; None: it is gone) no longer has."""
+    is_status = type_ in STATUS_EVENTS and source == "passalong"
+    return is_status and (status is None or _RANK[status] < _RANK[type_])
+
+
 def _returned(events: Sequence[QualifyingEvent]) -> frozenset[int]:
-    """Which of those without an amount were taken back: there is no sum to tell it by. One query, if there is such an event."""
-    free = [event.pk for event in events if not event.amount_minor and event.type != "join"]
+    return returned([event.pk for event in events if not event.amount_minor and event.type != "join"])
+
+
+def returned(free: Collection[int]) -> frozenset[int]:
+    """Which of these events without an amount were taken back: there is no sum to tell it by. One query, if there is such an event."""
     if not free:
         return frozenset()
     return frozenset(Refund.objects.filter(event__in=free, kind="refund").values_list("event_id", flat=True))
 
 
-def _stops(events: Sequence[QualifyingEvent]) -> dict[int, list[QualifyingEvent]]:
-    found: dict[int, list[QualifyingEvent]] = {}
+def _stops(events: Sequence[QualifyingEvent]) -> dict[int, list[Stop]]:
+    found: dict[int, list[Stop]] = {}
     for event in events:
         if event.type in {STOPPED, RESUMED}:
-            found.setdefault(event.participant_id, []).append(event)
+            stop = Stop(event.occurred_at, event.type, event.metadata.get("subscription"))
+            found.setdefault(event.participant_id, []).append(stop)
     return found
 
 
-def _stopped_at(event: QualifyingEvent, stops: Iterable[QualifyingEvent]) -> datetime | None:
-    """Since when the friend's recurring payments were cancelled at the event's time; a subscription's end stops only its own."""
-    own = event.metadata.get("subscription")
+def stopped_at(at: datetime, metadata: Mapping[str, Any], stops: Iterable[Stop]) -> datetime | None:
+    """Since when the friend's recurring payments were cancelled at `at`; a subscription's end stops only its own. `stops` in order."""
+    own = metadata.get("subscription")
     since = None
     for stop in stops:
-        theirs = stop.metadata.get("subscription")
-        if stop.occurred_at <= event.occurred_at and (theirs is None or own is None or theirs == own):
-            since = stop.occurred_at if stop.type == STOPPED else None
+        theirs = stop.subscription
+        if stop.at <= at and (theirs is None or own is None or theirs == own):
+            since = stop.at if stop.type == STOPPED else None
     return since
 
 
@@ -183,39 +201,57 @@ def _attributes(
         return None
     known: dict[str, dict[str, Any]] = {}
     if "event" in asked:
-        given = event.metadata
-        known["event"] = {
-            "type": event.type,
-            "amount": event.amount.major if event.amount else None,
-            "currency": event.currency,
-            "source": event.source,
-            **{name: given.get(name) for name in ("country", "product", "plan", "quantity")},
-            **_metadata(given),
-        }
+        known["event"] = event_attributes(event.type, event.amount, event.currency, event.source, event.metadata)
     if "invitee" in asked:
         known["invitee"] = _person(friend)
     if "referrer" in asked and referral is not None:
         known["referrer"] = _person(referral.referrer)
     if "campaign" in asked:
-        known["campaign"] = {
-            "id": campaign.public_id, "name": campaign.name, "type": campaign.type, "currency": campaign.currency
-        }  # fmt: skip
+        known["campaign"] = campaign_attributes(campaign)
     return known
 
 
-def _person(person: Participant) -> dict[str, Any]:
+def event_attributes(
+    type_: str, amount: Money | None, currency: str, source: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What conditions can ask of an event; `given` is its metadata."""
     return {
-        "email": person.email,
-        "email_domain": person.email_key.rpartition("@")[2],
-        "country": person.metadata.get("country"),
-        "language": person.language,
-        "source": person.source,
-        "existing_customer": person.existing_customer,
-        **_metadata(person.metadata),
+        "type": type_,
+        "amount": amount.major if amount else None,
+        "currency": currency,
+        "source": source,
+        **{name: given.get(name) for name in ("country", "product", "plan", "quantity")},
+        **_metadata(given),
     }
 
 
-def _metadata(given: dict[str, Any]) -> dict[str, Any]:
+def campaign_attributes(campaign: Campaign) -> dict[str, Any]:
+    """What conditions can ask of a campaign."""
+    return {"id": campaign.public_id, "name": campaign.name, "type": campaign.type, "currency": campaign.currency}
+
+
+def _person(person: Participant) -> dict[str, Any]:
+    return person_attributes(
+        person.email, person.email_key, person.language, person.source, person.existing_customer, person.metadata
+    )
+
+
+def person_attributes(
+    email: str, email_key: str, language: str, source: str, existing_customer: bool, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What conditions can ask of a friend or a referrer; `given` is their metadata."""
+    return {
+        "email": email,
+        "email_domain": email_key.rpartition("@")[2],
+        "country": given.get("country"),
+        "language": language,
+        "source": source,
+        "existing_customer": existing_customer,
+        **_metadata(given),
+    }
+
+
+def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
     return {f"metadata.{name}": value for name, value in given.items()}
 
 

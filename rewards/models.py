@@ -28,6 +28,10 @@ def _batch_id() -> str:
     return public_id("pb")
 
 
+def _what_if_id() -> str:
+    return public_id("wi")
+
+
 SIDES = (("referrer", _("Referrer")), ("invitee", _("Friend")))
 
 
@@ -352,3 +356,66 @@ class BudgetUse(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.rule_key} {self.period}: {self.used_minor}"
+
+
+class WhatIf(TenantModel):
+    """A question: what would this campaign's events have earned under these rules? The row is the job (ADR 3), its answer and its lease.
+
+    `work` is how far it is, for the next slice; `owner` names the worker that has it until `leased_until` by the database's clock.
+    """
+
+    STATES = (
+        ("queued", _("Waiting")),
+        ("running", _("Running")),
+        ("done", _("Done")),
+        ("failed", _("Failed")),
+        ("cancelled", _("Cancelled")),
+    )
+    OPEN = ("queued", "running")
+
+    public_id = models.CharField(max_length=32, unique=True, default=_what_if_id, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="what_ifs")
+    rules = models.JSONField(default=list)
+    digest = models.CharField(max_length=64)
+    # The campaign's revision that the question was asked of: publishing the rules refuses another one.
+    revision = models.PositiveIntegerField()
+    asked_by = models.CharField(max_length=320)
+    state = models.CharField(max_length=9, choices=STATES, default="queued")
+    events = models.PositiveIntegerField(default=0)
+    events_done = models.PositiveIntegerField(default=0)
+    work = models.JSONField(default=dict)
+    result = models.JSONField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    owner = models.CharField(max_length=22, blank=True)
+    leased_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.wall)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = TenantQuerySet["WhatIf"].as_manager()
+
+    class Meta:
+        constraints = [
+            # A double press asks once.
+            models.UniqueConstraint(
+                fields=["campaign", "asked_by", "digest"],
+                condition=Q(state__in=["queued", "running"]),
+                name="what_if_open_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(state__in=["queued", "running"]), name="what_if_open"),
+            models.Index(fields=["created_at"], name="what_if_age"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still being worked on."""
+        return self.state in self.OPEN
+
+    @property
+    def percent(self) -> int:
+        """How much of the work is done."""
+        return min(99, self.events_done * 100 // self.events) if self.events else 0

@@ -1,0 +1,258 @@
+"""Judging a campaign's events again and comparing: in slices, so that a worker can stop and go on (ADR 9). Reads, and writes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from django.db import connection, transaction
+
+from campaigns.models import Campaign
+from campaigns.terms import RuleTerms
+from participants.models import Referral
+from rewards.eligibility import decide
+from rewards.facts import Case, Verdict
+from rewards.fold import Budget, Item, Standing, decide_all
+from rewards.whatif.differences import Differences, Given, Reason, Worth
+from rewards.whatif.plan import Plan
+from rewards.whatif.rows import Read, Reader, Recorded
+
+# How many referrals one read covers: a snapshot of the database is held for as long as that takes.
+SPAN = 4000
+NOTHING = Reason("", {})
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a replay is: `referrer` is the last one done, `phase` what comes next ("referrers", "budgets", "prizes", "done")."""
+
+    phase: str = "referrers"
+    referrer: int = 0
+    events: int = 0
+    differences: Differences = field(default_factory=Differences)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, for the next slice."""
+        return {
+            "phase": self.phase,
+            "referrer": self.referrer,
+            "events": self.events,
+            "differences": self.differences.dump(),
+        }
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> Progress:
+        """What dump() gave; {} is the beginning."""
+        if not data:
+            return cls()
+        return cls(data["phase"], data["referrer"], data["events"], Differences.load(data["differences"]))
+
+
+class Replay:
+    """One what-if over one campaign. `go_on` works until it is done, or for so many seconds."""
+
+    def __init__(self, campaign: Campaign, plan: Plan, progress: Progress | None = None) -> None:
+        self.campaign = campaign
+        self.plan = plan
+        self.progress = progress or Progress()
+        asked = plan.asked
+        self.reader = Reader(campaign, asked)
+        self.budgeted = frozenset(terms.key for terms in asked if terms.limits.of_campaign)
+        self.prizes = frozenset(terms.key for terms in asked if terms.trigger == "leaderboard")
+        self.of_type: dict[tuple[int, str, str], tuple[RuleTerms, ...]] = {}
+        self.referrer: int | None = None
+        self.standings: dict[str, Standing] = {}
+
+    def go_on(self, seconds: float | None = None, told: Callable[[], bool] | None = None) -> bool:
+        """Work; True when it is over. `told` is called between reads, and ends the work when it says False."""
+        end = None if seconds is None else time.monotonic() + seconds
+        for _step in self._steps():
+            late = end is not None and time.monotonic() > end
+            if (told is not None and not told()) or (late and self.progress.phase != "done"):
+                break
+        return self.progress.phase == "done"
+
+    def _steps(self) -> Iterator[None]:
+        """One read after another."""
+        progress = self.progress
+        if progress.phase == "referrers":
+            plain = any(terms.key not in self.budgeted | self.prizes for terms in self.plan.asked)
+            while plain and (last := self._next_referrer()) is not None:
+                with snapshot():
+                    self._span(progress.referrer, last)
+                progress.referrer = last
+                yield
+            progress.phase = "budgets"
+        if progress.phase == "budgets":
+            if self.budgeted:
+                with snapshot():
+                    self._in_order_of_recording()
+            progress.phase = "prizes"
+            yield
+        if progress.phase == "prizes":
+            if self.prizes:
+                with snapshot():
+                    self._leaderboards()
+            progress.phase = "done"
+        yield
+
+    def _next_referrer(self) -> int | None:
+        bonds = Referral.objects.filter(
+            campaign=self.campaign, referrer_id__gt=self.progress.referrer, standing_for__isnull=False
+        )
+        found = list(bonds.order_by("referrer_id").values_list("referrer_id", flat=True)[:SPAN])
+        return found[-1] if found else None
+
+    def _span(self, after: int, last: int) -> None:
+        rows = self.reader.rows().filter(
+            participant__referral__referrer__gt=after, participant__referral__referrer__lte=last
+        )
+        self.referrer = None
+        for chunk, recorded in self.reader.chunks(
+            rows.order_by("participant__referral__referrer_id", "occurred_at", "pk")
+        ):
+            for referrer, group in groupby(chunk, key=lambda one: one.referrer):
+                if referrer != self.referrer:
+                    self.referrer, self.standings = referrer, {}
+                self._friends(list(group), recorded)
+            self._left_over(chunk, recorded, self.budgeted | self.prizes)
+            self.progress.events += len(chunk)
+
+    def _friends(self, events: Sequence[Read], recorded: dict[tuple[int, str], Recorded]) -> None:
+        """Events of one referrer's friends, oldest first."""
+        rows: dict[str, list[tuple[Read, Item]]] = {}
+        for one in events:
+            for terms in self._rules(one, "plain"):
+                rows.setdefault(terms.key, []).append((one, _item(terms, one)))
+        for key, row in rows.items():
+            standing = self.standings.get(key)
+            if standing is None:
+                standing = self.standings[key] = Standing()
+            cases: dict[int, Case] = {}
+            verdicts = decide_all([item for _one, item in row], standing, cases=cases)
+            for one, item in row:
+                pk = item.event.id
+                self._compare(one, item.terms, verdicts[pk], cases[pk], recorded.pop((pk, key), None))
+
+    def _in_order_of_recording(self) -> None:
+        """Rules with a budget of the campaign's: what is given to one is not there for the next, whoever invited them."""
+        standings: dict[tuple[str, int | None], Standing] = {}
+        budgets = {key: Budget({}) for key in self.budgeted}
+        for chunk, recorded in self.reader.chunks(
+            self.reader.rows().filter(participant__referral__isnull=False).order_by("pk")
+        ):
+            for one in chunk:
+                for terms in self._rules(one, "budgeted"):
+                    known = recorded.pop((one.event.id, terms.key), None)
+                    standing = standings.get((terms.key, one.referrer))
+                    if standing is None:
+                        standing = standings[terms.key, one.referrer] = Standing()
+                    budget = budgets[terms.key]
+                    budget.declined = frozenset([one.event.id]) if known and known.declined else frozenset()
+                    cases: dict[int, Case] = {}
+                    item = _item(terms, one)
+                    verdicts = decide_all([item], standing, None if _after_ban(one) else budget, cases=cases)
+                    self._compare(one, terms, verdicts[one.event.id], cases[one.event.id], known)
+            self._left_over(chunk, recorded, self.reader.keys - self.budgeted)
+            self.progress.events += len(chunk)
+
+    def _leaderboards(self) -> None:
+        """Prizes of leaderboards that are closed, by the ranks that were reached."""
+        for chunk, recorded in self.reader.chunks(self.reader.rows().filter(type="leaderboard").order_by("pk")):
+            for read in chunk:
+                # A prize is the person's own: whoever invited them has no part in it.
+                one = read._replace(bond=None, banned_at=None)
+                for terms in self._rules(one, "prizes"):
+                    cases: dict[int, Case] = {}
+                    verdicts = decide_all([_item(terms, one)], cases=cases)
+                    known = recorded.pop((one.event.id, terms.key), None)
+                    self._compare(one, terms, verdicts[one.event.id], cases[one.event.id], known)
+            self._left_over(chunk, recorded, self.reader.keys - self.prizes)
+
+    def _rules(self, one: Read, part: str) -> tuple[RuleTerms, ...]:
+        """The rules of a part that are about an event of this type."""
+        name = (one.version, one.event.type, part)
+        found = self.of_type.get(name)
+        if found is None:
+            mine = {
+                "plain": self.reader.keys - self.budgeted - self.prizes,
+                "budgeted": self.budgeted,
+                "prizes": self.prizes,
+            }
+            rules = self.plan.of_version(one.version)
+            found = self.of_type[name] = tuple(
+                terms for terms in rules if terms.key in mine[part] and terms.rewards(one.event.type)
+            )
+        return found
+
+    def _compare(self, one: Read, terms: RuleTerms, verdict: Verdict, case: Case, known: Recorded | None) -> None:
+        before = known.given if known else None
+        after: Given | None = None
+        if verdict.rewardable and verdict.amount is not None and not _kept_from(one, known):
+            units = verdict.units
+            after = (terms.side, Worth(0, units.units, units.label) if units else Worth(verdict.amount.minor))
+        if before is None and after is None:
+            return
+        self.progress.differences.compare(
+            terms.key, before, after, one.event.occurred_at, one.event.id, lambda: _why(case, one, known)
+        )
+
+    def _left_over(
+        self, chunk: Sequence[Read], recorded: dict[tuple[int, str], Recorded], elsewhere: frozenset[str]
+    ) -> None:
+        """Rewards for events that their rule would no longer be about."""
+        times = {one.event.id: one.event.occurred_at for one in chunk} if recorded else {}
+        for (event, key), known in recorded.items():
+            if known.given is not None and key not in elsewhere:
+                self.progress.differences.compare(
+                    key, known.given, None, times[event], event, lambda: Reason("other_event", {})
+                )
+
+
+def _item(terms: RuleTerms, one: Read) -> Item:
+    return Item(terms, one.event, one.friend, one.bond, one.friend_id, one.attributes)
+
+
+def _after_ban(one: Read) -> bool:
+    """A ban takes nothing that was earned before it: what was recorded earlier counts as earned."""
+    return one.banned_at is not None and one.recorded_at > one.banned_at
+
+
+def _kept_from(one: Read, known: Recorded | None) -> bool:
+    """Whether a ban or a person's no stands against it; a reward that has fallen does not come back while a ban lasts."""
+    if known is not None and known.declined:
+        return True
+    if one.banned_at is None:
+        return False
+    return _after_ban(one) or (known is not None and known.fallen and known.given is None)
+
+
+def _why(case: Case, one: Read, known: Recorded | None) -> Reason:
+    """The failing condition with its facts; only asked for examples."""
+    verdict = decide(case)
+    for checked in verdict.conditions:
+        if checked.code == verdict.reason:
+            return Reason(checked.code, checked.facts)
+    if known is not None and known.declined:
+        return Reason("denied_by_merchant", {})
+    return Reason("referrer_banned", {}) if _kept_from(one, known) else NOTHING
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One read sees the database at one moment, and the database itself sees to it that nothing is written.
+
+    Inside a transaction of the caller's it is that one's view instead; SQLite reads at one moment anyway.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
