@@ -78,6 +78,7 @@ PAGES = [
     Shot("campaign-design", "/app/campaigns/{campaign}/design/"),
     Shot("campaign-rules", "/app/campaigns/{campaign}/rules/"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
+    Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),
     Shot("participants", "/app/participants/"),
     Shot("participant-new", "/app/participants/new/"),
     Shot("participant", "/app/participants/{person}/"),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.web import campaign_editor, campaigns, home, participant, participant_bond, participants, simulate
+from referrals.web import (
+    attribution,
+    campaign_editor,
+    campaigns,
+    home,
+    participant,
+    participant_bond,
+    participants,
+    simulate,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -15,6 +24,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/<str:public_id>/preview/", campaign_editor.campaign_preview, name="campaign_preview"),
     path("campaigns/<str:public_id>/rules/", campaign_editor.campaign_rules, name="campaign_rules"),
     path("campaigns/<str:public_id>/settings/", campaign_editor.campaign_settings, name="campaign_settings"),
+    path("campaigns/<str:public_id>/attribution/", attribution.campaign_attribution, name="campaign_attribution"),
+    path(
+        "campaigns/<str:public_id>/attribution.csv",
+        attribution.campaign_attribution_csv,
+        name="campaign_attribution_csv",
+    ),
     path("campaigns/<str:public_id>/copy/", campaigns.campaign_duplicate, name="campaign_duplicate"),
     re_path(
         r"^campaigns/(?P<public_id>[0-9A-Za-z]{1,32})/(?P<action>launch|pause|resume|end)/$",
