@@ -201,6 +201,8 @@ def _happening(act: Act, target: Target, note: str) -> Happening:
         "amount_minor": reward.amount_minor,
         "currency": reward.currency,
     }
+    if reward.units is not None:
+        data |= {"units": reward.units, "units_label": reward.units_label}
     if target.reason:
         data["reason"] = target.reason
     if target.conditions:

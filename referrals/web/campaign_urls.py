@@ -47,6 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("participants/<str:public_id>/ban/", participant.participant_ban, name="participant_ban"),
     path("participants/<str:public_id>/unban/", participant.participant_unban, name="participant_unban"),
     path("participants/<str:public_id>/attach/", participant_bond.participant_attach, name="participant_attach"),
+    path("participants/<str:public_id>/status/", participant_bond.participant_status, name="participant_status"),
     path("participants/<str:public_id>/detach/", participant_bond.participant_detach, name="participant_detach"),
     path(
         "participants/<str:public_id>/attach/undo/",

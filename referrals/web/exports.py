@@ -142,7 +142,7 @@ def _reward_line(reward: Reward) -> Sequence[object]:
     return (
         reward.public_id,
         reward.state,
-        reward.amount.plain(),
+        reward.amount.plain() if reward.units is None else str(reward.worth),
         reward.currency,
         reward.kind,
         reward.side,
@@ -188,7 +188,9 @@ def _payout_lines(batch: PayoutBatch, items: QuerySet[Any]) -> Iterator[Sequence
             yield (
                 payout.public_id,
                 item.reward.public_id,
-                Money(item.amount_minor, payout.currency).plain(),
+                Money(item.amount_minor, payout.currency).plain()
+                if item.reward.units is None
+                else str(item.reward.worth),
                 payout.currency,
                 person.name,
                 person.email,

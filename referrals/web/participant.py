@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from campaigns.terms import Units
 from participants.links import share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.visits import VisitCount, counts_of
@@ -45,7 +46,7 @@ class Friend:
 
     referral: Referral
     status: str
-    amount: Money | None
+    amount: Money | Units | None
     text: str
 
 
@@ -159,7 +160,7 @@ def friends_of(person: Participant) -> list[Friend]:
 
 def _friend(referral: Any, reward: Reward | None, decision: Decision | None) -> Friend:
     if reward is not None:
-        return Friend(referral, reward.state, reward.amount, "")
+        return Friend(referral, reward.state, reward.worth, "")
     if not referral.bought:
         return Friend(referral, "", None, _("Joined; has not bought yet"))
     return Friend(referral, "", None, (decision and why_not(decision)) or _("Bought; nothing was owed for it"))

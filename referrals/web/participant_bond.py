@@ -1,4 +1,4 @@
-"""Attaching a missed referral and detaching a wrong one, from a person's page: with a reason, and an undo."""
+"""A person's bond, from their page: attaching a missed referral, detaching a wrong one, and how far a sale has come."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from participants.models import Participant
+from participants.models import Participant, Referral
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.campaign_forms import apply_refusal
-from referrals.web.participant_forms import AttachForm, ReasonForm
+from referrals.web.participant_forms import AttachForm, ReasonForm, StatusForm
 from referrals.web.participants import referrer_of
 from rewards import bonds
+from rewards.statuses import set_status
 
 
 def _person(request: MerchantRequest, public_id: str) -> Participant:
@@ -65,6 +66,33 @@ def participant_detach(request: MerchantRequest, public_id: str) -> HttpResponse
                 return _done(request, person, _("%(who)s is detached") % {"who": person})
     context = {"person": person, "form": form, "attaching": False, "referrer": referrer_of(person)}
     return render(request, "web/participants/bond.html", context, status=status)
+
+
+@member(role=Role.MANAGER)
+def participant_status(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Say how far their sale has come; rewards for a status follow at once."""
+    person = _person(request, public_id)
+    referral = Referral.objects.filter(standing_for=person).first()
+    if referral is None:
+        messages.error(request, _("%(who)s was not referred by anybody.") % {"who": person})
+        return redirect("web:participant", person.public_id)
+    posted = request.method == "POST"
+    form = StatusForm(
+        request.POST if posted else None, initial={"status": referral.status}, currency=person.campaign.currency
+    )
+    status = 200
+    if posted:
+        status = 422
+        if form.is_valid():
+            try:
+                set_status(participant=person, actor=request.actor, **form.cleaned_data)
+            except Refused as error:
+                status = apply_refusal(form, error)
+            else:
+                messages.success(request, _("Status saved"))
+                return redirect("web:participant", person.public_id)
+    context = {"person": person, "form": form, "referrer": referrer_of(person)}
+    return render(request, "web/participants/status.html", context, status=status)
 
 
 def _done(request: MerchantRequest, person: Participant, text: str) -> HttpResponse:

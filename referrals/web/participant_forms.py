@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign, Status
-from participants.models import Participant
+from participants.models import Participant, Referral
 from referrals.accounts.tenancy import Tenant
 from referrals.web.campaign_forms import LocalMoment
 from referrals.web.money_fields import MoneyField
@@ -98,6 +98,29 @@ class AttachForm(ReasonForm):
         help_text=lazy("The referrer's code, e-mail address or id."),
     )
     field_order = ("referrer", "reason")
+
+
+class StatusForm(forms.Form):
+    """How far a friend's sale has come, for sales in several steps."""
+
+    status = forms.ChoiceField(label=lazy("Status"), choices=Referral.STATUSES, widget=forms.RadioSelect)
+    amount = MoneyField(
+        label=lazy("Worth of the sale"),
+        required=False,
+        help_text=lazy("For rules that give a share of it; leave it empty otherwise."),
+    )
+    note = forms.CharField(
+        label=lazy("Note"),
+        required=False,
+        max_length=300,
+        widget=forms.TextInput(attrs=PLAIN),
+        help_text=lazy("Say why when you deny it."),
+    )
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.use_required_attribute = False
+        self.fields["amount"].use(currency)  # type: ignore[attr-defined]  # a MoneyField
 
 
 class CompleteForm(forms.Form):

@@ -58,6 +58,7 @@ class PayoutRow:
     rewards: str
     reward_url: str
     side: str
+    netted: str
     tone: str
     status: str
     reference: str
@@ -105,6 +106,13 @@ def method_text(method: str) -> str:
     return str(METHODS.get(method, method.replace("_", " ").capitalize()))
 
 
+def _netted(payout: Any) -> str:
+    """What the payout settled besides its rewards: below zero for what was taken back after it had been issued."""
+    if not payout.netted_minor:
+        return ""
+    return _("%(amount)s settled") % {"amount": monies([Money(payout.netted_minor, payout.currency)])}
+
+
 def payout_rows(payouts: Iterable[Any]) -> list[PayoutRow]:
     """Rows for the lines of one batch; `payouts` come with participant and the annotations `reward_count` and `first_reward`."""
     statuses = {name: str(words) for name, words in Payout.STATUSES}
@@ -121,6 +129,7 @@ def payout_rows(payouts: Iterable[Any]) -> list[PayoutRow]:
                 avatar=avatar(name, person.email),
                 person_url=reverse("web:participant", args=[person.public_id]),
                 amount=monies([payout.amount]),
+                netted=_netted(payout),
                 rewards=ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"},
                 reward_url=reverse("web:reward", args=[payout.first_reward]) if payout.first_reward else "",
                 side=str(payout.get_side_display()),

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from django import forms
 from django.core.exceptions import BadRequest
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -27,7 +27,8 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money, exponent_of
 from referrals.web.reward_state import ListState
 from rewards import lifecycle
-from rewards.models import Reward
+from rewards.models import Reward, State
+from rewards.payouts import carried_over
 from rewards.pipeline import STAGES
 from rewards.selection import Selection, resolve
 
@@ -128,13 +129,10 @@ class Choice:
 
     def totals(self, tenant: Tenant) -> Totals:
         """What the choice comes to now, in one query; 404 through resolve() is not asked here."""
-        rows = Reward.objects.for_tenant(tenant).filter(public_id__in=self.ids)
-        if self.everything:
-            rows = self.state.rows(tenant).exclude(public_id__in=self.excluded)
-            if self.snapshot is not None:
-                rows = rows.filter(stage_at__lte=self.snapshot)
-        found = rows.values("currency").annotate(
-            n=Count("pk"), minor=Sum("amount_minor"), people=Count("participant", distinct=True)
+        found = (
+            self._rows(tenant)
+            .values("currency")
+            .annotate(n=Count("pk"), minor=Sum("amount_minor"), people=Count("participant", distinct=True))
         )
         per_currency = sorted(found.order_by(), key=lambda row: (-row["n"], row["currency"]))
         # A participant belongs to one campaign, and so to one currency: the numbers of people may be added.
@@ -143,6 +141,21 @@ class Choice:
             people=sum(row["people"] for row in per_currency),
             amounts=tuple(Money(row["minor"], row["currency"]) for row in per_currency),
         )
+
+    def debtors(self, tenant: Tenant) -> int:
+        """How many of the people owe what was taken back after it had been issued. Three queries."""
+        people = self._rows(tenant).values("participant")
+        once = Reward.objects.filter(participant__in=people, state=State.REVERSED).values_list("participant", flat=True)
+        carried = carried_over(set(once))
+        return len({person for (person, _side), minor in carried.items() if minor < 0})
+
+    def _rows(self, tenant: Tenant) -> QuerySet[Reward]:
+        rows: QuerySet[Reward] = Reward.objects.for_tenant(tenant).filter(public_id__in=self.ids)
+        if self.everything:
+            rows = self.state.rows(tenant).exclude(public_id__in=self.excluded)
+            if self.snapshot is not None:
+                rows = rows.filter(stage_at__lte=self.snapshot)
+        return rows
 
     def fields(self, expected: int) -> list[tuple[str, str]]:
         """Hidden fields that carry the choice through the question to the deed; `expected` is what the person is shown."""

@@ -78,7 +78,7 @@ def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any
         "person": reward.participant,
         "person_name": reward.participant.name or reward.participant.email,
         "person_url": reverse("web:participant", args=[reward.participant.public_id]),
-        "amount": money(reward.amount),
+        "amount": money(reward.worth),
         "since": _since(reward),
         "summary": _summary(reward),
         "kind_icon": KIND_ICONS.get(reward.kind, "gift"),
@@ -110,7 +110,7 @@ def possible(reward: Reward, stage: str) -> tuple[str, ...]:
 
 def _label(name: str, reward: Reward) -> str:
     if name == "issue":
-        return _("Mark %(amount)s as issued…") % {"amount": money(reward.amount)}
+        return _("Mark %(amount)s as issued…") % {"amount": money(reward.worth)}
     return str(ACTIONS[name])
 
 

@@ -29,10 +29,12 @@ class Ask:
     warning: str = ""
 
 
-def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warning: str = "") -> Ask:
-    """The question for a choice that comes to `totals` now."""
+def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warning: str = "", debtors: int = 0) -> Ask:
+    """The question for a choice that comes to `totals` now; so many `debtors` of them owe what was taken back."""
     rewards = ngettext("%(n)s reward", "%(n)s rewards", totals.count) % {"n": f"{totals.count:,}"}
     title, button, text = _words(choice.action, rewards)
+    if debtors:
+        text = f"{text} {_settled(debtors)}"
     people = ngettext("%(n)s person", "%(n)s people", totals.people) % {"n": f"{totals.people:,}"}
     back = reverse("web:reward", args=[choice.ids[0]]) if choice.origin == "page" and choice.ids else ""
     return Ask(
@@ -48,6 +50,16 @@ def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warn
         grave=choice.action in {"void", "reverse"},
         warning=warning,
     )
+
+
+def _settled(people: int) -> str:
+    """Said before issuing: who owes something is paid less, and the batch says by how much."""
+    text = ngettext(
+        "%(n)s of these people owes what was taken back after it had been issued: their payout is less by it.",
+        "%(n)s of these people owe what was taken back after it had been issued: their payouts are less by it.",
+        people,
+    )
+    return text % {"n": f"{people:,}"}
 
 
 def _words(action: str, rewards: str) -> tuple[str, str, str]:

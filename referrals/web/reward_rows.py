@@ -47,6 +47,8 @@ _FIELDS = (
     "kind",
     "amount_minor",
     "currency",
+    "units",
+    "units_label",
     "state",
     "stage_at",
     "review_ends_at",
@@ -151,7 +153,7 @@ def _row(reward: Reward, words: _Words, now: datetime, checked: bool) -> Row:
     person = reward.participant
     shown = person.name
     name = shown or person.email
-    amount = words.money(reward.amount_minor, reward.currency)
+    amount = words.money(reward.amount_minor, reward.currency) if reward.units is None else str(reward.worth)
     action, action_text, key = words.actions.get(reward.state, ("", "", ""))
     kind, kind_icon = words.kinds[reward.kind]
     return {

@@ -191,7 +191,8 @@ def _done_text(action: str, moved: int) -> str:
 def _ask(
     request: MerchantRequest, choice: Choice, form: NoteForm, *, status: int = 200, warning: str = ""
 ) -> HttpResponse:
-    context = ask_context(choice, choice.totals(request.tenant), form, world_of(request.tenant), warning)
+    debtors = choice.debtors(request.tenant) if choice.action == "issue" else 0
+    context = ask_context(choice, choice.totals(request.tenant), form, world_of(request.tenant), warning, debtors)
     in_dialog = wants_part(request)
     page = "web/rewards/_ask.html" if in_dialog else "web/rewards/ask.html"
     response = render(request, page, {"ask": context, "in_dialog": in_dialog}, status=status)

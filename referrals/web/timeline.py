@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import CampaignText, Status
+from campaigns.terms import Units
 from participants.models import Referral
 from referrals.events import types
 from referrals.events.models import Event
@@ -93,6 +94,8 @@ def _by(event: Event) -> str:
 
 
 def _money(data: dict[str, Any]) -> str:
+    if data.get("units") is not None:
+        return str(Units(int(data["units"]), str(data.get("units_label", ""))))
     try:
         return Money(int(data["amount_minor"]), str(data["currency"])).format(get_language() or "en")
     except (KeyError, TypeError, ValueError, MoneyError):
