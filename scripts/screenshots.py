@@ -85,6 +85,7 @@ PAGES = [
     Shot("participant-complete", "/app/participants/{friend}/complete/"),
     Shot("participant-attach", "/app/participants/{person}/attach/"),
     Shot("participant-detach", "/app/participants/{friend}/detach/"),
+    Shot("participant-status", "/app/participants/{friend}/status/"),
     Shot("participant-ban", "/app/participants/{person}/ban/"),
     Shot("purchases", "/app/purchases/"),
     Shot("purchases-refused", "/app/purchases/?outcome=refused"),
