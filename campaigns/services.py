@@ -26,6 +26,7 @@ from campaigns.models import (
     rule_key,
 )
 from campaigns.presets import preset
+from campaigns.rules import current_terms
 from campaigns.terms import Fixed, Percent, RuleTerms, TermsError
 from campaigns.terms_json import check_terms, terms_to_json
 from referrals.accounts.tenancy import Tenant
@@ -90,6 +91,7 @@ def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = 
         _apply(campaign, fields)
         if campaign.status != Status.DRAFT:
             _keep_the_past(campaign, before)
+            _refuse_endless_board(campaign, current_terms(campaign))
         campaign.revision += 1
         campaign.save()
         changed = sorted(name for name, value in before.items() if getattr(campaign, name) != value)
@@ -124,6 +126,8 @@ def publish_rules(
         campaign = _locked(campaign, revision)
         if campaign.status == Status.ENDED:
             raise Refused("campaign_ended", _("An ended campaign keeps its rules."), status=409)
+        if campaign.status != Status.DRAFT:
+            _refuse_endless_board(campaign, rules)
         version = campaign.version
         known = _known_keys(campaign)
         if version is not None:
@@ -200,12 +204,20 @@ def _touch(campaign: Campaign, actor: Actor, field: str) -> None:
 
 
 def launch(*, campaign: Campaign, actor: Actor) -> Campaign:
-    """Make a draft public. Raises Refused when it has no rules or its end has passed."""
+    """Make a draft public. Raises Refused when it has no rules, its end has passed, or a leaderboard has none."""
     if not campaign.version_id or not RewardRule.objects.filter(version_id=campaign.version_id).exists():
         raise Refused("no_rules", _("Add at least one reward rule before launching."), status=409)
+    _refuse_endless_board(campaign, current_terms(campaign))
     if campaign.ends_at is not None and campaign.ends_at <= clock.now():
         raise Refused("ends_in_the_past", _("The end date has passed; move it or leave it empty."), field="ends_at")
     return _move(campaign, actor, "launch")
+
+
+def _refuse_endless_board(campaign: Campaign, rules: Sequence[RuleTerms]) -> None:
+    """A leaderboard's prizes are given when it closes, so it needs a day on which it does."""
+    if campaign.ends_at is None and any(terms.trigger == "leaderboard" for terms in rules):
+        message = _("A leaderboard's prizes are given when it closes: set an end date in the settings.")
+        raise Refused("leaderboard_needs_end", message, field="ends_at")
 
 
 def pause(*, campaign: Campaign, actor: Actor) -> Campaign:

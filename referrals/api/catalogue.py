@@ -106,6 +106,7 @@ CODES: dict[str, tuple[int, str]] = {
     "ends_in_the_past": (422, "The end has passed."),
     "landing_url": (422, "The address of your page is not a full one."),
     "window_days": (422, "The attribution window is 1 to 365 days."),
+    "leaderboard_needs_end": (422, "A leaderboard's prizes are given when it closes; it needs an `ends_at`."),
     "preset_not_found": (422, "No such template."),
     "duplicate_rule": (422, "Two rules have the same id."),
     "too_many_rules": (422, "A campaign has at most 20 rules, and two for tiers and for a leaderboard."),

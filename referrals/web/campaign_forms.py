@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign, CampaignText
 from campaigns.presets import PRESETS
+from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import CURRENCIES
 
@@ -57,6 +58,15 @@ def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
+class LocalMoment(forms.DateTimeField):
+    """A day and time in the merchant's time zone (the active one)."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **kwargs)
+
+
 class NewCampaignForm(forms.Form):
     """Template, name and currency of a new campaign; its two rules are RuleForms beside it."""
 
@@ -75,6 +85,21 @@ class NewCampaignForm(forms.Form):
         choices=currency_choices,
         help_text=lazy("Every amount of the campaign is in it. It can't change after launch."),
     )
+    ends_at = LocalMoment(
+        label=lazy("Closes"), required=False, help_text=lazy("The day on which the leaderboard's prizes are given.")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        chosen = PRESETS.get(data.get("preset", ""))
+        if chosen is None or not chosen.needs_end:
+            data["ends_at"] = None
+            self.errors.pop("ends_at", None)
+        elif not data.get("ends_at") and "ends_at" not in self.errors:
+            self.add_error("ends_at", _("Say when the leaderboard closes; its prizes are given then."))
+        elif data.get("ends_at") and data["ends_at"] <= clock.now():
+            self.add_error("ends_at", _("This day has passed. Choose a later one."))
+        return data
 
 
 class LookForm(forms.Form):
@@ -128,15 +153,6 @@ def _text_field(name: str, fallback: str) -> forms.CharField:
     return forms.CharField(
         label=label[:1].upper() + label[1:], required=False, max_length=column.max_length, widget=widget
     )
-
-
-class LocalMoment(forms.DateTimeField):
-    """A day and time in the merchant's time zone (the active one)."""
-
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **kwargs)
 
 
 class SettingsForm(forms.Form):

@@ -154,17 +154,21 @@ def campaign_new(request: MerchantRequest) -> HttpResponse:
     rules = [_side_form(side, suggestions[side], currency, data) for side in ("referrer", "invitee")]
     status = 200
     if data is not None:
-        single = data.get("preset") == "refer_a_friend_single"
-        wanted = rules[:1] if single else rules
+        chosen = PRESETS.get(data.get("preset", ""), PRESETS["refer_a_friend_double"])
+        # Templates of more than a rule for each side begin as they are; their rules are changed on their own page.
+        wanted = rules[: len(chosen.rules(currency))] if chosen.is_simple else []
         # every part is asked, so that one round shows everything that is wrong
         if all([form.is_valid(), *(rule.is_valid() for rule in wanted)]):
             try:
-                campaign = _create(request, form.cleaned_data, [rule.terms for rule in wanted])
+                campaign = _create(request, form.cleaned_data, [rule.terms for rule in wanted] or None)
             except Refused as error:
                 status = apply_refusal(form, error)
             else:
-                messages.success(request, _("Draft saved. Look at the pages, then launch."))
-                return redirect("web:campaign_design", campaign.public_id)
+                if chosen.is_simple:
+                    messages.success(request, _("Draft saved. Look at the pages, then launch."))
+                    return redirect("web:campaign_design", campaign.public_id)
+                messages.success(request, _("Draft saved. Set its rewards, then launch."))
+                return redirect("web:campaign_rules", campaign.public_id)
         else:
             status = 422
     context = {
@@ -192,7 +196,7 @@ def _side_form(side: str, terms: RuleTerms, currency: str, data: QueryDict | Non
     return form
 
 
-def _create(request: MerchantRequest, data: dict[str, Any], rules: list[RuleTerms]) -> Campaign:
+def _create(request: MerchantRequest, data: dict[str, Any], rules: list[RuleTerms] | None) -> Campaign:
     return services.create_campaign(
         tenant=request.tenant,
         actor=request.actor,
@@ -200,6 +204,7 @@ def _create(request: MerchantRequest, data: dict[str, Any], rules: list[RuleTerm
         currency=data["currency"],
         preset_key=data["preset"],
         rules=rules,
+        **({"ends_at": data["ends_at"]} if data["ends_at"] else {}),
     )
 
 

@@ -26,6 +26,15 @@ def count_field(label: Any, **kwargs: Any) -> forms.IntegerField:
     return forms.IntegerField(label=label, required=False, min_value=1, max_value=1_000_000, **kwargs)
 
 
+class Choice(forms.ChoiceField):
+    """A choice that always says something, so that it is never marked as optional; left out, it is the first of them."""
+
+    always = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, **kwargs)
+
+
 class AmountForm(forms.Form):
     """One amount: fixed, a share of the purchase with a cap, or units of something that is no money."""
 
@@ -81,11 +90,10 @@ class TierForm(AmountForm):
     first = count_field(lazy("From"), error_messages={"required": lazy("Enter the number that it begins with.")})
     last = count_field(lazy("To"))
 
-    field_order = ("first", "last")
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["amount_type"].required = False
+        self.fields["amount_type"] = Choice(label=lazy("How much"), choices=AMOUNT_TYPES)
+        self.order_fields(("first", "last", "amount_type"))
         self.is_left_out = not any(
             self[name].value() for name in ("first", "last", "amount", "percent", "cap", "units", "units_label")
         )

@@ -19,6 +19,7 @@ from referrals.web.money_fields import MoneyField
 from referrals.web.rule_amounts import (
     SHARE,
     AmountForm,
+    Choice,
     TierForm,
     amount_place,
     amount_values,
@@ -62,7 +63,7 @@ class RuleForm(AmountForm):
         max_length=60,
         help_text=lazy("Shown on the participant's path."),
     )
-    counts = forms.ChoiceField(label=lazy("What counts"), choices=EVENTS, required=False)
+    counts = Choice(label=lazy("What counts"), choices=EVENTS)
     event_name = forms.CharField(
         label=lazy("Name of your event"),
         required=False,
@@ -70,12 +71,12 @@ class RuleForm(AmountForm):
         help_text=lazy("As it is sent to us: a-z, 0-9 and _."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}),
     )
-    status = forms.ChoiceField(label=lazy("Which status"), choices=STATUSES, required=False)
+    status = Choice(label=lazy("Which status"), choices=STATUSES)
     kind = forms.ChoiceField(label=lazy("Given as"), choices=RewardRule.KINDS)
     minimum_purchase = MoneyField(label=lazy("Smallest purchase"), required=False)
     max_purchases_per_friend = count_field(lazy("Rewarded purchases per friend"))
     within = count_field(lazy("Only this long after joining"), help_text=lazy("Empty: for ever."))
-    within_unit = forms.ChoiceField(label=lazy("Days or months"), choices=UNITS_OF_TIME, required=False)
+    within_unit = Choice(label=lazy("Days or months"), choices=UNITS_OF_TIME)
     review_days = forms.IntegerField(
         label=lazy("Days in review"),
         min_value=0,

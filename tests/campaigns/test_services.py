@@ -18,9 +18,11 @@ from referrals.lib.errors import Refused
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, percent_rule
 
 pytestmark = pytest.mark.django_db
+# Templates whose first reward is no 20 dollars: tests/hosted/test_types.py plays each of them.
+OTHER_AMOUNTS = {"affiliate_12_months", "affiliate_lifetime", "newsletter", "leaderboard"}
 
 
-@pytest.mark.parametrize("key", list(PRESETS))
+@pytest.mark.parametrize("key", [key for key in PRESETS if key not in OTHER_AMOUNTS])
 @pytest.mark.parametrize(("currency", "reward"), [("USD", "$20"), ("JPY", "¥2,000"), ("KWD", "KWD20")])
 def test_a_template_is_a_draft_that_can_be_launched_at_once(alice: Cast, key: str, currency: str, reward: str) -> None:
     campaign = services.create_campaign(
