@@ -65,6 +65,8 @@ class Participant(TenantModel):
     fraud_level = models.CharField(max_length=8, blank=True)
     # What they earn, and earn for their referrer, waits for a person (participants.fraud).
     fraud_holds = models.BooleanField(default=False)
+    # Their own wish: a place on the leaderboard without a name.
+    hidden_on_board = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=clock.now)
     banned_at = models.DateTimeField(null=True, blank=True)
     ban_reason = models.CharField(max_length=300, blank=True)

@@ -31,6 +31,7 @@ from participants.links import campaign_link, short_link
 from participants.models import Participant
 from referrals.hosted import clicks, kept, qr, tracking
 from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
+from referrals.hosted.ladder import extras
 from referrals.hosted.offer import day_text, friend_offer, referrer_offer
 from referrals.hosted.og import image_address
 from referrals.hosted.page import (
@@ -172,6 +173,7 @@ def _context(
         "lede": texts.reward_description if invited else texts.share_description,
         "texts": texts,
         "offer": friend_offer(campaign, first_name) if invited else referrer_offer(campaign),
+        "extras": None if invited else extras(campaign),
         "qr": qr.inline(short_link(code) if code else campaign_link(campaign.public_id)),
         "languages": other_languages(request, languages_of(campaign), language),
         "canonical": campaign_link(campaign.public_id),
@@ -294,6 +296,7 @@ def joined(request: HttpRequest) -> HttpResponse:
             "texts": texts,
             "invited": side == "invitee",
             "offer": offer,
+            "extras": extras(campaign),
             "link": short_link(participant.referral_code),
             "shown_link": short_link(participant.referral_code).partition("://")[2],
             "share_text": texts.share_message,

@@ -35,7 +35,7 @@ from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
 from referrals.hosted.models import Bookmark, Mail
-from referrals.hosted.offer import KINDS, money_text, referrer_offer
+from referrals.hosted.offer import given_text, referrer_offer
 from referrals.hosted.page import languages_of, public_name
 from rewards.models import Reward, State
 from rewards.simulating import SOURCE as SIMULATED
@@ -215,7 +215,7 @@ def _notice_letter(mail: Mail) -> Letter | None:
     if mail.kind == "reward_issued" and reward.state != State.ISSUED:
         return None
     campaign, merchant = mail.participant.campaign, mail.participant.campaign.merchant.name
-    facts = {"amount": f"{money_text(reward.amount)} {KINDS[reward.kind]}", "merchant": merchant}
+    facts = {"amount": given_text(reward.worth, reward.kind), "merchant": merchant}
     friend = reward.event.participant
     why = (
         _("It is for inviting %(name)s.") % {"name": public_name(friend) or _("a friend")}

@@ -16,8 +16,9 @@ from django.utils.translation import get_language, gettext_lazy, ngettext, to_lo
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
-from campaigns.rules import current_terms, main_rule, reward_text
-from campaigns.terms import Fixed, Percent, RuleTerms
+from campaigns.rules import amount_text, current_terms, main_rule, reward_text
+from campaigns.terms import Fixed, Percent, RuleTerms, Units
+from campaigns.wording import counted_words
 from referrals.lib.money import Money
 
 Words = str | Promise
@@ -41,6 +42,10 @@ WHEN: dict[str, tuple[Words, Words]] = {
         gettext_lazy("for every order from number %(nth)s on"),
         gettext_lazy("for every order from number %(nth)s on"),
     ),
+    "milestone": (gettext_lazy("for %(friends)s"), gettext_lazy("for %(friends)s")),
+    "tier": (gettext_lazy("per friend, more with each tier"), gettext_lazy("per friend, more with each tier")),
+    "leaderboard": (gettext_lazy("for the first place"), gettext_lazy("for the first place")),
+    "status": (gettext_lazy("once you are confirmed"), gettext_lazy("once they are confirmed")),
 }
 
 
@@ -92,7 +97,18 @@ def day_text(at: datetime, *, year: bool = False) -> str:
 
 def money_text(money: Money) -> str:
     """An amount without the decimals of a whole one: $30, $12.50."""
-    return reward_text(RuleTerms("", "invitee", "join", Fixed(money)), locale())
+    return amount_text(Fixed(money), locale())
+
+
+def worth_text(worth: Money | Units) -> str:
+    """What a reward gives: money as money_text, units as "1 free month"."""
+    return str(worth) if isinstance(worth, Units) else money_text(worth)
+
+
+def given_text(worth: Money | Units, kind: str) -> str:
+    """What a reward is: "$15 store credit", "1 free month"."""
+    text = worth_text(worth)
+    return text if isinstance(worth, Units) else f"{text} {KINDS[kind]}"
 
 
 def friend_offer(campaign: Campaign, referrer: str) -> Offer:
@@ -141,6 +157,8 @@ def _half(who: str, rule: RuleTerms | None, *, you: bool) -> Half | None:
         what = _("of your order") if you and rule.side == "invitee" else _("of the order")
         if rule.amount.cap is not None:
             what = _("%(what)s, at most %(cap)s") % {"what": what, "cap": money_text(rule.amount.cap)}
+    elif isinstance(rule.amount, Units):
+        return Half(who, str(rule.amount.units), rule.amount.label, when_text(rule, you=you))
     else:
         what = str(KINDS[rule.kind])
     return Half(who, reward_text(rule, locale()), what, when_text(rule, you=you))
@@ -149,7 +167,10 @@ def _half(who: str, rule: RuleTerms | None, *, you: bool) -> Half | None:
 def when_text(rule: RuleTerms, *, you: bool) -> str:
     """When a rule rewards, with the friend as "you" or as "they"."""
     words = WHEN.get(rule.trigger)
-    return str(words[0 if you else 1]) % {"nth": rule.nth} if words else ""
+    if words is None:
+        return ""
+    facts = {"nth": rule.nth, "friends": counted_words(rule.event, rule.nth or 1)}
+    return str(words[0 if you else 1]) % facts
 
 
 def _until(campaign: Campaign) -> str:

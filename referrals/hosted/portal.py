@@ -30,6 +30,8 @@ from participants.models import Participant, PortalSession
 from participants.services import check_email
 from referrals.accounts import clocks, limits
 from referrals.hosted import qr, tracking
+from referrals.hosted.board import board_of, hide_on_board
+from referrals.hosted.ladder import extras, limit_lines
 from referrals.hosted.page import (
     choose_language,
     find_campaign,
@@ -45,6 +47,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError
 from referrals.lib.requests import client_ip
+from rewards.progress import friends_of, limits_of
 
 log = logging.getLogger(__name__)
 # Asking for a link takes at least this many seconds, so that the time tells nothing (RELIABILITY INV-30).
@@ -109,6 +112,9 @@ def _page(request: HttpRequest, session: PortalSession, participant: Participant
         "share": share_addresses(link, texts.share_message, campaign.merchant.name),
         "share_text": texts.share_message,
         "qr": qr.inline(link),
+        "extras": extras(campaign, friends_of(participant)),
+        "limit_lines": limit_lines(limits_of(participant)),
+        "board": board_of(participant),
         "story": tell(participant, cursor=request.GET.get("friends", "")),
         "others": [
             {"name": name, "url": f"?{urlencode({'campaign': public_id})}"}
@@ -260,4 +266,18 @@ def qr_file(request: HttpRequest, kind: str) -> HttpResponseBase:
     response["Content-Disposition"] = f'attachment; filename="referral-{participant.referral_code}.{kind}"'
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ["Cookie"])
+    return response
+
+
+@require_POST
+def set_board(request: HttpRequest) -> HttpResponse:
+    """Show or hide one's name on the leaderboard."""
+    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    if session is None:
+        return redirect("hosted:portal")
+    participant = _chosen(request, session)
+    hide_on_board(participant, hidden=request.POST.get("show") != "1")
+    query = urlencode({"campaign": participant.campaign.public_id})
+    response = HttpResponseRedirect(f"{reverse('hosted:portal')}?{query}")
+    response.status_code = 303
     return response

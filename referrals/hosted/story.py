@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.visits import VisitCount, counts_of
-from referrals.hosted.offer import KINDS, day_text, money_text
+from referrals.hosted.offer import day_text, given_text, money_text, worth_text
 from referrals.hosted.page import public_name
 from referrals.lib.emails import mask_email
 from referrals.lib.money import Money
@@ -201,13 +201,9 @@ def _why_not(refused: Sequence[Decision]) -> list[str]:
     return lines
 
 
-def _worth(reward: Reward) -> str:
-    return money_text(reward.amount) if reward.units is None else str(reward.worth)
-
-
 def _reward_text(reward: Reward, decision: Decision | None = None, *, audience: str = "participant") -> str:
     """Where a reward stands, as a sentence: "$15 clears on 24 Nov.". `decision` has the facts of one that fell."""
-    facts = {"amount": _worth(reward)}
+    facts = {"amount": worth_text(reward.worth)}
     if reward.state == State.REVIEW:
         if reward.review_ends_at is None:
             return _("%(amount)s is in review.") % facts
@@ -237,7 +233,7 @@ def _rewards(participant: Participant) -> list[RewardLine]:
             what = _("For inviting %(name)s") % {"name": public_name(friend) or mask_email(friend.email)}
         lines.append(
             RewardLine(
-                amount=f"{_worth(reward)} {KINDS[reward.kind]}" if reward.units is None else _worth(reward),
+                amount=given_text(reward.worth, reward.kind),
                 what=what,
                 text=_reward_text(
                     reward,

@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", portal.home, name="portal"),
     path("me/open/<str:token>", portal.open_link, name="portal_open"),
     path("me/out", portal.log_out, name="portal_out"),
+    path("me/board", portal.set_board, name="portal_board"),
     path("me/qr.svg", portal.qr_file, {"kind": "svg"}, name="portal_qr_svg"),
     path("me/qr.png", portal.qr_file, {"kind": "png"}, name="portal_qr_png"),
 ]
