@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import BadRequest
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -18,7 +20,8 @@ from campaigns.models import Campaign, RewardRule
 from integrations import registry
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import UNIDENTIFIED
-from participants.models import Participant, QualifyingEvent, Refund, RefundReference
+from participants.models import Participant, QualifyingEvent, Refund, RefundReference, WaitingEvent
+from participants.waiting import KEPT
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
 from referrals.lib.pages import Page, PageError, keyset
@@ -203,7 +206,11 @@ def _sources(tenant: Tenant, state: PurchaseState) -> list[tuple[str, str]]:
 
 def _waiting_context(tenant: Tenant, state: PurchaseState) -> dict[str, Any]:
     page, lines = waiting_page(tenant, state)
-    kinds = {"payment": _("Payments without a person"), "refund": _("Refunds without a payment")}
+    kinds = {
+        "payment": _("Payments without a person"),
+        "person": _("Waiting for their person"),
+        "refund": _("Refunds without a payment"),
+    }
     return {
         "rows": (),
         "lines": lines,
@@ -222,10 +229,33 @@ def waiting_page(tenant: Tenant, state: PurchaseState, limit: int = PAGE_SIZE) -
         if state.waits == "refund":
             refunds = keyset(_refunds(tenant, state.q), sort="-pk", cursor=state.after, limit=limit)
             return refunds, _refund_lines(refunds.rows)
+        if state.waits == "person":
+            kept = keyset(_without_person(tenant, state.q), sort="-pk", cursor=state.after, limit=limit)
+            return kept, [_kept_line(row) for row in kept.rows]
         payments = keyset(_payments(tenant, state.q), sort="-pk", cursor=state.after, limit=limit)
     except (PageError, TypeError, ValueError) as error:
         raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
     return payments, [_payment_line(row) for row in payments.rows]
+
+
+def _without_person(tenant: Tenant, text: str) -> QuerySet[WaitingEvent]:
+    """Events whose source knows only its own id of somebody; found by that id or by the event's."""
+    rows = WaitingEvent.objects.for_tenant(tenant).filter(found_at=None)
+    return rows.filter(Q(customer_id=text) | Q(external_id=text)) if text else rows
+
+
+def _kept_line(row: WaitingEvent) -> Waiting:
+    until = date_format(timezone.localtime(row.recorded_at + KEPT), "DATE_FORMAT")
+    text = _("Counts as soon as an event or a join names this id together with an address. Kept until %(day)s.")
+    return Waiting(
+        title=row.customer_id,
+        amount=row.amount,
+        source=source_words(row.source),
+        reference="" if row.external_id.startswith("auto:") else row.external_id,
+        at=row.occurred_at,
+        text=text % {"day": until},
+        url="",
+    )
 
 
 def _payments(tenant: Tenant, reference: str) -> QuerySet[InboundEvent]:
@@ -280,7 +310,9 @@ def _payment_line(row: InboundEvent) -> Waiting:
 
 
 def _nothing_waits(state: PurchaseState) -> Empty:
-    if state.waits == "refund":
+    if state.waits == "person":
+        text = _("An event whose source knows only its own id of a person stands here until somebody has that id.")
+    elif state.waits == "refund":
         text = _("A refund that comes before its payment stands here until the payment arrives.")
     else:
         text = _("A payment by somebody we can't find stands here: without a code, or by somebody nobody referred.")

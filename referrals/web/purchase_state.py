@@ -24,8 +24,8 @@ from rewards.reasons import CODES
 
 PAGE_SIZE = 50
 WAITING = "waiting"
-# What waits: payments that nobody could be found for, and refunds that came before their payment.
-WAITS = ("payment", "refund")
+# What waits: payments that nobody could be found for, events of an id that nobody has yet, refunds that came before their payment.
+WAITS = ("payment", "person", "refund")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
 
 
