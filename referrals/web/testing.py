@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -67,6 +68,7 @@ class WipeForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.merchant = merchant
         self.use_required_attribute = False
+        self.fields["name"].help_text = format_html(_("Type {}, so that nothing goes by a slip."), merchant.name)
 
     def clean_name(self) -> str:
         """Exactly the name, but for spaces around it."""
@@ -120,6 +122,8 @@ def _move(request: MerchantRequest, form: MoveForm) -> ClockState:
 
 def _clock_context(request: MerchantRequest, form: MoveForm) -> dict[str, Any]:
     state = advancing.state_of(request.tenant, limit=SHOWN)
+    for name in ("days", "to"):
+        form.fields[name].required = True  # for the next press
     return {
         "state": state,
         "form": form,
