@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.events.types import ALL_TYPES
+from referrals.lib import clock
+from referrals.lib.codes import public_id
 from referrals.lib.requests import request_id
 
 
@@ -67,6 +70,32 @@ def record_many(tenant: Tenant, actor: Actor, happenings: Iterable[Happening]) -
         for item in happenings
     ]
     return Event.objects.bulk_create(rows)
+
+
+# What record_bulk() writes, in this order.
+_COLUMNS = (
+    "public_id", "merchant_id", "is_test", "type", "subject_type", "subject_id", "campaign_ref", "participant_ref", "referrer_ref",
+    "actor_kind", "actor_ref", "actor_label", "data", "request_id", "created_at",
+)  # fmt: skip
+
+
+def record_bulk(tenant: Tenant, actor: Actor, happenings: Sequence[Happening]) -> int:
+    """As record_many() for thousands, whose rows nobody needs back: COPY on PostgreSQL, a third of the time. Returns how many."""
+    if connection.vendor != "postgresql":
+        return len(record_many(tenant, actor, happenings))
+    if not connection.in_atomic_block:
+        raise RuntimeError("History is written inside the transaction of the change it tells of.")
+    merchant, is_test, now, asked = tenant.merchant.pk, tenant.is_test, clock.now(), request_id.get()
+    who = (actor.kind, actor.ref, actor.label)
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {Event._meta.db_table} ({', '.join(_COLUMNS)}) FROM STDIN") as copy,
+    ):
+        for item in happenings:
+            about = (item.subject_type, item.subject_id, item.campaign, item.participant, item.referrer)
+            head = (public_id("evt"), merchant, is_test, _known(item.type))
+            copy.write_row((*head, *about, *who, json.dumps(item.data), asked, now))
+    return len(happenings)
 
 
 def _known(name: str) -> str:

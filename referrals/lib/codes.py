@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,15 @@ def repeatable(seed: int) -> Iterator[None]:
 def random_text(length: int, alphabet: str = BASE62) -> str:
     """`length` characters of `alphabet`, each chosen at random by the system's CSPRNG."""
     source = _source.get()
-    return "".join(source.choice(alphabet) for _ in range(length))
+    if source is not _system:
+        return "".join(source.choice(alphabet) for _ in range(length))
+    # A byte that would favour the first characters is thrown away. Twice as many bytes as needed are nearly always enough.
+    size = len(alphabet)
+    fair = 256 - 256 % size
+    found = ""
+    while len(found) < length:
+        found += "".join([alphabet[byte % size] for byte in os.urandom(2 * length) if byte < fair])
+    return found[:length]
 
 
 def campaign_id() -> str:
