@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
-from django.utils import translation
+from django.utils import timezone, translation
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -180,7 +180,9 @@ class Endpoint(APIView):
             params,
             once,
         )
-        stored = _run(call, operation, raw)
+        # Days in sentences ("in review until") are the merchant's; moments are given in UTC with their offset.
+        with timezone.override(tenant.merchant.zone):
+            stored = _run(call, operation, raw)
         response = HttpResponse(stored.body, status=stored.status, content_type="application/json")
         for name, value in {**stored.headers, **auth.limit_headers(allowance)}.items():
             response[name] = value

@@ -29,6 +29,7 @@ from campaigns.preview import Preview, read_preview
 from campaigns.texts import Texts, texts_for
 from participants.links import campaign_link, short_link
 from participants.models import Participant
+from referrals.accounts import clocks
 from referrals.hosted import clicks, kept, qr, tracking
 from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
 from referrals.hosted.ladder import extras
@@ -288,6 +289,7 @@ def joined(request: HttpRequest) -> HttpResponse:
         )
     participant, side = found
     campaign = participant.campaign
+    clocks.enter(campaign.tenant)
     language = choose_language(request, languages_of(campaign))
     with translation.override(language), timezone.override(campaign.merchant.zone):
         texts = texts_for(campaign, language)

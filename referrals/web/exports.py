@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 from referrals.events import types
 from referrals.events.services import Happening, record
+from referrals.lib import clock
 from referrals.lib.money import Money
 from referrals.lib.pages import keyset
 from referrals.web.access import MerchantRequest, member, own
@@ -114,7 +115,7 @@ def note_export(request: MerchantRequest, what: str, subject_id: str, query: str
 
 def file_name(what: str) -> str:
     """ "rewards-due-2026-11-20.csv", by the merchant's day."""
-    return f"{what}-{timezone.localdate():%Y-%m-%d}.csv"
+    return f"{what}-{timezone.localtime(clock.now()):%Y-%m-%d}.csv"
 
 
 @require_safe

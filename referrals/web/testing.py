@@ -32,6 +32,7 @@ from rewards.coming import Coming
 
 WORDS: dict[str, tuple[str, str, Any]] = {
     "review_ends": ("gift", "due", lazy("%(amount)s to %(who)s leaves review and is due")),
+    "leaderboard_closes": ("trophy", "due", lazy("The prizes of %(who)s are given")),
     "campaign_starts": ("megaphone", "issued", lazy("%(who)s starts")),
     "campaign_ends": ("megaphone", "", lazy("%(who)s ends")),
     "window_ends": ("mouse-pointer-click", "", lazy("A click that brought nobody to %(who)s stops counting")),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
+import time_machine
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
 from referrals.accounts import clocks
@@ -20,6 +22,7 @@ from rewards import advancing, lifecycle
 from rewards.coming import coming
 from rewards.jobs import release_all
 from rewards.models import Reward, State
+from rewards.pipeline import pipeline
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, make_reward
 
 DAY = timedelta(days=1)
@@ -278,3 +281,50 @@ def test_review_days_end_at_the_same_time_of_day_across_a_change_of_the_clocks(a
         campaign.refresh_from_db()
         reward = make_reward(campaign)
     assert reward.review_ends_at == datetime(2027, 4, 3, 8, tzinfo=UTC)
+
+
+def test_one_piece_for_many_sides_keeps_their_histories_and_figures_apart(
+    alice: Cast, charlie: Cast, side: Tenant
+) -> None:
+    """What is released together is told, counted and stamped for each side by itself, as one by one."""
+    sides = [alice.tenant, charlie.tenant, side]
+    for number, tenant in enumerate(sides, start=1):
+        campaign = make_campaign(tenant, [fixed_rule(100 * number, review_days=1)])
+        for n in range(number):
+            make_reward(campaign, f"a{n}@example.com", f"b{n}@example.net")
+    Reward.objects.update(review_ends_at=clock.wall() - DAY, note="kept until now")
+    before = dict(Reward.objects.values_list("public_id", "revision"))
+    assert lifecycle.release_due() == 6
+    for number, tenant in enumerate(sides, start=1):
+        rows = list(Reward.objects.for_tenant(tenant).order_by("pk"))
+        assert {(row.state, row.note, row.revision - before[row.public_id]) for row in rows} == {(State.DUE, "", 1)}
+        told = Event.objects.for_tenant(tenant).filter(type=types.REWARD_DUE).order_by("pk")
+        assert {event.subject_id for event in told} == {row.public_id for row in rows}
+        assert len({event.public_id for event in told}) == number
+        for event in told:
+            reward = next(row for row in rows if row.public_id == event.subject_id)
+            assert event.data == {"from": "review", "to": "due", "amount_minor": 100 * number, "currency": "USD"}
+            assert (event.campaign_ref, event.participant_ref) == (
+                reward.campaign.public_id,
+                reward.participant.public_id,
+            )
+            assert (event.subject_type, event.actor_kind, event.created_at) == ("reward", "system", reward.stage_at)
+        figures = {one.stage: (one.count, [money.minor for money in one.amounts]) for one in pipeline(tenant)}
+        assert figures["due"] == (number, [100 * number * number])
+        assert figures["review"][0] == 0
+    call_command("verify_ledger")
+
+
+def test_pages_and_exports_cut_days_in_the_business_zone(alice: Cast) -> None:
+    """Half past eleven in the evening UTC is the next day in Auckland: on the page, in the chart, in the file's name."""
+    Merchant.objects.filter(pk=alice.merchant.pk).update(time_zone="Pacific/Auckland")
+    make_reward(make_campaign(alice.tenant, [fixed_rule(review_days=3)]))
+    late = datetime(2026, 11, 19, 23, 30, tzinfo=UTC)
+    Reward.objects.update(review_ends_at=late + 3 * DAY, stage_at=late)
+    reward = Reward.objects.get()
+    page = alice.client.get(f"/app/rewards/{reward.public_id}/").content.decode()
+    assert "23 Nov 2026, 12:30" in page
+    assert "22 Nov 2026, 23:30" not in page
+    with time_machine.travel(late, tick=False):
+        name = alice.client.get("/app/rewards/export.csv?stage=review")["Content-Disposition"]
+    assert "2026-11-20" in name

@@ -15,7 +15,9 @@ from referrals.accounts import clocks
 from referrals.accounts.models import Membership, MerchantClock, Role, Wipe
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
+from referrals.web import testing
 from rewards import advancing, wiping
+from rewards.coming import KINDS
 from rewards.models import Reward, State
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant, make_reward
 
@@ -83,6 +85,10 @@ def test_to_the_next_thing_with_htmx(alice: Cast, side: Tenant) -> None:
     assert "$15.00 became due" in text(response)
     reward.refresh_from_db()
     assert (reward.state, reward.stage_at) == (State.DUE, reward.review_ends_at)
+
+
+def test_everything_that_can_come_has_words() -> None:
+    assert set(testing.WORDS) == set(KINDS)
 
 
 def test_dates_of_campaigns_that_were_passed_are_told(alice: Cast, side: Tenant) -> None:
