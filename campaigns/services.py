@@ -46,7 +46,7 @@ MOVES: dict[str, tuple[frozenset[str], str]] = {
 }
 CHANGEABLE = frozenset(
     "name currency type starts_at ends_at attribution_model window_days landing_mode landing_url default_language"
-    " brand_color font".split()
+    " fraud_preset brand_color font".split()
 )
 
 

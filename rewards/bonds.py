@@ -18,6 +18,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from rewards import fraud
 from rewards.deciding import redecide, refold
 from rewards.models import Reward
 from rewards.services import award_joining
@@ -56,6 +57,7 @@ def attach(*, participant: Participant, referrer: Participant, actor: Actor, rea
         _lock_rewards(friend, by)
         referral = bind(friend, referrer=by, how="manual", since=friend.joined_at)
         record(friend.tenant, actor, _told(types.REFERRAL_CREATED, referral, {"how": "manual", "reason": reason}))
+        fraud.after_joining(friend, None, referred=True)
         award_joining(friend, actor, at=friend.joined_at)
         redecide(friend, actor)
     return referral

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from participants.fraud import traces
 from rewards.advancing import keep_time
 from rewards.leaderboard import close_leaderboards
+from rewards.fraud import recheck_unknown
 from rewards.lifecycle import release_due
 from rewards.pipeline import fold_tallies
 
@@ -30,3 +32,8 @@ def close_boards() -> int:
 def fold() -> int:
     """Fold the pipeline's tallies. Returns how many rows went."""
     return fold_tallies()
+
+
+def look_after_fraud() -> int:
+    """Try again what could not be checked, and forget traces that are too old. Returns how many were touched."""
+    return recheck_unknown() + traces.forget()

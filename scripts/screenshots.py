@@ -83,6 +83,8 @@ PAGES = [
     Shot("participant-new", "/app/participants/new/"),
     Shot("participant", "/app/participants/{person}/"),
     Shot("participant-complete", "/app/participants/{friend}/complete/"),
+    Shot("fraud", "/app/fraud/"),
+    Shot("fraud-lists", "/app/fraud/lists/"),
     Shot("participant-attach", "/app/participants/{person}/attach/"),
     Shot("participant-detach", "/app/participants/{friend}/detach/"),
     Shot("participant-status", "/app/participants/{friend}/status/"),

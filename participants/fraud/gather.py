@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -39,7 +39,7 @@ def facts_of(referral: Referral, event: QualifyingEvent | None) -> Facts:
     crowd, signups = _at_address(referral, joined)
     friends = _friends(referral)
     cycle, mutual = _circle(referral)
-    sales, refunded = _sales(friends.ids)
+    sales, refunded = _sales(friends.ids, event.occurred_at if event is not None else referral.created_at)
     hosts = [
         host for host in (_host(metadata.get("referrer_url")), str(getattr(referral.visit, "channel", ""))) if host
     ]
@@ -199,12 +199,11 @@ def _circle(referral: Referral) -> tuple[int, bool]:
     return 0, False
 
 
-def _sales(friends: Iterable[int]) -> tuple[int, int]:
-    """(purchases of these people, how many of them were taken back or disputed)."""
+def _sales(friends: Iterable[int], until: datetime) -> tuple[int, int]:
+    """(purchases of these people up to a moment, how many of them were taken back or disputed)."""
     back = Q(refunded_minor__gt=0) | Q(disputed_at__isnull=False)
-    found = QualifyingEvent.objects.filter(participant__in=list(friends), amount_minor__gt=0).aggregate(
-        sales=Count("pk"), back=Count("pk", filter=back)
-    )
+    sales = QualifyingEvent.objects.filter(participant__in=list(friends), amount_minor__gt=0, occurred_at__lte=until)
+    found = sales.aggregate(sales=Count("pk"), back=Count("pk", filter=back))
     return found["sales"], found["back"]
 
 

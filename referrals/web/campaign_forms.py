@@ -155,6 +155,13 @@ def _text_field(name: str, fallback: str) -> forms.CharField:
     )
 
 
+FRAUD_CHOICES = (
+    ("relaxed", lazy("Relaxed: Medium from 50 points, High from 85")),
+    ("balanced", lazy("Balanced: Medium from 34 points, High from 67")),
+    ("strict", lazy("Strict: Medium from 20 points, High from 50")),
+)
+
+
 class SettingsForm(forms.Form):
     """Everything about a campaign that is neither its look nor its rules."""
 
@@ -171,6 +178,15 @@ class SettingsForm(forms.Form):
         min_value=1,
         max_value=365,
         help_text=lazy("How long after the click a friend may join and still count, 1 to 365."),
+    )
+    fraud_preset = forms.ChoiceField(
+        label=lazy("How strict"),
+        choices=FRAUD_CHOICES,
+        widget=forms.RadioSelect,
+        required=False,
+        help_text=lazy(
+            "A referral that reaches the first number waits until you decide. It counts from the next join or purchase on."
+        ),
     )
     landing_mode = forms.ChoiceField(
         label=lazy("Where links lead"), choices=Campaign.LANDINGS, widget=forms.RadioSelect
@@ -205,8 +221,9 @@ class SettingsForm(forms.Form):
         return data
 
     def changes(self) -> dict[str, Any]:
-        """The campaign's fields as they were filled in."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "revision"}
+        """The campaign's fields as they were filled in; how strict the fraud check is stays where nothing was chosen."""
+        left_out = {"revision"} if self.cleaned_data.get("fraud_preset") else {"revision", "fraud_preset"}
+        return {name: value for name, value in self.cleaned_data.items() if name not in left_out}
 
 
 def settings_initial(campaign: Campaign) -> dict[str, Any]:

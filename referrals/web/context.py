@@ -47,6 +47,7 @@ def navigation(path: str, tenant: Tenant) -> list[Item]:
         {"icon": "users", "label": _("Participants"), "page": "web:participants"},
         {"icon": "shopping-bag", "label": _("Purchases"), "page": "web:purchases"},
         {"icon": "gift", "label": _("Rewards"), "page": "web:rewards", "count": due, "id": "rewards"},
+        {"icon": "shield-check", "label": _("Fraud review"), "page": "web:fraud"},
         {"icon": "plug", "label": _("Connections"), "page": "web:connections", "group": "setup"},
         {"icon": "code-xml", "label": _("Developers"), "page": "web:developers", "group": "setup"},
         {"icon": "settings", "label": _("Settings"), "page": "web:settings", "group": "setup"},

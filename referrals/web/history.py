@@ -58,6 +58,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.CUSTOMERS_ADDED: ("users", lazy("Customers added to the list: %(count)s")),
     types.CUSTOMERS_REMOVED: ("users", lazy("Customers taken off the list: %(count)s")),
     types.EXPORT_MADE: ("download", lazy("List exported")),
+    types.FRAUD_LISTS_CHANGED: ("shield-check", lazy("Fraud lists changed: %(value)s")),
     types.TEST_CLOCK_MOVED: ("fast-forward", lazy("Test clock moved to %(to)s")),
     types.TEST_DATA_DELETED: ("eraser", lazy("All test data deleted: %(rows)s rows")),
     types.PAYOUT_CREATED: ("wallet", lazy("Rewards issued together")),

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import CampaignText, Status
 from campaigns.terms import Units
+from participants.fraud.models import FraudAction
+from participants.fraud.scoring import level_label
 from participants.models import Referral
 from referrals.events import types
 from referrals.events.models import Event
@@ -57,6 +59,7 @@ FIELD_WORDS = {
     "starts_at": lazy("start"),
     "ends_at": lazy("end"),
     "attribution_model": lazy("which click wins"),
+    "fraud_preset": lazy("how strict the fraud check is"),
     "window_days": lazy("days that a click counts"),
     "landing_mode": lazy("where links lead"),
     "landing_url": lazy("page address"),
@@ -142,6 +145,29 @@ def _detached(event: Event, viewpoint: str) -> str:
     mine = event.referrer_ref == viewpoint
     text = _("A friend was detached by hand") if mine else _("Detached from their referrer by hand")
     return f"{text}: {event.data['reason']}" if event.data.get("reason") else text
+
+
+def _flagged(event: Event, viewpoint: str) -> str:
+    level = level_label(str(event.data.get("level", "")))
+    if event.referrer_ref == viewpoint:
+        return _("A friend's referral waits for review: %(level)s risk") % {"level": level}
+    return _("Held for review: %(level)s risk, %(score)s points") % {
+        "level": level,
+        "score": event.data.get("score", 0),
+    }
+
+
+def _fraud_act(event: Event) -> str:
+    return str(dict(FraudAction.KINDS).get(str(event.data.get("action", "")), ""))
+
+
+def _fraud_decided(event: Event, _viewpoint: str) -> str:
+    words = {"action": _fraud_act(event), "note": event.data.get("note", "")}
+    return _("Fraud review: %(action)s: %(note)s") % words
+
+
+def _fraud_undone(event: Event, _viewpoint: str) -> str:
+    return _("Fraud review undone: %(action)s") % {"action": _fraud_act(event)}
 
 
 def _recorded(event: Event, viewpoint: str) -> str:
@@ -237,6 +263,9 @@ WORDS: dict[str, Words] = {
     types.REFERRAL_REFUSED: ("users", "", _refused),
     types.REFERRAL_DETACHED: ("unlink", "", _detached),
     types.REFERRAL_STATUS_CHANGED: ("users", "", lazy("Status of the referral changed")),
+    types.FRAUD_FLAGGED: ("shield-alert", "problem", _flagged),
+    types.FRAUD_DECIDED: ("shield-check", "", _fraud_decided),
+    types.FRAUD_UNDONE: ("undo-2", "", _fraud_undone),
     types.EVENT_RECORDED: ("shopping-bag", "issued", _recorded),
     types.EVENT_REFUNDED: ("rotate-ccw", "problem", _refunded),
     types.EVENT_WAITING: ("hourglass", "", lazy("An event waits for its person")),

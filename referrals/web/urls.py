@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("referrals.web.campaign_urls")),
     path("", include("referrals.web.purchase_urls")),
     path("", include("referrals.web.reward_urls")),
+    path("", include("referrals.web.fraud_urls")),
     path("", include("referrals.web.connection_urls")),
     path("", include("referrals.web.account_urls")),
 ]

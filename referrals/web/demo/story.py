@@ -25,6 +25,7 @@ from referrals.lib.codes import random_text
 from referrals.lib.money import Money, exponent_of
 from referrals.web.demo.people import Person, people
 from referrals.web.demo.plan import PLANS, Plan
+from referrals.web.demo.suspects import add_suspects
 from rewards import lifecycle, payouts, services
 from rewards.models import Reward, State
 
@@ -106,7 +107,6 @@ class Story:
             language="en",
             referred_by_code=code,
             visitor=visitor,
-            fraud_level="Low",
         )
         return joined.participant
 
@@ -209,6 +209,7 @@ class Story:
         )
         if banned is not None:
             services.ban(participant=banned, actor=self.owner, reason="Posted the link on a coupon site.")
+        add_suspects(self.tenant)
 
 
 def void(_value: object) -> None:
