@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from participants.fraud import traces
 from rewards.advancing import keep_time
-from rewards.leaderboard import close_leaderboards
 from rewards.fraud import recheck_unknown
+from rewards.leaderboard import close_leaderboards
 from rewards.lifecycle import release_due
 from rewards.pipeline import fold_tallies
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from participants.fraud.assessing import worst_of
 from participants.fraud.identity import fold
@@ -117,12 +118,7 @@ def side_by_side(case: FraudCase) -> list[Fact]:
         (_("Joined"), _moment(referrer), _moment(friend), False),
         (_("Network"), _listed(theirs.networks), _listed(mine.networks), bool(theirs.addresses & mine.addresses)),
         (_("Browser"), _listed(theirs.agents), _listed(mine.agents), bool(set(theirs.agents) & set(mine.agents))),
-        (
-            _("Same device"),
-            "",
-            _("Yes") if theirs.browsers & mine.browsers else _("No"),
-            bool(theirs.browsers & mine.browsers),
-        ),
+        (_("Devices"), _count(theirs.browsers), _count(mine.browsers), bool(theirs.browsers & mine.browsers)),
         (_("How they came"), referrer.source, friend.source, False),
     ]
     return [Fact(label, one or "–", other or "–", same) for label, one, other, same in lines]
@@ -144,6 +140,11 @@ def _seen(traces: Sequence[Trace], person: Participant) -> _Seen:
         frozenset(row.address for row in own) - {""},
         frozenset(row.browser for row in own) - {""},
     )
+
+
+def _count(browsers: frozenset[str]) -> str:
+    number = len(browsers)
+    return ngettext("%(n)d browser", "%(n)d browsers", number) % {"n": number} if number else ""
 
 
 def _domain(person: Participant) -> str:

@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, reverse
 
 from integrations.models import Connection, InboundEvent
+from participants.fraud import traces
+from participants.fraud.traces import Seen
 from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, Role
 from referrals.accounts.services import invite, user_actor
@@ -22,7 +24,7 @@ from referrals.events.models import Event
 from rewards import customer_uploads
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
-from tests.factories import Cast, make_campaign, make_cast, make_reward
+from tests.factories import Cast, make_campaign, make_cast, make_friend, make_reward
 from tests.web.helpers import freshen, web_routes
 
 ROUTES = web_routes()
@@ -48,6 +50,9 @@ def things(alice: Cast) -> dict[str, str]:
     reward = make_reward(campaign)
     issued = make_reward(campaign, "ida@example.com", "ivo@example.net")
     batch, _made = issue_by_hand(tenant=alice.tenant, reward_ids=[issued.pk], actor=actor, key="only-once")
+    seen = Seen("203.0.113.7", "", ("laptop",))
+    traces.keep(reward.participant, seen)
+    suspect = make_friend(reward.participant, "lena@example.org", seen=seen)
     me = Membership.objects.get(user=alice.user)
     key, _ = create_api_key(tenant=alice.tenant, name="Shop", actor=actor)
     link = Connection(merchant=alice.merchant, provider="stripe")
@@ -60,6 +65,7 @@ def things(alice: Cast) -> dict[str, str]:
         "campaign": campaign.public_id,
         "participant": reward.participant.public_id,
         "friend": reward.event.participant.public_id,
+        "suspect": suspect.public_id,
         "reward": reward.public_id,
         "event": reward.event.public_id,
         "batch": batch.public_id,
