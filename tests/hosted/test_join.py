@@ -210,3 +210,16 @@ def test_the_page_after_joining_needs_its_token(db: None, person: Client, token:
     answer = person.get("/campaign/joined", {"t": token})
     assert answer.status_code == 410
     assert "This page has expired" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("days", "late"), [(59, False), (61, True)])
+def test_who_comes_after_the_window_joins_alone_and_it_is_known_why(
+    double: Campaign, asha: Participant, person: Client, days: int, late: bool
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        person.get(f"/r/{asha.referral_code}")
+        clock.shift(timedelta(days=days))
+        assert submit(person, double).status_code == 303
+    maya = Participant.objects.get(email_key="maya@example.net")
+    assert Referral.objects.filter(invitee=maya, referrer=asha).exists() is not late
+    assert maya.unreferred_reason == ("attribution_expired" if late else "")
