@@ -289,8 +289,28 @@ def test_payments_without_a_person_wait(alice: Cast) -> None:
         outcome="no_participant",
         facts={"email": "ghost@example.net"},
     )
-    page = alice.client.get(URL, {"outcome": "waiting"}).content.decode()
+    waiting = {"outcome": "waiting", "waits": "payment"}
+    page = alice.client.get(URL, waiting).content.decode()
     assert "ghost@example.net" in page
     assert "No participant with ghost@example.net and no referral code." in page
     assert "evt_lost" in page
-    assert "Nothing waits" in alice.client.get(URL, {"outcome": "waiting", "q": "evt_other"}).content.decode()
+    assert "Nothing waits" in alice.client.get(URL, {**waiting, "q": "evt_other"}).content.decode()
+
+
+def test_an_event_waits_for_its_person_until_they_are_known(alice: Cast, charlie: Cast, offer: Campaign) -> None:
+    services.keep_waiting(
+        campaign=offer,
+        actor=ACTOR,
+        source="api",
+        customer_id="user-77",
+        amount=Money(6000, "USD"),
+        external_id="order-early",
+    )
+    waiting = {"outcome": "waiting", "waits": "person"}
+    for words in ("", "order-early", "user-77"):
+        assert "$60.00" in alice.client.get(URL, {**waiting, "q": words}).content.decode()
+    assert "Nothing waits" in charlie.client.get(URL, waiting).content.decode()
+    friend = make_friend(make_participant(offer))
+    services.identify(participant=friend, source="api", customer_id="user-77", actor=ACTOR)
+    assert "Nothing waits" in alice.client.get(URL, waiting).content.decode()
+    assert len(ids_in(alice.client.get(URL, {"q": "order-early", "outcome": "review"}))) == 1
