@@ -79,8 +79,6 @@ class RuleLine:
     """One rule's answer about the event."""
 
     side: str
-    rewardable: bool
-    why: str
     amount: str
     checks: list[Check]
     earlier: list[Earlier]
@@ -140,12 +138,9 @@ def _rules(
     for key, rows in by_rule(decisions).items():
         latest = rows[-1]
         reward = _reward_of(latest, rewards)
-        why = failing(latest.conditions, latest.reason)
         lines.append(
             RuleLine(
                 side=str(SIDES[latest.side]),
-                rewardable=latest.rewardable,
-                why=sentence(why) if why else "",
                 amount=amount_words(terms.get(key), event, latest),
                 checks=check_lines(latest.conditions, event, event.campaign.name),
                 earlier=_earlier(rows, event.currency),

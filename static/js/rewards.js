@@ -10,7 +10,7 @@ let at = -1; // the row that was acted on: afterwards the focus goes to whatever
 
 function markOpen() {
   const id = document.querySelector("#pane [data-opened]")?.dataset.opened;
-  for (const row of rows()) row.classList.toggle("is-open", row.dataset.row === id);
+  for (const row of rows()) row.classList.toggle("is-open", Boolean(id) && row.dataset.row === id);
 }
 
 function place() {

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from participants.models import QualifyingEvent
 from participants.services import name_event
 from referrals.lib.money import Money
 from referrals.web import purchase_state
+from referrals.web.purchases import COLUMNS, WAITING_COLUMNS
 from rewards import lifecycle, purchases, services
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -314,3 +316,10 @@ def test_an_event_waits_for_its_person_until_they_are_known(alice: Cast, charlie
     services.identify(participant=friend, source="api", customer_id="user-77", actor=ACTOR)
     assert "Nothing waits" in alice.client.get(URL, waiting).content.decode()
     assert len(ids_in(alice.client.get(URL, {"q": "order-early", "outcome": "review"}))) == 1
+
+
+def test_the_documents_name_every_column() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "exports.md").read_text()
+    section = text.partition("## Purchases\n")[2].partition("\n## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == COLUMNS
+    assert re.findall(r"`(\w+)`", section.rstrip().splitlines()[-1]) == list(WAITING_COLUMNS)
