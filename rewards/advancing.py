@@ -92,43 +92,54 @@ def advance_days(*, tenant: Tenant, days: int, actor: Actor) -> ClockState:
     if days < 1:
         message = _("%(days)d days would not move the clock forward. Choose 1 or more.")
         raise Refused("test_clock_backward", message % {"days": days}, field="days")
-    row = clock_of(tenant)
-    now = row.now() if row else clock.wall()
     if days > MOST_AHEAD.days:
         raise _too_far(_("%(days)d days") % {"days": days}, "days")
-    return advance(tenant=tenant, to=clock.in_days(now, days, tenant.merchant.zone), actor=actor, field="days")
+    zone = tenant.merchant.zone
+    return _move(tenant, actor, "days", lambda now: clock.in_days(now, days, zone))
 
 
 def advance_to_next(*, tenant: Tenant, actor: Actor) -> ClockState:
     """Move to the next thing that happens. Refused `nothing_coming` (409) when nothing does, else as advance()."""
     _refuse_live(tenant)
-    row = clock_of(tenant)
-    ahead = coming(tenant, row.now() if row else clock.wall(), limit=1)
-    if not ahead:
-        message = _("Nothing is going to happen here by itself. Simulate a referral first, or move the clock by days.")
-        raise Refused("nothing_coming", message, field="to_next", status=409)
-    # A moment that is overdue is now, and now is not forward: the smallest step there is.
-    return advance(tenant=tenant, to=ahead[0].at, actor=actor, field="to_next", at_least_now=True)
+
+    def next_one(now: datetime) -> datetime:
+        ahead = coming(tenant, now, limit=1)
+        if not ahead:
+            message = _(
+                "Nothing is going to happen here by itself. Simulate a referral first, or move the clock by days."
+            )
+            raise Refused("nothing_coming", message, field="to_next", status=409)
+        return ahead[0].at  # now, for what is overdue: the smallest move there is
+
+    return _move(tenant, actor, "to_next", next_one)
 
 
-def advance(*, tenant: Tenant, to: datetime, actor: Actor, field: str = "to", at_least_now: bool = False) -> ClockState:
+def advance(*, tenant: Tenant, to: datetime, actor: Actor) -> ClockState:
     """Move the test side's clock to `to`; what happens on the way happens at its own time. Short moves are over on return.
 
     Raises Refused: live_side, test_clock_backward (naming the value), test_clock_too_far, test_clock_moving (409).
     """
     _refuse_live(tenant)
+
+    def forward(now: datetime) -> datetime:
+        if to <= now:
+            message = _("%(to)s is not after %(now)s, where the clock stands. It moves forward only.")
+            words = {"to": _words(to, tenant), "now": _words(now, tenant)}
+            raise Refused("test_clock_backward", message % words, field="to")
+        return to
+
+    return _move(tenant, actor, "to", forward)
+
+
+def _move(tenant: Tenant, actor: Actor, field: str, aim: Callable[[datetime], datetime]) -> ClockState:
+    """Begin a move to what `aim` makes of the present moment, and make its first steps. The row's lock keeps two moves apart."""
     with transaction.atomic():
         row = _locked(tenant)
         now = row.now()
         if row.is_moving:
             message = _("The clock is still on its way to %(to)s. Wait until it is there.")
             raise Refused("test_clock_moving", message % {"to": _words(row.target or now, tenant)}, status=409)
-        if at_least_now:
-            to = max(to, now)
-        elif to <= now:
-            message = _("%(to)s is not after %(now)s, where the clock stands. It moves forward only.")
-            words = {"to": _words(to, tenant), "now": _words(now, tenant)}
-            raise Refused("test_clock_backward", message % words, field=field)
+        to = aim(now)
         if to > clock.wall() + MOST_AHEAD:
             raise _too_far(_words(to, tenant), field)
         row.moment, row.since, row.target, row.moved_from = now, None, to, now
