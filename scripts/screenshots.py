@@ -77,6 +77,7 @@ PAGES = [
     Shot("campaign", "/app/campaigns/{campaign}/"),
     Shot("campaign-design", "/app/campaigns/{campaign}/design/"),
     Shot("campaign-rules", "/app/campaigns/{campaign}/rules/"),
+    Shot("what-if", "/app/campaigns/{campaign}/rules/", press="main button[value=what_if]"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
     Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),
     Shot("participants", "/app/participants/"),

@@ -48,6 +48,7 @@ CODES: dict[str, tuple[int, str]] = {
     "provider_unknown": (404, "No such provider."),
     "connection_not_found": (404, "No such connection."),
     "inbound_event_not_found": (404, "No such message."),
+    "what_if_not_found": (404, "No such what-if; answers are kept for seven days."),
     # Understood, but in the way of something.
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),

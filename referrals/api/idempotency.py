@@ -41,6 +41,8 @@ class Answer:
 
     def text(self) -> str:
         """The body."""
+        if isinstance(self.data, str) and self.headers.get("Content-Type", "").startswith("text/csv"):
+            return self.data
         return json.dumps(self.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

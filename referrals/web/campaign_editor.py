@@ -38,6 +38,8 @@ from referrals.web.campaign_words import changes
 from referrals.web.campaigns import campaign_context, locale
 from referrals.web.rule_forms import RuleForm
 from referrals.web.rule_set import opened, posted
+from rewards.models import WhatIf
+from rewards.whatif import jobs as what_ifs
 
 SIDES = ("invitee", "referrer")
 LANGUAGES = [code for code, _name in settings.LANGUAGES]
@@ -177,20 +179,31 @@ def campaign_rules(request: MerchantRequest, public_id: str) -> HttpResponse:
     campaign = own(Campaign.objects.select_related("merchant", "version"), request, public_id)
     current = current_terms(campaign)
     step = request.POST.get("step", "") if request.method == "POST" else ""
-    rules = posted(request.POST, current, campaign.currency) if step else opened(current, campaign.currency)
+    asked = _asked(request, campaign)
+    before = current if asked is None else what_ifs.rules_of(asked)
+    rules = posted(request.POST, current, campaign.currency) if step else opened(before, campaign.currency)
     forms = rules.forms
     context: dict[str, Any] = {
         **campaign_context(request, campaign, "rules"),
-        "revision": request.POST.get("revision", campaign.revision) if step else campaign.revision,
+        "revision": request.POST.get("revision", campaign.revision) if step else (asked or campaign).revision,
         "next_version": campaign.version.number + 1 if campaign.version else 1,
     }
     status = 200
-    if step in {"review", "publish"}:
+    if step in {"review", "publish", "what_if"}:
         status = _check(request, campaign, forms, current, step, context)
+        if status == 303 and step == "what_if":
+            return redirect("web:what_if", context["what_if"].public_id)
         if status == 303:
             return redirect("web:campaign_rules", campaign.public_id)
     context |= {"forms": forms, "count": len(forms), "most": services.MAX_RULES, "focus": rules.focus}
     return render(request, "web/campaigns/rules.html", context, status=status)
+
+
+def _asked(request: MerchantRequest, campaign: Campaign) -> WhatIf | None:
+    """The what-if from which somebody comes back to editing."""
+    public_id = request.GET.get("what_if", "")
+    rows = WhatIf.objects.for_tenant(request.tenant).filter(campaign=campaign).select_related("campaign")
+    return rows.filter(public_id=public_id).first() if public_id and request.method == "GET" else None
 
 
 def _check(
@@ -201,7 +214,7 @@ def _check(
     step: str,
     context: dict[str, Any],
 ) -> int:
-    """Check the rules and, for "publish" or a draft, put them in force. Returns the status; 303 means done."""
+    """Check the rules and, for "publish" or a draft, put them in force, or ask what they would change. Returns the status; 303: done."""
     wrong = [form for form in forms if not form.is_valid()]
     if wrong:
         return 422
@@ -213,6 +226,9 @@ def _check(
     raw = request.POST.get("revision", "")
     revision = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 10 else 0
     try:
+        if step == "what_if":
+            context["what_if"] = what_ifs.ask(campaign=campaign, rules=terms, actor=request.actor, revision=revision)
+            return 303
         version = services.publish_rules(campaign=campaign, rules=terms, actor=request.actor, revision=revision)
     except (Refused, TermsError) as error:
         context["error"] = error.message

@@ -13,6 +13,7 @@ from referrals.web import (
     participant_bond,
     participants,
     simulate,
+    what_if,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -38,6 +39,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("campaigns/<str:public_id>/simulate/", simulate.simulate_referral, name="simulate"),
     path("campaigns/<str:public_id>/simulate/<str:friend>/", simulate.simulated, name="simulated"),
+    path("what-ifs/<str:public_id>/", what_if.what_if, name="what_if"),
+    path("what-ifs/<str:public_id>/what-if.csv", what_if.what_if_export, name="what_if_export"),
     path("participants/", participants.participant_list, name="participants"),
     path("participants/new/", participants.participant_new, name="participant_new"),
     path("participants/export.csv", participants.participants_export, name="participants_export"),

@@ -8,7 +8,6 @@ injection"). Columns are listed in REWARD_COLUMNS and PAYOUT_COLUMNS; new ones a
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from django.views.decorators.http import require_safe
 from referrals.events import types
 from referrals.events.services import Happening, record
 from referrals.lib import clock
+from referrals.lib.cells import csv_lines
 from referrals.lib.money import Money
 from referrals.lib.pages import keyset
 from referrals.web.access import MerchantRequest, member, own
@@ -30,9 +30,6 @@ from referrals.web.reward_state import ListState
 from rewards.models import PayoutBatch, PayoutItem, Reward
 
 _CHUNK = 1000
-# What a spreadsheet may take for a formula, also in full-width forms, and what it skips before (RELIABILITY, INV-27).
-_DANGEROUS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
-_SKIPPED = " \u00a0\u200b\u2060\ufeff"
 REWARD_COLUMNS = (
     "id",
     "state",
@@ -79,29 +76,9 @@ PAYOUT_COLUMNS = (
 )
 
 
-class _Echo:
-    """A file that hands back what is written to it: csv's way of giving lines one by one."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def safe(value: object) -> str:
-    """One cell as text, with a tab before what a spreadsheet would take for a formula."""
-    text = "" if value is None else str(value)
-    return f"\t{text}" if text.lstrip(_SKIPPED).startswith(_DANGEROUS) else text
-
-
 def stream_csv(filename: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
     """A download of `rows` under a head of `columns`; rows are read while they are sent, so memory does not grow with them."""
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-
-    def lines() -> Iterator[str]:
-        yield "\ufeff" + writer.writerow(columns)
-        for row in rows:
-            yield writer.writerow([safe(cell) for cell in row])
-
-    response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(csv_lines(columns, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
 

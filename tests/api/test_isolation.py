@@ -47,6 +47,7 @@ def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant
         "campaigns": campaign.public_id,
         "participants": maya.public_id,
         "events": event["id"],
+        "what-ifs": shop.api.post(f"/api/v2/campaigns/{campaign.public_id}/what-if", {"rules": []}).data["id"],
         "rewards": Reward.objects.get(side="referrer").public_id,
         "payouts": payout.public_id,
         "payout-batches": payout.batch.public_id,

@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, reverse
 
+from campaigns.rules import current_terms
 from integrations.models import Connection, InboundEvent
 from participants.fraud import traces
 from participants.fraud.traces import Seen
@@ -25,6 +26,7 @@ from rewards import customer_uploads
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
 from tests.factories import Cast, make_campaign, make_cast, make_friend, make_reward
+from rewards.whatif.jobs import ask
 from tests.web.helpers import freshen, web_routes
 
 ROUTES = web_routes()
@@ -78,6 +80,7 @@ def things(alice: Cast) -> dict[str, str]:
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
         "history": Event.objects.latest("pk").public_id,
         "merchant": alice.merchant.public_id,
+        "what_if": ask(campaign=campaign, rules=current_terms(campaign), actor=actor).public_id,
     }
 
 

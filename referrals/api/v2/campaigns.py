@@ -144,7 +144,7 @@ def create_campaign(call: Call) -> Answer:
             name=body["name"],
             currency=currency,
             preset_key=body.get("preset", "refer_a_friend_double"),
-            rules=_rules(body["rules"], currency) if "rules" in body else None,
+            rules=read_rules(body["rules"], currency) if "rules" in body else None,
             **columns,
         )
     _save_texts(call, campaign)
@@ -195,7 +195,7 @@ def update_campaign(call: Call) -> Answer:
         with _our_names():
             campaign = services.update_campaign(campaign=campaign, actor=call.actor, **columns)
     if "rules" in call.body:
-        rules = _rules(call.body["rules"], campaign.currency)
+        rules = read_rules(call.body["rules"], campaign.currency)
         services.publish_rules(campaign=campaign, rules=rules, actor=call.actor)
     _save_texts(call, campaign)
     return Answer(_shown(call, campaign.public_id))
@@ -228,7 +228,8 @@ def _columns(body: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _rules(data: list[Any], currency: str) -> list[RuleTerms]:
+def read_rules(data: list[Any], currency: str) -> list[RuleTerms]:
+    """Rules as they are sent; TermsError at the field that has to change."""
     if len(data) > services.MAX_RULES:
         raise refused("too_many_rules", f"A campaign has at most {services.MAX_RULES} rules.", "rules")
     return [terms_from_json(rule, currency, at=f"rules[{number}]") for number, rule in enumerate(data)]

@@ -9,6 +9,7 @@ from referrals.api.fields import MONEY_INPUT
 from referrals.api.fraud import FRAUD
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
 from referrals.api.v2.base import page_schema
+from referrals.api.v2.what_if_schemas import WHAT_IF
 from referrals.lib.money import CURRENCIES
 from rewards.coming import KINDS as COMING
 from rewards.models import Payout, State
@@ -468,6 +469,7 @@ SCHEMAS: dict[str, Schema] = {
     "TestClock": TEST_CLOCK,
     "TestData": TEST_DATA,
     "Simulation": SIMULATION,
+    "WhatIf": WHAT_IF,
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
