@@ -31,6 +31,7 @@ PATH_EXAMPLES = {
     "payout-batches": "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "connections": "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "inbound-events": "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "what-ifs": "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
 }
 TAGS = {
     "Campaigns": "What is on offer.",

@@ -19,7 +19,7 @@ from referrals.api.openapi import document, in_order, request_example
 from referrals.api.operations import Api, Operation
 from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
-from rewards.models import Payout, Reward
+from rewards.models import Payout, Reward, WhatIf
 from tests.api.conftest import Reply, Shop, open_shop
 from tests.factories import make_participant
 
@@ -130,12 +130,15 @@ class World:
                 send(f"/api/v2/rewards/{self.review}/hold")
             case "reverseReward" | "getPayout" | "getPayoutBatch" | "undoPayoutBatch":
                 send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
+            case "getWhatIf":
+                send(f"/api/v2/campaigns/{self.campaign.public_id}/what-if", {"rules": []})
         if operation.name == "reverseReward":
             self.review = self.due
 
     def values(self) -> dict[str, Any]:
         """Sample value to real one."""
         payout = Payout.objects.select_related("batch").first()
+        what_if = WhatIf.objects.first()
         return {
             "JCu82f30F1": self.campaign.public_id,
             "johndoe@example.com": self.friend.email,
@@ -149,6 +152,7 @@ class World:
             "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.review,
             "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.connection.public_id,
             "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.inbound.public_id,
+            "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": what_if.public_id if what_if else "",
             "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
             "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",
         }

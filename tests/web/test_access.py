@@ -25,8 +25,8 @@ from referrals.events.models import Event
 from rewards import customer_uploads
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
+from rewards.whatif.jobs import ask as ask_what_if
 from tests.factories import Cast, make_campaign, make_cast, make_friend, make_reward
-from rewards.whatif.jobs import ask
 from tests.web.helpers import freshen, web_routes
 
 ROUTES = web_routes()
@@ -80,7 +80,7 @@ def things(alice: Cast) -> dict[str, str]:
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
         "history": Event.objects.latest("pk").public_id,
         "merchant": alice.merchant.public_id,
-        "what_if": ask(campaign=campaign, rules=current_terms(campaign), actor=actor).public_id,
+        "what_if": ask_what_if(campaign=campaign, rules=current_terms(campaign), actor=actor).public_id,
     }
 
 

@@ -35,6 +35,7 @@ FORMAT = {
             kind=list,
             shape=array(ref("RuleInput"), "Rules."),
             required=True,
+            example=[{"side": "referrer", "trigger": "every_event", "amount": {"type": "percent", "percent": "5"}}],
         )
     },
     answer=ref("WhatIf"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from django.http import HttpResponse
 from django.urls import reverse
 
 from campaigns.models import Campaign, CampaignVersion
@@ -36,7 +37,7 @@ def _form(alice: Cast, campaign: Campaign, **changed: str) -> dict[str, str]:
     return data | changed
 
 
-def _ask(alice: Cast, campaign: Campaign, **changed: str) -> HttpResponse:
+def _ask(alice: Cast, campaign: Campaign, **changed: str) -> Any:
     data = _form(alice, campaign, **{"rule-0-amount": "20", **changed}, step="what_if")
     return alice.client.post(reverse("web:campaign_rules", args=[campaign.public_id]), data)
 
