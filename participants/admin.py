@@ -6,7 +6,9 @@ from django.contrib import admin
 
 from participants.models import (
     CustomerReference,
+    CustomerUpload,
     EventReference,
+    KnownCustomer,
     Participant,
     PortalLink,
     PortalSession,
@@ -14,6 +16,7 @@ from participants.models import (
     Referral,
     Refund,
     Visit,
+    WaitingEvent,
 )
 from referrals.accounts.operators import LookOnly
 
@@ -97,3 +100,28 @@ class PortalSessionAdmin(LookOnly):
     list_display = ("participant", "created_at", "expires_at", "ended_at")
     list_select_related = ("participant",)
     exclude = ("token_hash",)
+
+
+@admin.register(KnownCustomer)
+class KnownCustomerAdmin(LookOnly):
+    """Customers on a merchant's list, as hints."""
+
+    list_display = ("hint", "since", "added_at")
+    exclude = ("key",)
+
+
+@admin.register(CustomerUpload)
+class CustomerUploadAdmin(LookOnly):
+    """Files with customers, without what stands in them."""
+
+    list_display = ("name", "state", "rows", "added", "known", "wrong", "created_at")
+    list_filter = ("state",)
+    exclude = ("data", "columns", "wrong_rows")
+
+
+@admin.register(WaitingEvent)
+class WaitingEventAdmin(LookOnly):
+    """Events that wait for their person."""
+
+    list_display = ("recorded_at", "source", "customer_id", "type", "amount_minor", "currency", "found_at")
+    search_fields = ("=customer_id", "=external_id")
