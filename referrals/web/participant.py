@@ -253,6 +253,8 @@ def participant_refund(request: MerchantRequest, public_id: str, event_id: str) 
     person = _person(request, public_id)
     event = _event(request, person, event_id)
     page = reverse("web:participant_event", args=[person.public_id, event.public_id])
+    if request.POST.get("from") == "purchase":
+        page = reverse("web:purchase", args=[event.public_id])
     if request.method != "POST":
         return redirect(page)
     form = RefundForm(request.POST, currency=event.currency)

@@ -166,6 +166,19 @@ def test_an_event_that_no_rule_is_about_says_so(alice: Cast) -> None:
     assert "it keeps the rules it was recorded under" in page
 
 
+def test_a_refund_recorded_here_comes_back_here(alice: Cast) -> None:
+    event = buy(make_friend(make_participant(make_campaign(alice.tenant))), 5000).event
+    page = alice.client.get(address(event)).content.decode()
+    key = re.search(r'name="key" value="(\w+)"', page)
+    assert key is not None
+    url = f"/app/participants/{event.participant.public_id}/events/{event.public_id}/refund/"
+    answer = alice.client.post(url, {"key": key[1], "amount": "", "reference": "", "from": "purchase"})
+    assert (answer.status_code, answer["Location"]) == (302, address(event))
+    event.refresh_from_db()
+    assert event.refunded_minor == 5000
+    assert event.rewards.get().state == "void"
+
+
 def test_beside_the_list_it_is_a_part(alice: Cast) -> None:
     event = buy(make_friend(make_participant(make_campaign(alice.tenant))), 5000).event
     part = alice.client.get(address(event), headers={"hx-request": "true"}).content.decode()
