@@ -33,6 +33,7 @@ from referrals.web import counts
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import NewCampaignForm, apply_refusal
 from referrals.web.campaign_words import RuleWords, full_text_of, words_of
+from referrals.web.limits import limits_panel
 from referrals.web.reward_pipeline import pipeline_context
 from referrals.web.rule_forms import RuleForm, rule_initial, triggers_for
 from referrals.web.timeline import entries_of
@@ -219,6 +220,7 @@ def campaign_page(request: MerchantRequest, public_id: str) -> HttpResponse:
         "funnel": funnel(campaign),
         "rules": rules_in_words(campaign),
         "versions": versions_of(campaign),
+        "limits": limits_panel(campaign, locale()),
         "history": entries_of(history),
         "link": request.build_absolute_uri(f"/campaign?id={campaign.public_id}"),
     }

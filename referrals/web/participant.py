@@ -27,6 +27,8 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.campaign_forms import apply_refusal
+from referrals.web.campaigns import locale
+from referrals.web.limits import limits_of_person
 from referrals.web.participant_forms import CompleteForm, DetailsForm, NoteForm, ReasonForm, RefundForm
 from referrals.web.participants import referrer_of
 from referrals.web.timeline import entries_of
@@ -102,6 +104,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         "rewards": rewards,
         "events": person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN],
         "timeline": entries_of(timeline(person), viewpoint=person.public_id),
+        "limits": limits_of_person(person, locale()),
         "may_change": request.membership.may(Role.MANAGER),
     }
     return render(request, "web/participants/person.html", context, status=status)
