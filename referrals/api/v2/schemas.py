@@ -9,6 +9,7 @@ from referrals.api.fields import MONEY_INPUT
 from referrals.api.fraud import FRAUD
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
 from referrals.api.v2.base import page_schema
+from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
 from referrals.api.v2.what_if_schemas import WHAT_IF
 from referrals.lib.money import CURRENCIES
 from rewards.coming import KINDS as COMING
@@ -16,9 +17,7 @@ from rewards.models import Payout, State
 from rewards.simulating import STEPS
 
 PT, EV, RW, PO, PB, RE = (f"{prefix}_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3" for prefix in ("pt", "ev", "rw", "po", "pb", "re"))
-RULE_KEY = "rule_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"
 CAMPAIGN_ID = "JCu82f30F1"
-SIDES = [name for name, _label in RewardRule.SIDES]
 MONEY = record(
     {
         "amount_minor": whole("Minor units: cents, yen, fils.", 2000),
@@ -26,85 +25,6 @@ MONEY = record(
     },
     about="An amount in minor units and its currency.",
 )
-_FIXED = record({"type": text("A fixed amount.", "fixed", enum=["fixed"]), "money": ref("Money")})
-_PERCENT = record(
-    {
-        "type": text("A share of the purchase.", "percent", enum=["percent"]),
-        "percent": text("Per cent, as text.", "10"),
-        "cap": optional("Money", "At most this much."),
-    }
-)
-_UNITS = record(
-    {
-        "type": text("Units of something.", "units", enum=["units"]),
-        "units": whole("How many.", 1),
-        "label": text("Of what.", "free month"),
-    }
-)
-RULE = record(
-    {
-        "id": text("Stays the same through all versions of the rules.", RULE_KEY),
-        "side": text("Who is rewarded.", "referrer", enum=SIDES),
-        "trigger": text("What earns it.", "first_event", enum=[name for name, _ in RewardRule.TRIGGERS]),
-        "event": text("Which kind of event counts.", "purchase"),
-        "nth": whole("For nth_event and from_nth_event.", 3, null=True),
-        "amount": {"anyOf": [_FIXED, _PERCENT, _UNITS], "description": "How much."},
-        "kind": text("What it is.", "cash", enum=[name for name, _ in RewardRule.KINDS]),
-        "minimum_purchase": optional("Money", "Purchases below this earn nothing."),
-        "max_purchases_per_friend": whole("How many purchases of one friend count.", 1, null=True),
-        "new_customers_only": boolean("Whether earlier customers don't count.", True),
-        "within_days": whole("Days after joining in which it must happen.", 30, null=True),
-        "limits": record(
-            {
-                "per_referrer": optional("Money"),
-                "per_referrer_year": optional("Money"),
-                "campaign": optional("Money"),
-            },
-            about="Caps.",
-        ),
-        "review_days": whole("Days of review before it is due.", 14),
-        "delivery": text("How it goes out.", "manual", enum=[name for name, _ in RewardRule.DELIVERIES]),
-        "minimum_payout": optional("Money", "Collected until this is reached."),
-        "tiers": array({"type": "object", "additionalProperties": True, "examples": [{}]}, "Amounts by rank."),
-    },
-    about="A reward rule.",
-)
-RULE_INPUT: Schema = {
-    "type": "object",
-    "description": "A rule as it is sent. An `id` keeps a rule's identity; without one it is a new rule.",
-    "required": ["side", "trigger", "amount"],
-    "properties": {
-        "id": text("Of the rule that is changed.", RULE_KEY),
-        "side": RULE["properties"]["side"],
-        "trigger": text(
-            "What earns it.",
-            "first_event",
-            enum=["join", "first_event", "every_event", "nth_event", "from_nth_event"],
-        ),
-        "amount": {
-            "anyOf": [
-                record({"type": _FIXED["properties"]["type"], "money": ref("MoneyInput")}),
-                record({"type": _PERCENT["properties"]["type"], "percent": text("Per cent, as text.", "10")}),
-            ]
-        },
-        "kind": RULE["properties"]["kind"],
-        "event": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"},
-        "nth": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
-        "minimum_purchase": {"anyOf": [ref("MoneyInput"), {"type": "null"}]},
-        "max_purchases_per_friend": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
-        "new_customers_only": {"type": "boolean"},
-        "review_days": {"type": ["integer", "null"], "minimum": 0, "maximum": 365},
-        "delivery": {"type": "string", "enum": ["manual"]},
-    },
-    "examples": [
-        {
-            "side": "referrer",
-            "trigger": "first_event",
-            "amount": {"type": "fixed", "money": {"amount_minor": 2000, "currency": "USD"}},
-            "review_days": 14,
-        }
-    ],
-}
 TEXTS = record(
     {
         "language": text("The language of these texts: the campaign's default.", "en"),
