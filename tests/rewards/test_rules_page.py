@@ -60,7 +60,7 @@ def _play(campaign: Campaign, referrer: Participant, line: str) -> None:
     ("rule", "lines"), EXAMPLES, ids=[f"{number}-{rule['trigger']}" for number, (rule, _) in enumerate(EXAMPLES)]
 )
 def test_each_example_gives_what_the_page_says(alice: Cast, rule: dict[str, Any], lines: list[list[str]]) -> None:
-    closes = {"ends_at": clock.now() + timedelta(days=30)} if rule["trigger"] == "leaderboard" else {}
+    closes: dict[str, Any] = {"ends_at": clock.now() + timedelta(days=30)} if rule["trigger"] == "leaderboard" else {}
     campaign = make_campaign(alice.tenant, [terms_from_json(rule, "USD")], **closes)
     referrer = make_participant(campaign)
     seen: list[int] = []

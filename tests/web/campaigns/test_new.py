@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from campaigns.models import Campaign
+from campaigns.presets import PRESETS
 from campaigns.rules import current_terms
 from campaigns.terms import Fixed, Percent
 from referrals.lib.money import Money
@@ -173,3 +174,28 @@ def test_what_is_wrong_is_said_at_its_field_and_stays_typed(
 def test_a_viewer_may_not(bob: Cast) -> None:
     assert bob.client.post(URL, new_campaign()).status_code == 403
     assert Campaign.objects.count() == 0
+
+
+@pytest.mark.parametrize("key", ["affiliate_12_months", "affiliate_lifetime", "newsletter", "milestones"])
+def test_templates_of_several_rules_begin_as_they_are(alice: Cast, key: str) -> None:
+    answer = alice.client.post(URL, new_campaign(preset=key) | {"referrer-amount": "nonsense"})
+
+    campaign = Campaign.objects.get()
+    assert answer["Location"] == f"/app/campaigns/{campaign.public_id}/rules/"
+    wanted = PRESETS[key].rules("EUR")
+    assert [(rule.trigger, rule.amount) for rule in current_terms(campaign)] == [
+        (rule.trigger, rule.amount) for rule in wanted
+    ]
+    assert campaign.type == PRESETS[key].type
+
+
+def test_a_leaderboard_is_asked_when_it_closes(alice: Cast) -> None:
+    answer = alice.client.post(URL, new_campaign(preset="leaderboard"))
+    assert answer.context["form"].errors["ends_at"] == ["Say when the leaderboard closes; its prizes are given then."]
+    answer = alice.client.post(URL, new_campaign(preset="leaderboard", ends_at="2020-01-01T00:00"))
+    assert answer.context["form"].errors["ends_at"] == ["This day has passed. Choose a later one."]
+    assert Campaign.objects.count() == 0
+
+    alice.client.post(URL, new_campaign(preset="leaderboard", ends_at="2099-01-01T00:00"))
+
+    assert str(Campaign.objects.get().ends_at) == "2099-01-01 00:00:00+00:00"
