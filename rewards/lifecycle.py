@@ -63,6 +63,21 @@ ACTS: dict[str, Act] = {
 }
 
 
+# Every step there is in a reward's life (PRODUCT.md). PostgreSQL refuses any other, whoever writes it (migration 0009).
+TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
+    {(State.REVIEW, State.DUE), (State.REVIEW, State.HELD), (State.DUE, State.HELD)}
+    | {(State.HELD, State.REVIEW), (State.HELD, State.DUE)}
+    | {(State.DUE, State.ISSUED), (State.ISSUED, State.DUE), (State.ISSUED, State.HELD)}
+    | {(state, State.VOID) for state in BEFORE_ISSUE}
+    | {(State.VOID, State.REVIEW), (State.VOID, State.DUE), (State.VOID, State.HELD)}
+    | {(State.ISSUED, State.REVERSED), (State.REVERSED, State.ISSUED), (State.REVERSED, State.VOID)}
+    # On its way through a provider.
+    | {(State.DUE, State.QUEUED), (State.QUEUED, State.DUE), (State.QUEUED, State.SENDING), (State.QUEUED, State.HELD)}
+    | {(State.SENDING, State.ISSUED), (State.SENDING, State.WAITING), (State.SENDING, State.ATTENTION)}
+    | {(State.SENDING, State.DUE), (State.WAITING, State.DUE), (State.ATTENTION, State.DUE)}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where one reward goes."""
@@ -143,6 +158,9 @@ def move(
     if len(note) > 500:
         raise Refused("too_long", _("A note has at most 500 characters."), field="note")
     refuse_wrong_state(act, [target.reward for target in targets])
+    for target in targets:
+        if (target.reward.state, target.state) not in TRANSITIONS:
+            raise ValueError(f"{act.name} leads from {target.reward.state} to {target.state}, which no reward does")
     now = clock.now()
     columns = extra or {}
     for (state, reason), group in _grouped(targets).items():

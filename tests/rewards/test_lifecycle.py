@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 
 import pytest
 from django.db import connection, transaction
-from django.db.utils import DatabaseError
+from django.db.utils import DatabaseError, IntegrityError
 
 from campaigns.models import Campaign
 from referrals.events.models import AppendOnlyError, Event
 from referrals.lib.errors import Refused
 from rewards import lifecycle, payouts, services
+from rewards.lifecycle import TRANSITIONS
 from rewards.models import LedgerEntry, Payout, Reward, RewardTally, State
 from rewards.pipeline import fold_tallies, pipeline
 from rewards.verify import differences
-from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, make_reward
+from tests.factories import (
+    ACTOR,
+    Cast,
+    buy,
+    fixed_rule,
+    make_campaign,
+    make_friend,
+    make_participant,
+    make_reward,
+    walk,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +53,7 @@ def _put(cast: Cast, campaign: Campaign, state: str) -> Reward:
         lifecycle.void(tenant=cast.tenant, reward_ids=[reward.pk], actor=ACTOR, note="mistake")
     elif state != "due":
         lifecycle.tally([(reward, "due", -1), (reward, state, +1)])
-        Reward.objects.filter(pk=reward.pk).update(state=state)
+        walk([reward.pk], state)
     reward.refresh_from_db()
     return reward
 
@@ -215,3 +227,28 @@ def test_folding_the_tallies_changes_no_total(alice: Cast, campaign: Campaign) -
     assert fold_tallies() == rows - 2
     assert (RewardTally.objects.count(), pipeline(alice.tenant)) == (2, before)
     assert list(differences()) == []
+
+
+def test_the_database_knows_the_same_steps() -> None:
+    steps = importlib.import_module("rewards.migrations.0011_reward_steps").STEPS
+    assert {tuple(step.split(">")) for step in steps.split()} == {(str(a), str(b)) for a, b in TRANSITIONS}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(State.values, 2)))
+def test_no_hand_can_lead_a_reward_where_its_life_does_not(
+    alice: Cast, campaign: Campaign, before: str, after: str
+) -> None:
+    """RELIABILITY INV-08: also by raw SQL."""
+    reward = _put(alice, campaign, before)
+    # Issued rewards have a payout, whatever the state; the check constraint is another test's.
+    allowed = (before, after) in TRANSITIONS and (after != "issued" or reward.payout_id is not None)
+    with connection.cursor() as cursor, transaction.atomic():
+        try:
+            with transaction.atomic():
+                cursor.execute("UPDATE rewards_reward SET state = %s WHERE id = %s", [after, reward.pk])
+        except IntegrityError:
+            assert not allowed
+        else:
+            assert allowed
+    assert Reward.objects.get(pk=reward.pk).state == (after if allowed else before)

@@ -22,7 +22,7 @@ from referrals.lib.money import Money
 from rewards import lifecycle, payouts, services
 from rewards.models import Decision, LedgerEntry, Reward, State
 from rewards.purchases import Standing, standing_of
-from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, walk
 
 pytestmark = pytest.mark.django_db
 USD_15, USD_30 = Fixed(Money(1500, "USD")), Money(3000, "USD")
@@ -97,7 +97,7 @@ def in_review(alice: Cast) -> QualifyingEvent:
 def _stands(alice: Cast, state: str) -> QualifyingEvent:
     """Automatic payouts are another issue's: what they leave behind is set here as they will."""
     event = _bought(alice)
-    Reward.objects.filter(event=event).update(state=state)
+    walk(list(event.rewards.values_list("pk", flat=True)), state)
     return event
 
 
