@@ -63,7 +63,7 @@ ACTS: dict[str, Act] = {
 }
 
 
-# Every step there is in a reward's life (PRODUCT.md). PostgreSQL refuses any other, whoever writes it (migration 0009).
+# Every step there is in a reward's life (PRODUCT.md). PostgreSQL refuses any other, whoever writes it (migration 0012).
 TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
     {(State.REVIEW, State.DUE), (State.REVIEW, State.HELD), (State.DUE, State.HELD)}
     | {(State.HELD, State.REVIEW), (State.HELD, State.DUE)}

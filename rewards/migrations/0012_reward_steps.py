@@ -43,5 +43,5 @@ def backwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rewards", "0010_what_if_schedules")]
+    dependencies = [("rewards", "0011_fraud_schedule")]
     operations = [migrations.RunPython(forwards, backwards)]
