@@ -29,10 +29,13 @@ from rewards.models import Reward, State
 SUSPECT = lifecycle.SUSPECT
 
 
-def after_joining(participant: Participant, seen: Seen | None, *, referred: bool) -> None:
-    """Keep what was seen of a browser, and score a new referral. Without anything seen nobody is scored."""
+def after_joining(participant: Participant, seen: Seen | None, *, referred: bool, is_new: bool = False) -> None:
+    """Keep what was seen of a browser, and score a new referral. Without anything seen nobody is scored.
+
+    `is_new`: made in this very transaction, so that nothing was seen before; that saves a query.
+    """
     kept = seen is not None and traces.keep(participant, seen)
-    if referred and (kept or has_context(participant)):
+    if referred and (kept or (not is_new and has_context(participant))):
         look(participant)
 
 

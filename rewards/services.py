@@ -108,7 +108,7 @@ def join(
             metadata=metadata,
         )
         if done.created or done.referral_created:
-            fraud.after_joining(done.participant, seen, referred=done.referral_created)
+            fraud.after_joining(done.participant, seen, referred=done.referral_created, is_new=done.created)
         if done.referral_created:
             award_joining(done.participant, actor)
     return Joined(done.participant, done.created, done.referral)
