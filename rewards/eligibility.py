@@ -358,9 +358,9 @@ def decide(case: Case, asked: Sequence[Condition] | None = None, *, explain: boo
     verdict's conditions are left empty (what-if asks a million times).
     """
     asked = conditions_of(case.terms) if asked is None else asked
-    asked = [condition for condition in asked if condition.applies is _always or condition.applies(case)]
     if not explain:
         return _briefly(case, asked)
+    asked = [condition for condition in asked if condition.applies(case)]
     checked = tuple(condition.check(case) for condition in asked)
     failed = next((item.code for item in checked if not item.passed), "")
     if failed:
@@ -378,7 +378,9 @@ def decide(case: Case, asked: Sequence[Condition] | None = None, *, explain: boo
 def _briefly(case: Case, asked: Sequence[Condition]) -> Verdict:
     failed = ""
     for condition in asked:
-        if (failed and condition.counting) or condition.met(case):
+        if failed and condition.counting:
+            continue
+        if (condition.applies is not _always and not condition.applies(case)) or condition.met(case):
             continue
         failed = failed or condition.code
         if not condition.counting:

@@ -52,7 +52,7 @@ class EventFacts:
     @property
     def kept(self) -> Money | None:
         """The amount after refunds, never below zero."""
-        if self.amount is None or self.refunded is None:
+        if self.amount is None or self.refunded is None or not self.refunded.minor:
             return self.amount
         return Money(max(0, self.amount.minor - self.refunded.minor), self.amount.currency)
 
