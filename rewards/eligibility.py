@@ -346,9 +346,18 @@ LIMITS: frozenset[str] = frozenset(condition.code for condition in CONDITIONS if
 CODES: frozenset[str] = frozenset(condition.code for condition in CONDITIONS)
 
 
+# By identity: to compare two rules by value would take longer than asking. The terms are kept, so that no other gets their id.
+_ASKED: dict[int, tuple[RuleTerms, tuple[Condition, ...]]] = {}
+
+
 def conditions_of(terms: RuleTerms) -> tuple[Condition, ...]:
-    """The rows of the table that are asked of a rule: work these out once where many cases of one rule are decided."""
-    return tuple(condition for condition in CONDITIONS if condition.asked(terms))
+    """The rows of the table that are asked of a rule. Published terms stay in memory (campaigns.rules), and so does the answer."""
+    known = _ASKED.get(id(terms))
+    if known is None or known[0] is not terms:
+        if len(_ASKED) >= 4096:
+            _ASKED.clear()
+        known = _ASKED[id(terms)] = (terms, tuple(condition for condition in CONDITIONS if condition.asked(terms)))
+    return known[1]
 
 
 def decide(case: Case, asked: Sequence[Condition] | None = None, *, explain: bool = True) -> Verdict:

@@ -104,9 +104,9 @@ class Case:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Checked:
-    """One condition's answer."""
+    """One condition's answer. Not frozen: a decision makes a dozen under each rule, and freezing triples what one costs."""
 
     code: str
     passed: bool
