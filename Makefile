@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .PHONY: help run test lint format types imports test-sqlite test-postgres test-browser conformance \
-	bench screenshots demo-stripe lock audit clean
+	bench soak screenshots demo-stripe lock audit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -48,6 +48,10 @@ bench: ## measure the hot paths as ratios to an empty view; needs wrk
 
 screenshots: ## picture every page in both sizes, light and dark, into var/screenshots
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.screenshots
+
+soak: ## the state machine at length: 2,000 lives of 50 steps (SOAK_EXAMPLES, SOAK_STEPS)
+	@./scripts/venv --dev && SOAK_EXAMPLES=$${SOAK_EXAMPLES:-2000} SOAK_STEPS=$${SOAK_STEPS:-50} \
+		$(PYTHON) -m pytest -q -n0 tests/rewards/test_machine.py -k whole_life
 
 demo-stripe: ## a payment through a local Stripe imitation makes a reward due
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.demo_stripe

@@ -1,0 +1,325 @@
+"""The whole life as a state machine: people join, pay, take back, dispute; the merchant approves, holds, declines, bans, issues, undoes;
+time passes. After every step everything adds up; at the end, telling the same facts in another order gives the same decisions.
+
+Run by test_machine.py: briefly with the tests, at length by `make soak`, and once for each known bug (mutants.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Q
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from campaigns.models import Campaign
+from campaigns.rules import _rules
+from campaigns.terms import Fixed, Limits, RuleTerms, Tier
+from participants.models import Participant, QualifyingEvent
+from referrals.events.models import Event
+from referrals.events.services import Actor
+from referrals.lib import clock
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from rewards import lifecycle, payouts, services
+from rewards.deciding import redecide
+from rewards.models import Decision, LedgerEntry, Payout, PayoutBatch, Reward, State
+from rewards.verify import differences
+from tests.factories import make_campaign, make_cast, make_merchant, percent_rule
+
+ACTOR = Actor("user", "1", "alice@example.com")
+START = datetime.fromisoformat("2026-11-02T09:00:00+00:00")
+FALLEN = {State.VOID, State.REVERSED}
+PEOPLE = 5
+
+
+def usd(minor: int) -> Money:
+    return Money(minor, "USD")
+
+
+def rules() -> list[RuleTerms]:
+    """Something of everything that facts alone decide."""
+    tiers = (Tier(1, 1, Fixed(usd(500))), Tier(2, None, Fixed(usd(800))))
+    return [
+        RuleTerms("", "referrer", "first_event", Fixed(usd(1500)), minimum_purchase=usd(3000), review_days=2),
+        percent_rule("10", max_purchases_per_friend=2, limits=Limits(per_referrer=usd(1500))),
+        RuleTerms("", "referrer", "tier", Fixed(usd(500)), tiers=tiers, max_purchases_per_friend=1),
+        RuleTerms("", "referrer", "milestone", Fixed(usd(5000)), nth=2),
+        RuleTerms("", "invitee", "nth_event", Fixed(usd(700)), nth=2),
+    ]
+
+
+class Life(RuleBasedStateMachine):
+    """One merchant, one campaign, two referrers, a few friends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outer = transaction.atomic()
+        self.outer.__enter__()
+        self.now = START
+        self.count = 0
+        self.facts: list[Callable[[Campaign, list[Participant]], None]] = []
+        self.friends: list[Participant] = []
+
+    def teardown(self) -> None:
+        """Nothing stays."""
+        transaction.set_rollback(True)
+        self.outer.__exit__(None, None, None)
+
+    @initialize()
+    def begin(self) -> None:
+        _rules.cache_clear()  # what is rolled back gives its keys to the next life
+        self.cast = make_cast("alice@example.com", make_merchant())
+        self.campaign = self._campaign()
+        with clock.at(START):
+            self.referrers, self.friends = _people(self.campaign)
+
+    def _campaign(self) -> Campaign:
+        with clock.at(START - timedelta(days=1)):
+            campaign = make_campaign(self.cast.tenant, rules(), since_days=0)
+        Campaign.objects.filter(pk=campaign.pk).update(status_since=START - timedelta(days=1))
+        campaign.status_changes.update(at=START - timedelta(days=1))
+        campaign.refresh_from_db()
+        return campaign
+
+    def _tick(self) -> Any:
+        self.now += timedelta(minutes=7)
+        return clock.at(self.now)
+
+    # Facts: any of them may come late, and twice.
+
+    @rule(
+        who=st.integers(0, PEOPLE - 1),
+        minor=st.sampled_from([0, 2000, 3000, 9999]),
+        late=st.integers(0, 300),
+        twice=st.booleans(),
+    )
+    def pay(self, who: int, minor: int, late: int, twice: bool) -> None:
+        self.count += 1
+        name, at = f"o{self.count}", self.now - timedelta(minutes=late)
+        at = max(at, START + timedelta(seconds=self.count))
+
+        def tell(campaign: Campaign, friends: list[Participant]) -> None:
+            services.qualify(
+                participant=friends[who], actor=ACTOR, source="shop", amount=usd(minor) if minor else None,
+                external_id=f"{campaign.pk}-{name}", references=[f"{campaign.pk}-{name}"], occurred_at=at,
+            )  # fmt: skip
+
+        self._tell(tell, twice)
+
+    @precondition(lambda self: self.count)
+    @rule(
+        number=st.integers(0, 50),
+        kind=st.sampled_from(["refund", "refund", "part", "dispute", "dispute_won", "cancelled"]),
+        twice=st.booleans(),
+    )
+    def take_back(self, number: int, kind: str, twice: bool) -> None:
+        self.count += 1
+        name, order = f"r{self.count}", number % self.count + 1
+        at = START + timedelta(days=20, seconds=self.count)
+        amount = usd(1000) if kind == "part" else None
+
+        def tell(campaign: Campaign, friends: list[Participant]) -> None:
+            services.refund(
+                tenant=campaign.tenant, actor=ACTOR, source="shop", external_id=f"{campaign.pk}-{name}", amount=amount,
+                references=[f"{campaign.pk}-o{order}"], kind="refund" if kind == "part" else kind, occurred_at=at,
+            )  # fmt: skip
+
+        self._tell(tell, twice, at=START + timedelta(days=21))
+
+    def _tell(self, tell: Callable[..., None], twice: bool, at: datetime | None = None) -> None:
+        self.facts.append(tell)
+        with clock.at(max(self.now, at) if at else self.now + timedelta(minutes=7)):
+            for _ in range(1 + twice):
+                tell(self.campaign, self.friends)
+        self.now += timedelta(minutes=7)
+
+    # What people at the merchant do, in any state: what can't be is refused and changes nothing.
+
+    @rule(
+        action=st.sampled_from(["approve", "hold", "release", "void", "reverse", "restore"]), number=st.integers(0, 30)
+    )
+    def act(self, action: str, number: int) -> None:
+        reward = self._pick(number)
+        if reward is not None:
+            self._try(
+                lambda: getattr(lifecycle, action)(
+                    tenant=self.cast.tenant, reward_ids=[reward.pk], actor=ACTOR, note="because"
+                )
+            )
+
+    @rule(number=st.integers(0, 30), more=st.integers(0, 30))
+    def issue(self, number: int, more: int) -> None:
+        self.count += 1
+        chosen = {reward.pk: reward.state for reward in (self._pick(number), self._pick(more)) if reward is not None}
+        if not chosen:
+            return
+        done = self._try(
+            lambda: payouts.issue_by_hand(
+                tenant=self.cast.tenant, reward_ids=chosen.keys(), actor=ACTOR, key=f"click-{self.count:06d}"
+            )
+        )
+        assert not done or set(chosen.values()) == {State.DUE}
+
+    @rule(number=st.integers(0, 10))
+    def undo(self, number: int) -> None:
+        batches = list(PayoutBatch.objects.order_by("pk"))
+        if batches:
+            self._try(lambda: payouts.undo(batch=batches[number % len(batches)], actor=ACTOR))
+
+    @rule(who=st.integers(0, PEOPLE + 1), lift=st.booleans())
+    def ban(self, who: int, lift: bool) -> None:
+        person = [*self.referrers, *self.friends][who]
+        if lift:
+            self._try(lambda: services.unban(participant=person, actor=ACTOR))
+        else:
+            self._try(lambda: services.ban(participant=person, actor=ACTOR, reason="Bots"))
+
+    @rule(days=st.integers(1, 3))
+    def wait(self, days: int) -> None:
+        self.now += timedelta(days=days)
+        with clock.at(self.now):
+            lifecycle.release_due(until=self.now)
+
+    def _pick(self, number: int) -> Reward | None:
+        keys = list(Reward.objects.order_by("pk").values_list("pk", flat=True))
+        return Reward.objects.get(pk=keys[number % len(keys)]) if keys else None
+
+    def _try(self, deed: Callable[[], object]) -> bool:
+        """Whether it was done; what was refused changed nothing."""
+        before = _world()
+        with self._tick():
+            try:
+                with transaction.atomic():
+                    deed()
+            except Refused:
+                assert _world() == before
+                return False
+        return True
+
+    # What must hold after every step.
+
+    @invariant()
+    def everything_adds_up(self) -> None:
+        assert list(differences()) == []
+
+    @invariant()
+    def what_stands_is_what_the_decisions_say(self) -> None:
+        decisions = {(row.event_id, row.rule_key): row for row in Decision.objects.filter(current=True)}
+        for reward in Reward.objects.all():
+            decision = decisions[reward.event_id, reward.rule_key]
+            stands = reward.state not in FALLEN
+            if stands:
+                assert decision.rewardable or _is_banned(decision), (reward.state, decision.reason)
+            elif reward.reason not in lifecycle.BY_HAND:
+                assert not decision.rewardable, reward.reason
+            if decision.rewardable and reward.state != State.ISSUED:
+                assert reward.amount_minor == decision.amount_minor
+
+    @invariant()
+    def nothing_is_paid_twice(self) -> None:
+        assert not Payout.objects.filter(status="paid", amount_minor__lt=0).exists()
+        paid = Count("payout_items", filter=Q(payout_items__payout__status="paid"))
+        for reward in Reward.objects.annotate(paid=paid):
+            wanted = 1 if reward.state in {State.ISSUED, State.REVERSED} else 0
+            assert (reward.paid, reward.payout_id is not None) == (wanted, bool(wanted)), reward.state
+
+    @invariant()
+    def every_change_is_told_once(self) -> None:
+        told: Counter[str] = Counter()
+        for subject, type_, data in Event.objects.filter(subject_type="reward").values_list(
+            "subject_id", "type", "data"
+        ):
+            told[subject] += type_ != "milestone.reached"
+            # What begins as due or held is told as such beside its making.
+            told[subject] -= type_ == "reward.created" and data["state"] in {"due", "held"}
+        assert told == {reward.public_id: 1 + reward.revision for reward in Reward.objects.all()}
+
+    @invariant()
+    def a_ban_takes_nothing_that_was_earned_before(self) -> None:
+        assert not Reward.objects.filter(state__in=FALLEN, reason=lifecycle.BANNED).exists()
+
+    @invariant()
+    def nobody_gets_more_than_the_limit(self) -> None:
+        for person in self.referrers if self.friends else ():
+            rows = Reward.objects.filter(participant=person, rule__limit_per_referrer_minor__isnull=False)
+            assert sum(rows.exclude(state__in=FALLEN).values_list("amount_minor", flat=True)) <= 1500
+
+
+class LifeToTheEnd(Life):
+    """The same, and at the end the facts are told again: nothing changes; and in another order elsewhere: the same decisions."""
+
+    def teardown(self) -> None:
+        try:
+            if self.friends:
+                self._decide_again()
+                self._tell_elsewhere()
+        finally:
+            super().teardown()
+
+    def _decide_again(self) -> None:
+        with clock.at(START + timedelta(days=60)):
+            for person in [*self.referrers, *self.friends]:
+                if Participant.objects.get(pk=person.pk).is_banned:
+                    services.unban(participant=person, actor=ACTOR)
+            before = _world()
+            for friend in self.friends:
+                redecide(friend, ACTOR)
+        assert _world() == before
+
+    def _tell_elsewhere(self) -> None:
+        other = self._campaign()
+        with clock.at(START):
+            _referrers, friends = _people(other)
+        with clock.at(START + timedelta(days=60)):
+            for tell in reversed(self.facts):
+                tell(other, friends)
+        assert _outcome(other) == _outcome(self.campaign)
+
+
+def _people(campaign: Campaign) -> tuple[list[Participant], list[Participant]]:
+    referrers = [
+        services.join(campaign=campaign, email=f"r{n}@example.com", actor=ACTOR, source="api").participant
+        for n in range(2)
+    ]
+    friends = [
+        services.join(
+            campaign=campaign,
+            email=f"f{n}@example.net",
+            actor=ACTOR,
+            source="api",
+            referred_by_code=referrers[n % 2].referral_code,
+        ).participant
+        for n in range(PEOPLE)
+    ]
+    return referrers, friends
+
+
+def _is_banned(decision: Decision) -> bool:
+    """A ban takes nothing that was earned before it, though the event decided again fails by it."""
+    return any(c["code"] == "referrer_banned" and not c["passed"] for c in decision.conditions)
+
+
+def _world() -> tuple[Any, ...]:
+    """All that must not change when something is refused."""
+    return (
+        list(Reward.objects.order_by("pk").values_list("pk", "state", "amount_minor", "revision", "reason")),
+        Decision.objects.count(),
+        LedgerEntry.objects.count(),
+        Payout.objects.count(),
+        Event.objects.count(),
+    )
+
+
+def _outcome(campaign: Campaign) -> list[tuple[str, int, str, int]]:
+    """(order, position of the rule, reason, minor units) of every current decision: what the facts come to."""
+    rows = Decision.objects.filter(event__campaign=campaign, current=True).select_related("event", "rule")
+    return sorted(
+        (row.event.external_id.partition("-")[2], row.rule.position, row.reason, row.amount_minor)
+        for row in rows
+        if isinstance(row.event, QualifyingEvent)
+    )

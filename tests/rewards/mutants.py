@@ -1,0 +1,105 @@
+"""Known bugs, switched on one at a time: the state machine has to find each (RELIABILITY section 5, "Seeded-mutant gate")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rewards import deciding, lifecycle, payouts
+from rewards.models import State
+
+Patch = pytest.MonkeyPatch
+
+
+def _act(patch: Patch, name: str, **changes: Any) -> None:
+    patch.setitem(lifecycle.ACTS, name, replace(lifecycle.ACTS[name], **changes))
+
+
+def pay_pending(patch: Patch) -> None:
+    """Rewards in review can be issued."""
+    _act(patch, "issue", sources=frozenset({State.DUE, State.REVIEW, State.HELD}))
+    patch.setattr(lifecycle, "TRANSITIONS", lifecycle.TRANSITIONS | {("review", "issued"), ("held", "issued")})
+
+
+def pay_twice(patch: Patch) -> None:
+    """What is issued can be issued again."""
+    _act(patch, "issue", sources=frozenset({State.DUE, State.ISSUED}))
+    patch.setattr(lifecycle, "TRANSITIONS", lifecycle.TRANSITIONS | {("issued", "issued")})
+
+
+def no_cancel_entry(patch: Patch) -> None:
+    """Taking back writes nothing to the ledger."""
+    _act(patch, "reverse", ledger="")
+
+
+def audit_row_dropped(patch: Patch) -> None:
+    """A hold is not told."""
+    real = lifecycle.record_many
+
+    def record(tenant: Any, actor: Any, happenings: Any) -> Any:
+        return real(tenant, actor, [one for one in happenings if one.type != "reward.held"])
+
+    patch.setattr(lifecycle, "record_many", record)
+
+
+def refund_after_issue_forgotten(patch: Patch) -> None:
+    """A refund voids what is due and leaves what was issued."""
+    real = deciding._fall
+    patch.setattr(deciding, "_fall", lambda reward, reason: None if reward.state == "issued" else real(reward, reason))
+
+
+def shrinking_forgotten(patch: Patch) -> None:
+    """A part refund does not make a share smaller."""
+    patch.setattr(deciding, "_resize", lambda changes, actor: [])
+
+
+def tally_forgotten(patch: Patch) -> None:
+    """Moves are not counted in the pipeline."""
+    patch.setattr(lifecycle, "tally", lambda changes: None)
+
+
+def undo_keeps_the_money(patch: Patch) -> None:
+    """Undoing a batch writes no opposite entry."""
+    real = payouts._write_ledger
+    patch.setattr(
+        payouts,
+        "_write_ledger",
+        lambda rows, kind, actor, note: None if kind == "pay_back" else real(rows, kind, actor, note),
+    )
+
+
+def tail_forgotten(patch: Patch) -> None:
+    """What the referrer's other friends did is not looked at again."""
+    patch.setattr(deciding, "asked_of_referrer", lambda *args: [])
+
+
+def history_forgotten(patch: Patch) -> None:
+    """Each fold begins as if the referrer had no friends yet."""
+    from rewards.fold import Standing
+
+    patch.setattr(
+        deciding, "standing_before", lambda referrer, campaign, keys, since, friends: {k: Standing() for k in keys}
+    )
+
+
+def ban_takes_what_was_earned(patch: Patch) -> None:
+    """A ban voids rewards from before it when a friend's next event is decided."""
+    patch.setattr(deciding, "_unbanned", lambda item: item)
+
+
+MUTANTS: tuple[Callable[[Patch], None], ...] = (
+    pay_pending,
+    pay_twice,
+    no_cancel_entry,
+    audit_row_dropped,
+    refund_after_issue_forgotten,
+    shrinking_forgotten,
+    tally_forgotten,
+    undo_keeps_the_money,
+    tail_forgotten,
+    history_forgotten,
+    ban_takes_what_was_earned,
+)

@@ -1,0 +1,48 @@
+"""The state machine of machine.py: 100 lives of 30 steps here, 2,000 of 50 by `make soak`; and every known bug is found by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.rewards.machine import LifeToTheEnd
+from tests.rewards.mutants import MUTANTS
+
+# On PostgreSQL the same lives say the same; a fifth of them shows that the database does not matter.
+USUAL = 20 if os.environ.get("DATABASE_URL") else 100
+EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", USUAL))
+STEPS = int(os.environ.get("SOAK_STEPS", "30"))
+# Shrinking a life of thirty steps takes minutes: SOAK_SHRINK=1 asks for it.
+PHASES = [Phase.explicit, Phase.generate] + ([Phase.shrink] if os.environ.get("SOAK_SHRINK") else [])
+COMMON = {
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "print_blob": True,
+}
+
+
+@pytest.mark.django_db
+def test_a_whole_life_adds_up() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        LifeToTheEnd,
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS, database=None, phases=PHASES, **COMMON),
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_known_bug_is_found(mutant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same lives for everybody (derandomized), so that a bug which is found once is found always."""
+    mutant(monkeypatch)
+    with pytest.raises(BaseException) as found:  # noqa: PT011 - any failure kills it: an assertion, a constraint
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            LifeToTheEnd,
+            settings=settings(
+                max_examples=100, stateful_step_count=30, derandomize=True, phases=[Phase.generate], **COMMON
+            ),
+        )
+    assert not isinstance(found.value, KeyboardInterrupt | SystemExit)
