@@ -90,29 +90,28 @@ def make_rewards(world: World, count: int) -> None:
         "identity_key": f"'{tag}p' || i || '@example.com'", "referral_code": f"'{tag}' || i", "first_name": "'Person'",
         "last_name": "'' || i",
     })  # fmt: skip
-    start = _first("participants_participant", "public_id", f"{tag}p")
     _copy_rows("participants_qualifyingevent", reward.event_id, count, {
-        "public_id": f"'{tag}e' || i", "external_id": f"'{tag}order-' || i", "participant_id": f"{start} + i % {people}",
+        "public_id": f"'{tag}e' || i", "external_id": f"'{tag}order-' || i",
+        "participant_id": _found("participants_participant", f"'{tag}p' || (1 + i % {people})"),
     })  # fmt: skip
-    event = _first("participants_qualifyingevent", "public_id", f"{tag}e")
     when = (
         "stage_at - i * INTERVAL '1 second'"
         if connection.vendor == "postgresql"
         else "datetime(stage_at, '-' || i || ' seconds')"
     )
     _copy_rows("rewards_reward", reward.pk, count, {
-        "public_id": f"'{tag}r' || i", "event_id": f"{event} + i - 1", "participant_id": f"{start} + (i * 7) % {people}",
-        "stage_at": when,
+        "public_id": f"'{tag}r' || i", "stage_at": when,
+        "event_id": _found("participants_qualifyingevent", f"'{tag}e' || i"),
+        "participant_id": _found("participants_participant", f"'{tag}p' || (1 + (i * 7) % {people})"),
     })  # fmt: skip
     _copy_rows("rewards_rewardtally", None, 1, {"count": str(count), "amount_minor": str(count * 1500)})
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
-def _first(table: str, column: str, prefix: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT MIN(id) FROM {table} WHERE {column} LIKE '{prefix}%'")
-        return int(cursor.fetchone()[0])
+def _found(table: str, public_id: str) -> str:
+    """The key of a copied row, looked up: requests that are still being answered may have taken keys in between."""
+    return f"(SELECT found.id FROM {table} AS found WHERE found.public_id = {public_id})"
 
 
 def _copy_rows(table: str, pk: int | None, count: int, changed: dict[str, str]) -> None:
@@ -177,12 +176,8 @@ def join_friends(world: World, count: int) -> Iterator[str]:
         "public_id": "'benchf' || i", "email": "'f' || i || '@example.net'", "email_key": "'f' || i || '@example.net'",
         "identity_key": "'f' || i || '@example.net'", "referral_code": "'F' || i",
     })  # fmt: skip
-    start = _first("participants_participant", "public_id", "benchf")
-    _copy_rows(
-        "participants_referral",
-        friend.referral.pk,
-        count,
-        {"invitee_id": f"{start} + i - 1", "standing_for_id": f"{start} + i - 1"},
-    )
+    friend_id = _found("participants_participant", "'benchf' || i")
+    keys = {"invitee_id": friend_id, "standing_for_id": friend_id}
+    _copy_rows("participants_referral", friend.referral.pk, count, keys)
     for n in range(count):
         yield f"f{n + 1}@example.net"

@@ -20,7 +20,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from bench.data import ACTOR, _copy_rows, _first  # noqa: E402
+from bench.data import ACTOR, _copy_rows  # noqa: E402
 from campaigns import services as campaigns  # noqa: E402
 from campaigns.models import Campaign  # noqa: E402
 from campaigns.rules import current_terms  # noqa: E402
@@ -37,6 +37,13 @@ from rewards.whatif.report import report_of  # noqa: E402
 
 EVENTS = int(os.environ.get("BENCH_EVENTS", "1000000"))
 PER_FRIEND, PER_REFERRER = 5, 4
+
+
+def _first(table: str, column: str, prefix: str) -> int:
+    """The first key of the copied rows; nothing else writes meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT MIN(id) FROM {table} WHERE {column} LIKE '{prefix}%'")
+        return int(cursor.fetchone()[0])
 
 
 def make_history() -> Campaign:
