@@ -159,7 +159,8 @@ def move(
         raise Refused("too_long", _("A note has at most 500 characters."), field="note")
     refuse_wrong_state(act, [target.reward for target in targets])
     for target in targets:
-        if (target.reward.state, target.state) not in TRANSITIONS:
+        step = (target.reward.state, target.state)  # held to held: the reason of a hold may change
+        if step[0] != step[1] and step not in TRANSITIONS:
             raise ValueError(f"{act.name} leads from {target.reward.state} to {target.state}, which no reward does")
     now = clock.now()
     columns = extra or {}

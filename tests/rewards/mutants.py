@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from referrals.events.services import record_many
 from rewards import deciding, lifecycle, payouts
 from rewards.models import State
 
@@ -37,10 +38,9 @@ def no_cancel_entry(patch: Patch) -> None:
 
 def audit_row_dropped(patch: Patch) -> None:
     """A hold is not told."""
-    real = lifecycle.record_many
 
     def record(tenant: Any, actor: Any, happenings: Any) -> Any:
-        return real(tenant, actor, [one for one in happenings if one.type != "reward.held"])
+        return record_many(tenant, actor, [one for one in happenings if one.type != "reward.held"])
 
     patch.setattr(lifecycle, "record_many", record)
 

@@ -18,18 +18,14 @@ EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", USUAL))
 STEPS = int(os.environ.get("SOAK_STEPS", "30"))
 # Shrinking a life of thirty steps takes minutes: SOAK_SHRINK=1 asks for it.
 PHASES = [Phase.explicit, Phase.generate] + ([Phase.shrink] if os.environ.get("SOAK_SHRINK") else [])
-COMMON = {
-    "deadline": None,
-    "suppress_health_check": list(HealthCheck),
-    "print_blob": True,
-}
+COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None, print_blob=True)
 
 
 @pytest.mark.django_db
 def test_a_whole_life_adds_up() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         LifeToTheEnd,
-        settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS, database=None, phases=PHASES, **COMMON),
+        settings=settings(COMMON, max_examples=EXAMPLES, stateful_step_count=STEPS, phases=PHASES),
     )
 
 
@@ -39,10 +35,10 @@ def test_a_known_bug_is_found(mutant: Callable[[pytest.MonkeyPatch], None], monk
     """The same lives for everybody (derandomized), so that a bug which is found once is found always."""
     mutant(monkeypatch)
     with pytest.raises(BaseException) as found:  # noqa: PT011 - any failure kills it: an assertion, a constraint
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             LifeToTheEnd,
             settings=settings(
-                max_examples=100, stateful_step_count=30, derandomize=True, phases=[Phase.generate], **COMMON
+                COMMON, max_examples=100, stateful_step_count=30, derandomize=True, phases=[Phase.generate]
             ),
         )
     assert not isinstance(found.value, KeyboardInterrupt | SystemExit)
