@@ -171,7 +171,8 @@ def _bind_late(
 
 def _here_before(participant: Participant) -> str:
     """Why a participant without a referrer can't get one by a later claim; "" when they can."""
-    if Referral.objects.filter(invitee=participant).exists():
+    # One that stands was made a moment ago by somebody else: the database will say so.
+    if Referral.objects.filter(invitee=participant, standing_for=None).exists():
         return DETACHED
     if Referral.objects.filter(referrer=participant).exists():
         return "brought_friends"

@@ -21,10 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests marked `postgres` out on SQLite: they are about concurrency that SQLite does not have."""
-    if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-        return
-    left_out = [item for item in items if item.get_closest_marker("postgres")]
+    """Leave tests marked `postgres` out on SQLite: they are about concurrency that SQLite does not have. And `once` the other way."""
+    on_postgres = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
+    left_out = [item for item in items if item.get_closest_marker("once" if on_postgres else "postgres")]
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)

@@ -107,12 +107,14 @@ class History:
         self.friends.append(done.participant)
 
     def buy(self, friend: int, minor: int, days_ago: int, german: bool) -> None:
+        # Late ones are told apart by seconds; none lies ahead, where the campaign's status is still to come.
+        apart = timedelta(seconds=self.count) if days_ago else timedelta()
         services.qualify(
             participant=self._friend(friend),
             actor=ACTOR,
             source="shop",
             amount=usd(minor),
-            occurred_at=timezone.now() - timedelta(days=days_ago) + timedelta(seconds=self.count),
+            occurred_at=timezone.now() - timedelta(days=days_ago) + apart,
             metadata={"country": "DE" if german else "NO", "subscription": "s1" if german else "s2"},
         )
 
