@@ -28,6 +28,12 @@ class Plan:
         """The rules that are asked again."""
         return tuple(terms for terms in self.terms if self.status[terms.key] in {CHANGED, NEW})
 
+    @property
+    def judging(self) -> tuple[RuleTerms, ...]:
+        """All terms that an event may be judged by: of a rule that older versions had otherwise, each of its forms."""
+        older = (terms for of_version in self.judges.values() for terms in of_version)
+        return tuple(dict.fromkeys((*self.asked, *older)))
+
     def keys(self, *statuses: str) -> tuple[str, ...]:
         """The keys of the rules with one of these statuses."""
         return tuple(terms.key for terms in self.terms if self.status[terms.key] in statuses)

@@ -59,7 +59,7 @@ class Replay:
         self.campaign = campaign
         self.plan = plan
         self.progress = progress or Progress()
-        asked = plan.asked
+        asked = plan.judging
         self.reader = Reader(campaign, asked)
         self.budgeted = frozenset(terms.key for terms in asked if terms.limits.of_campaign)
         self.prizes = frozenset(terms.key for terms in asked if terms.trigger == "leaderboard")

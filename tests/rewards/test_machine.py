@@ -39,7 +39,7 @@ def test_a_known_bug_is_found(mutant: Callable[[pytest.MonkeyPatch], None], monk
         run_state_machine_as_test(
             LifeToTheEnd,
             settings=settings(
-                COMMON, max_examples=60, stateful_step_count=30, derandomize=True, phases=[Phase.generate]
+                COMMON, max_examples=300, stateful_step_count=30, derandomize=True, phases=[Phase.generate]
             ),
         )
     assert not isinstance(found.value, KeyboardInterrupt | SystemExit)

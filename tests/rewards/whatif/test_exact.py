@@ -53,3 +53,11 @@ def test_judging_every_event_again_by_its_own_rules_differs_in_nothing(
         if not budget:
             assert _found(campaign, plan_as_recorded(campaign)) == []
         transaction.set_rollback(True)
+
+
+def test_a_rule_that_had_conditions_before_is_judged_by_them(alice: Cast) -> None:
+    """A case that the histories found: the older form asks for attributes, the newer one does not."""
+    history = History(alice.tenant, ["germans"])
+    history.play([("join", 0), ("buy", 0, 500, 0, True), ("publish", ["most"])])
+    campaign = Campaign.objects.select_related("merchant", "version").get(pk=history.campaign.pk)
+    assert _found(campaign, plan_as_recorded(campaign)) == []
