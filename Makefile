@@ -49,9 +49,9 @@ bench: ## measure the hot paths as ratios to an empty view; needs wrk
 screenshots: ## picture every page in both sizes, light and dark, into var/screenshots
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.screenshots
 
-soak: ## the state machine at length: 2,000 lives of 50 steps (SOAK_EXAMPLES, SOAK_STEPS)
+soak: ## random lives and what-if histories at length: 2,000 of 50 steps (SOAK_EXAMPLES, SOAK_STEPS)
 	@./scripts/venv --dev && SOAK_EXAMPLES=$${SOAK_EXAMPLES:-2000} SOAK_STEPS=$${SOAK_STEPS:-50} \
-		$(PYTHON) -m pytest -q -n0 tests/rewards/test_machine.py -k whole_life
+		$(PYTHON) -m pytest -q -n2 tests/rewards/test_machine.py tests/rewards/whatif/test_exact.py -k "whole_life or differs_in_nothing"
 
 demo-stripe: ## a payment through a local Stripe imitation makes a reward due
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.demo_stripe
