@@ -19,7 +19,8 @@ from tests.factories import Cast
 from tests.rewards.whatif.histories import History, rule_names, steps
 
 pytestmark = pytest.mark.django_db
-# The same histories each time, others by `make soak`. A hundred on SQLite; a fifth of them on PostgreSQL, to see that the database does not matter.
+# The same histories each time, others by `make soak`. A hundred on SQLite, and a fifth of them on PostgreSQL, to see that the
+# database does not matter.
 EXAMPLES = settings(
     max_examples=int(os.environ.get("SOAK_EXAMPLES") or (20 if os.environ.get("DATABASE_URL") else 100)),
     derandomize="SOAK_EXAMPLES" not in os.environ,
