@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from django.db.models import F, Sum
 from django.utils.translation import gettext as _
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, RewardRule
 from participants.models import QualifyingEvent
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -119,8 +119,11 @@ def refuse_overdraft(rewards: Collection[Reward]) -> None:
 
 
 def _refuse(campaign: Campaign, rewards: Iterable[Reward], budget: Budget, moments: Mapping[int, datetime]) -> None:
+    rewards = list(rewards)
+    rules = RewardRule.objects.filter(pk__in={reward.rule_id for reward in rewards}).prefetch_related("tiers")
+    limits_of = {rule.pk: rule.terms(campaign.currency).limits for rule in rules}
     for reward in rewards:
-        limits = reward.rule.terms(campaign.currency).limits
+        limits = limits_of[reward.rule_id]
         names = period_names(moments[reward.event_id].astimezone(campaign.merchant.zone).date())
         for period, limit in limits.of_campaign:
             name = names[period]
