@@ -18,6 +18,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from rewards import refunds
 from rewards import services as rewards
 
 # More partial refunds of one payment than anybody makes.
@@ -266,12 +267,12 @@ def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
         "occurred_at": signal.occurred_at,
     }
     try:
-        done = rewards.refund(amount=money, **call)
+        done = refunds.refund(amount=money, **call)
     except Refused as error:
         if error.code != "refund_too_large":
             raise
         # More than is left, because a part was taken back by hand before: all that is left goes.
-        done = rewards.refund(amount=None, **call)
+        done = refunds.refund(amount=None, **call)
     if not done.created:
         return Effect("refund_known", event_ref=done.event.public_id if done.event else "")
     if done.event is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -21,6 +21,7 @@ from participants.models import (
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -54,14 +55,19 @@ def closed_message(campaign: Campaign, reason: str) -> str:
     }[reason] % {"name": campaign.name}
 
 
+def lock_person(participant_id: int) -> Participant:
+    """The person's row, locked against changes but not against rows that refer to it: those are written under locks on rewards."""
+    return (
+        Participant.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("campaign", "merchant")
+        .get(pk=participant_id)
+    )
+
+
 def update_participant(*, participant: Participant, actor: Actor, **fields: Any) -> Participant:
     """Change names, language, note or the customer flag; raises Refused for another field or one that is too long."""
     with transaction.atomic():
-        row = (
-            Participant.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("campaign", "merchant")
-            .get(pk=participant.pk)
-        )
+        row = lock_person(participant.pk)
         changed = []
         for name, value in fields.items():
             if name not in CHANGEABLE:
@@ -94,6 +100,14 @@ def _about(type_: str, participant: Participant, data: dict[str, Any]) -> Happen
         participant=participant.public_id,
         data=data,
     )
+
+
+def check_moment(occurred_at: datetime | None) -> None:
+    """Facts are decided by their times: one of the future would outweigh all that comes before it. Refused `occurred_at`."""
+    if occurred_at is not None and occurred_at > clock.now() + timedelta(minutes=5):
+        raise Refused(
+            "occurred_at", _("%(time)s is in the future.") % {"time": occurred_at.isoformat()}, field="occurred_at"
+        )
 
 
 def find_event(tenant: Tenant, source: str, references: Sequence[str]) -> QualifyingEvent | None:

@@ -64,7 +64,7 @@ class _Known:
 class _Answered:
     """One (event, rule) with its answer, and with the one it would have if the referrer were not banned.
 
-    A ban stops new rewards; what was earned before it stands or falls by the rest of the facts (rewards.services.ban).
+    A ban stops new rewards; what was earned before it stands or falls by the rest of the facts (rewards.bans).
     """
 
     asked: Asked

@@ -23,7 +23,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import fraud, lifecycle, services
+from rewards import bans, fraud, lifecycle
 from rewards.models import Decision, Reward, State
 
 NOTE_LENGTH = 300
@@ -106,7 +106,7 @@ def ban(*, case: FraudCase, actor: Actor, note: str) -> FraudAction:
     note = _note(note)
     with transaction.atomic():
         # Locks the referrer and all their friends, this one among them, in the order of their keys.
-        services.ban(participant=case.referrer, actor=actor, reason=note)
+        bans.ban(participant=case.referrer, actor=actor, reason=note)
         friend, row = _locked(case)
         before = _before(row, friend)
         if row.status == FraudCase.OPEN:
@@ -230,7 +230,7 @@ def _unban(action: FraudAction, actor: Actor) -> None:
     """Before the friend's own row is locked: unbanning locks all friends in the order of their keys."""
     referrer = action.case.referrer
     if Participant.objects.filter(pk=referrer.pk, banned_at__isnull=False).exists():
-        services.unban(participant=referrer, actor=actor, note=_("Undone"))
+        bans.unban(participant=referrer, actor=actor, note=_("Undone"))
 
 
 def _hold_again(action: FraudAction, friend: Participant, actor: Actor) -> None:

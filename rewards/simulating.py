@@ -20,7 +20,7 @@ from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money, exponent_of
-from rewards import services
+from rewards import refunds, services
 from rewards.models import Decision, Reward
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ def _purchase(story: Story, actor: Actor, amount: Money | None, _refund: Money |
 
 def _take_back(story: Story, actor: Actor, _amount: Money | None, refund: Money | None) -> None:
     event = _made(story.event)
-    story.refund = services.refund(
+    story.refund = refunds.refund(
         tenant=story.campaign.tenant,
         actor=actor,
         source=SOURCE,

@@ -32,7 +32,7 @@ from referrals.web.limits import limits_of_person
 from referrals.web.participant_forms import CompleteForm, DetailsForm, NoteForm, ReasonForm, RefundForm
 from referrals.web.participants import referrer_of
 from referrals.web.timeline import entries_of
-from rewards import services
+from rewards import bans, refunds, services
 from rewards.balances import balances_of
 from rewards.customers import change_participant
 from rewards.models import Decision, Reward
@@ -266,7 +266,7 @@ def participant_refund(request: MerchantRequest, public_id: str, event_id: str) 
         data = form.cleaned_data
         reference = data["reference"].strip() or data["key"]
         try:
-            done = services.refund(
+            done = refunds.refund(
                 tenant=request.tenant,
                 actor=request.actor,
                 source=SOURCE,
@@ -332,7 +332,7 @@ def participant_ban(request: MerchantRequest, public_id: str) -> HttpResponse:
         status = 422
         if form.is_valid():
             try:
-                services.ban(participant=person, actor=request.actor, reason=form.cleaned_data["reason"])
+                bans.ban(participant=person, actor=request.actor, reason=form.cleaned_data["reason"])
             except Refused as error:
                 status = apply_refusal(form, error)
             else:
@@ -354,7 +354,7 @@ def participant_unban(request: MerchantRequest, public_id: str) -> HttpResponse:
         status = 422
         if form.is_valid():
             try:
-                services.unban(participant=person, actor=request.actor, note=form.cleaned_data["note"])
+                bans.unban(participant=person, actor=request.actor, note=form.cleaned_data["note"])
             except Refused as error:
                 status = apply_refusal(form, error)
             else:

@@ -24,7 +24,7 @@ from participants import portal
 from participants.models import Participant, PortalLink
 from referrals.hosted import mail
 from referrals.hosted.models import Bookmark, Mail
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds
 from rewards.models import Reward
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
 
@@ -111,7 +111,7 @@ def test_nobody_hears_of_a_reward_that_was_taken_back_meanwhile(reading: None, a
     done = buy(make_friend(asha, "maya@example.net"), 5000)
     reward = Reward.objects.get(participant=asha)
     lifecycle.approve(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR)
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=done.event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=done.event)
     mail.sweep()
     assert not any("store credit has cleared" in str(message.subject) for message in outbox.outbox)
     row = Mail.objects.get(participant=asha, kind="reward_due")
@@ -120,7 +120,7 @@ def test_nobody_hears_of_a_reward_that_was_taken_back_meanwhile(reading: None, a
 
 def test_a_banned_person_hears_nothing(reading: None, asha: Participant) -> None:
     make_friend(asha, "maya@example.net")
-    services.ban(participant=asha, actor=ACTOR, reason="x")
+    bans.ban(participant=asha, actor=ACTOR, reason="x")
     mail.sweep()
     assert [message.to for message in outbox.outbox if "asha@example.com" in message.to] == []
 

@@ -19,7 +19,7 @@ from participants import portal
 from participants.models import Participant, PortalLink, PortalSession
 from referrals.hosted.offer import day_text
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds
 from rewards.models import Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -174,7 +174,7 @@ def test_why_a_friend_does_not_count(asha: Participant, person: Client) -> None:
 def test_a_refunded_order_is_said(asha: Participant, alice: Cast, person: Client) -> None:
     opened(person, asha)
     done = buy(make_friend(asha, "maya@example.net", first_name="Maya"), 5000)
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=done.event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=done.event)
     assert "Maya Ordered. Their order was refunded. Not eligible" in text_of(person.get("/me/"))
 
 
@@ -246,7 +246,7 @@ def test_the_page_shares_a_link_that_says_where(asha: Participant, person: Clien
 
 def test_a_banned_person_is_told(asha: Participant, person: Client) -> None:
     opened(person, asha)
-    services.ban(participant=asha, actor=ACTOR, reason="coupon site")
+    bans.ban(participant=asha, actor=ACTOR, reason="coupon site")
     text = text_of(person.get("/me/"))
     assert "Your account can't earn rewards now." in text
     assert "coupon site" not in text
@@ -292,7 +292,7 @@ def test_what_fell_tells_its_facts_and_a_friend_reads_about_their_own_order(alic
     campaign = make_campaign(alice.tenant, rules)
     maya = make_friend(make_participant(campaign))
     event = buy(maya, 5000).event
-    services.refund(
+    refunds.refund(
         tenant=alice.tenant, actor=ACTOR, source="manual", external_id="R", event=event, amount=Money(3000, "USD")
     )
     assert "Your order was below $30.00." in text_of(opened(person, maya).get("/me/"))

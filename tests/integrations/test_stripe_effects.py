@@ -17,7 +17,7 @@ from integrations.models import Connection, InboundEvent
 from participants.models import CustomerReference, Participant, QualifyingEvent, Referral, Refund
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
-from rewards import services as rewards
+from rewards import refunds
 from rewards.models import LedgerEntry, Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_friend, make_participant, percent_rule
@@ -439,7 +439,7 @@ def test_a_refund_of_something_unknown_waits(connection: Connection, asha: Parti
 def test_more_than_is_left_takes_all_that_is_left(connection: Connection, asha: Participant) -> None:
     _paid(connection, asha)
     event = QualifyingEvent.objects.get()
-    rewards.refund(
+    refunds.refund(
         tenant=event.tenant, actor=ACTOR, source="manual", external_id="m1", event=event, amount=Money(5000, "USD")
     )
     assert deliver(connection, sample("charge.refunded")).outcome == "refunded"

@@ -14,7 +14,7 @@ from participants.models import QualifyingEvent, Refund
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import services
+from rewards import refunds, services
 from rewards.models import Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -85,7 +85,7 @@ def test_a_late_fact_is_judged_by_what_the_campaign_was_at_its_time(alice: Cast)
 
 def test_a_refund_before_its_purchase_waits_for_it(alice: Cast, campaign: Campaign) -> None:
     friend = make_friend(make_participant(campaign))
-    early = services.refund(
+    early = refunds.refund(
         tenant=alice.tenant, actor=ACTOR, source="stripe", external_id="re_1", references=["pi_1", "ch_1"]
     )
     assert (early.event, early.created) == (None, True)
@@ -114,7 +114,7 @@ def test_new_rules_judge_new_events_and_old_events_keep_theirs(alice: Cast) -> N
     new = buy(friend, 5000, "new")
     assert version.number == 2
     assert [old.rewards[0].amount_minor, new.rewards[0].amount_minor] == [1500, 2500]
-    services.refund(
+    refunds.refund(
         tenant=alice.tenant, actor=ACTOR, source="manual", external_id="re-1", event=old.event, amount=Money(100, "USD")
     )
     assert sorted(Reward.objects.values_list("amount_minor", "state")) == [(1500, "due"), (2500, "due")]

@@ -25,7 +25,7 @@ from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds, services
 from rewards.deciding import redecide
 from rewards.models import Decision, LedgerEntry, Payout, PayoutBatch, Reward, State
 from rewards.verify import differences
@@ -124,7 +124,7 @@ class Life(RuleBasedStateMachine):
         amount = usd(1000) if kind == "part" else None
 
         def tell(campaign: Campaign, friends: list[Participant]) -> None:
-            services.refund(
+            refunds.refund(
                 tenant=campaign.tenant, actor=ACTOR, source="shop", external_id=f"{campaign.pk}-{name}", amount=amount,
                 references=[f"{campaign.pk}-o{order}"], kind="refund" if kind == "part" else kind, occurred_at=at,
             )  # fmt: skip
@@ -175,9 +175,9 @@ class Life(RuleBasedStateMachine):
     def ban(self, who: int, lift: bool) -> None:
         person = [*self.referrers, *self.friends][who]
         if lift:
-            self._try(lambda: services.unban(participant=person, actor=ACTOR))
+            self._try(lambda: bans.unban(participant=person, actor=ACTOR))
         else:
-            self._try(lambda: services.ban(participant=person, actor=ACTOR, reason="Bots"))
+            self._try(lambda: bans.ban(participant=person, actor=ACTOR, reason="Bots"))
 
     @rule(days=st.integers(1, 3))
     def wait(self, days: int) -> None:
@@ -265,7 +265,7 @@ class LifeToTheEnd(Life):
         with clock.at(START + timedelta(days=60)):
             for person in [*self.referrers, *self.friends]:
                 if Participant.objects.get(pk=person.pk).is_banned:
-                    services.unban(participant=person, actor=ACTOR)
+                    bans.unban(participant=person, actor=ACTOR)
             before = _world()
             for friend in self.friends:
                 redecide(friend, ACTOR)

@@ -12,7 +12,7 @@ from participants.models import Participant, Referral
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import bonds, lifecycle, payouts, services
+from rewards import bans, bonds, lifecycle, payouts, services
 from rewards.balances import balances_of
 from rewards.models import Decision, LedgerEntry, Reward
 from rewards.verify import differences
@@ -174,7 +174,7 @@ def _taken(people: dict[str, Participant]) -> tuple[Participant, Participant]:
 
 
 def _banned(people: dict[str, Participant]) -> tuple[Participant, Participant]:
-    return people["free"], services.ban(participant=people["asha"], actor=ACTOR, reason="x")
+    return people["free"], bans.ban(participant=people["asha"], actor=ACTOR, reason="x")
 
 
 def _elsewhere(people: dict[str, Participant]) -> tuple[Participant, Participant]:

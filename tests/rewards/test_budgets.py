@@ -13,7 +13,7 @@ from campaigns.terms import Limits, RuleTerms
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle, services
+from rewards import lifecycle, refunds
 from rewards.budgets import span_of
 from rewards.models import BudgetUse, Decision, LedgerEntry, Reward
 from rewards.verify import differences
@@ -59,7 +59,7 @@ def test_what_falls_goes_back_and_what_is_declined_too(alice: Cast) -> None:
     asha = make_participant(campaign)
     first, second = (buy(make_friend(asha, f"{n}@example.net")) for n in (1, 2))
     assert used() == 8000
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r", event=first.event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r", event=first.event)
     assert used() == 4000
     reward = second.rewards[0]
     lifecycle.void(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, note="A colleague")

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from referrals.events.models import Event
 from referrals.lib.money import Money
-from rewards import services
+from rewards import refunds
 from rewards.models import Decision, Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -51,7 +51,7 @@ def test_a_recorded_event_tells_each_decision(alice: Cast) -> None:
 def test_a_reward_that_falls_by_facts_tells_them_and_one_that_a_person_declines_does_not(alice: Cast) -> None:
     friend = make_friend(make_participant(make_campaign(alice.tenant)))
     event = buy(friend).event
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="R-1", event=event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="R-1", event=event)
     data = told("reward.voided")
     current = Decision.objects.get(event=event, current=True)
     assert (data["reason"], data["conditions"]) == ("refunded", current.conditions)

@@ -13,7 +13,7 @@ from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
-from rewards import fraud_cases, lifecycle, services
+from rewards import bans, fraud_cases, lifecycle, refunds
 from rewards.models import Reward, State
 from rewards.payouts import issue_by_hand
 from rewards.verify import differences
@@ -209,16 +209,16 @@ def test_an_older_decision_is_undone_after_the_newer_one(maya: Participant) -> N
 def test_a_denied_reward_whose_purchase_was_refunded_stays_void(alice: Cast, maya: Participant) -> None:
     action = deny(case_of(maya))
     event = Reward.objects.first().event  # type: ignore[union-attr]  # there are two
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=event)
     fraud_cases.undo(action=action, actor=ACTOR)
     assert stands(maya) == [("void", "fraud_denied")] * 2
 
 
 def test_a_ban_and_a_suspicion_each_hold_for_themselves(asha: Participant, maya: Participant) -> None:
-    services.ban(participant=asha, actor=ACTOR, reason="Spam")
+    bans.ban(participant=asha, actor=ACTOR, reason="Spam")
     approve(case_of(maya))
     assert stands(maya) == [("due", ""), ("held", "referrer_banned")]
-    services.unban(participant=Participant.objects.get(pk=asha.pk), actor=ACTOR)
+    bans.unban(participant=Participant.objects.get(pk=asha.pk), actor=ACTOR)
     assert stands(maya) == DUE
 
 

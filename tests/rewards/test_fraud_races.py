@@ -10,7 +10,7 @@ import pytest
 from participants.fraud.models import FraudAction, FraudCase, FraudEvaluation
 from participants.fraud.traces import Seen
 from participants.models import Participant
-from rewards import fraud, fraud_cases, services
+from rewards import bans, fraud, fraud_cases
 from rewards.models import Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
@@ -78,7 +78,7 @@ def test_trusting_banning_and_buying_at_once_wait_for_each_other(maya: Participa
     lena = make_friend(asha, "lena@example.org", seen=Seen("198.51.100.4", "Mozilla/5.0", ("desk",)))
     done = at_once(
         partial(fraud_cases.trust, case=case_of(maya), actor=ACTOR, note="Married"),
-        partial(services.ban, participant=asha, actor=ACTOR, reason="Spam"),
+        partial(bans.ban, participant=asha, actor=ACTOR, reason="Spam"),
         *[partial(buy, friend, external_id=f"{friend.pk}-{n}") for n in range(4) for friend in (maya, lena)],
     )
     assert not [item for item in done if isinstance(item, str)]

@@ -12,7 +12,7 @@ from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds, services
 from rewards.models import LedgerEntry, Reward
 from rewards.verify import differences
 from tests.factories import (
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _take_back(cast: Cast, reward: Reward, kind: str = "refund", minor: int | None = None, hours: int = 0) -> None:
-    services.refund(
+    refunds.refund(
         tenant=cast.tenant,
         actor=ACTOR,
         source="manual",
@@ -62,7 +62,7 @@ def test_a_ban_takes_nothing_back_that_was_issued_before_it(alice: Cast) -> None
     maya = make_friend(make_participant(campaign))
     reward = buy(maya, 5000, "one").rewards[0]
     payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="click-12345")
-    services.ban(participant=reward.participant, actor=ACTOR, reason="coupon site")
+    bans.ban(participant=reward.participant, actor=ACTOR, reason="coupon site")
     during = buy(maya, 5000, "two")
     assert (during.decisions[0].reason, during.rewards) == ("referrer_banned", [])
     assert _states(reward) == [("issued", "", 1500)]
@@ -72,13 +72,13 @@ def test_a_ban_takes_nothing_back_that_was_issued_before_it(alice: Cast) -> None
 
 def test_a_refund_counts_while_the_referrer_is_banned(alice: Cast) -> None:
     mine, theirs = _both_sides(alice)
-    services.ban(participant=mine.participant, actor=ACTOR, reason="coupon site")
+    bans.ban(participant=mine.participant, actor=ACTOR, reason="coupon site")
     _take_back(alice, mine, minor=2500)
     assert _states(mine, theirs) == [("held", "referrer_banned", 250), ("due", "", 500)]
     _take_back(alice, mine)
     assert _states(mine, theirs) == [("void", "refunded", 250), ("void", "refunded", 500)]
     assert sum(LedgerEntry.objects.values_list("amount_minor", flat=True)) == 0
-    services.unban(participant=mine.participant, actor=ACTOR)
+    bans.unban(participant=mine.participant, actor=ACTOR)
     assert _states(mine, theirs) == [("void", "refunded", 250), ("void", "refunded", 500)]
     assert list(differences()) == []
 
@@ -115,10 +115,10 @@ def test_declining_a_held_reward_and_restoring_it_leaves_it_held(alice: Cast, ca
 def test_a_payment_undone_to_somebody_banned_meanwhile_waits_for_the_ban(alice: Cast, campaign: Campaign) -> None:
     reward = make_reward(campaign)
     batch, _made = payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="click-12345")
-    services.ban(participant=reward.participant, actor=ACTOR, reason="coupon site")
+    bans.ban(participant=reward.participant, actor=ACTOR, reason="coupon site")
     payouts.undo(batch=batch, actor=ACTOR)
     assert _states(reward) == [("held", "referrer_banned", 1500)]
-    services.unban(participant=reward.participant, actor=ACTOR)
+    bans.unban(participant=reward.participant, actor=ACTOR)
     assert _states(reward) == [("due", "", 1500)]
     assert list(differences()) == []
 
@@ -146,7 +146,7 @@ def test_a_refund_that_waited_is_told_once_its_payment_is_there(alice: Cast, cam
     friend = make_friend(make_participant(campaign))
 
     def refund(name: str, reference: str) -> None:
-        services.refund(
+        refunds.refund(
             tenant=alice.tenant, actor=ACTOR, source="stripe", external_id=name, references=[reference],
             amount=Money(1000, "USD"),
         )  # fmt: skip
@@ -174,11 +174,11 @@ def test_what_a_banned_friend_earns_is_held_with_the_rest(alice: Cast) -> None:
         alice.tenant, [percent_rule("10"), percent_rule("20", side="invitee", trigger="every_event", review_days=5)]
     )
     maya = make_friend(make_participant(campaign))
-    services.ban(participant=maya, actor=ACTOR, reason="chargebacks")
+    bans.ban(participant=maya, actor=ACTOR, reason="chargebacks")
     mine, theirs = sorted(buy(maya, 5000).rewards, key=lambda reward: reward.amount_minor)
     assert _states(mine, theirs) == [("due", "", 500), ("held", "referrer_banned", 1000)]
     told = Event.objects.filter(subject_id=theirs.public_id).order_by("pk").values_list("type", flat=True)
     assert list(told) == ["reward.created", "reward.held"]
-    services.unban(participant=maya, actor=ACTOR)
+    bans.unban(participant=maya, actor=ACTOR)
     assert _states(mine, theirs) == [("due", "", 500), ("review", "", 1000)]
     assert list(differences()) == []

@@ -13,7 +13,7 @@ from campaigns.terms import Fixed, RuleTerms, Tier, Units
 from participants.models import Participant, QualifyingEvent
 from referrals.lib import clock
 from referrals.lib.money import Money
-from rewards import services
+from rewards import bans, refunds, services
 from rewards.jobs import close_boards
 from rewards.leaderboard import close_leaderboards, standings
 from rewards.models import Decision, Reward
@@ -74,9 +74,9 @@ def test_what_does_not_count_moves_nobody(campaign: Campaign, alice: Cast) -> No
     asha, ben, cem = people(campaign, "asha", "ben", "cem")
     bring(asha, [1])
     (back,) = bring(ben, [2])
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r", event=back.event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r", event=back.event)
     bring(cem, [3, 4])
-    services.ban(participant=cem, actor=ACTOR, reason="Bots")
+    bans.ban(participant=cem, actor=ACTOR, reason="Bots")
     assert places(campaign) == [(1, "asha", 1)]
 
 

@@ -12,7 +12,7 @@ from django.db.utils import DatabaseError, IntegrityError
 from campaigns.models import Campaign
 from referrals.events.models import AppendOnlyError, Event
 from referrals.lib.errors import Refused
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds
 from rewards.lifecycle import TRANSITIONS
 from rewards.models import LedgerEntry, Payout, Reward, RewardTally, State
 from rewards.pipeline import fold_tallies, pipeline
@@ -134,7 +134,7 @@ def test_declining_and_restoring_are_opposite_entries(alice: Cast, campaign: Cam
 def test_what_the_conditions_forbid_can_not_be_restored_by_hand(alice: Cast, campaign: Campaign) -> None:
     reward = make_reward(campaign)
     lifecycle.void(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, note="staff discount")
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="re-1", event=reward.event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="re-1", event=reward.event)
     with pytest.raises(Refused) as refused:
         lifecycle.restore(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR)
     assert refused.value.code == "not_rewardable"
@@ -153,21 +153,21 @@ def test_a_ban_holds_and_lifting_it_goes_on_where_it_stopped(alice: Cast) -> Non
     asha = make_participant(campaign)
     maya = make_friend(asha)
     buy(maya, 5000, "one")
-    services.ban(participant=asha, actor=ACTOR, reason="coupon site")
+    bans.ban(participant=asha, actor=ACTOR, reason="coupon site")
     during = buy(maya, 5000, "two")
     assert (during.decisions[0].reason, during.rewards) == ("referrer_banned", [])
     held = Reward.objects.get()
     assert (held.state, held.reason) == ("held", "referrer_banned")
-    services.unban(participant=asha, actor=ACTOR)
+    bans.unban(participant=asha, actor=ACTOR)
     assert list(Reward.objects.order_by("pk").values_list("state", flat=True)) == ["due", "due"]
     assert list(differences()) == []
     with pytest.raises(Refused):
-        services.unban(participant=asha, actor=ACTOR)
+        bans.unban(participant=asha, actor=ACTOR)
 
 
 def test_nothing_is_issued_to_the_banned(alice: Cast, campaign: Campaign) -> None:
     reward = make_reward(campaign)
-    services.ban(participant=reward.participant, actor=ACTOR, reason="coupon site")
+    bans.ban(participant=reward.participant, actor=ACTOR, reason="coupon site")
     lifecycle.release(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR)
     with pytest.raises(Refused) as refused:
         payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="click-12345")

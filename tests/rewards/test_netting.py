@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from participants.models import Participant
-from rewards import payouts, services
+from rewards import payouts, refunds
 from rewards.balances import balances_of
 from rewards.models import LedgerEntry, Payout, PayoutBatch, Reward
 from rewards.verify import differences
@@ -29,7 +29,7 @@ def issue(alice: Cast, *rewards: Reward) -> PayoutBatch:
 
 
 def take_back(alice: Cast, reward: Reward) -> None:
-    done = services.refund(
+    done = refunds.refund(
         tenant=alice.tenant, actor=ACTOR, source="manual", external_id=f"r{reward.pk}", event=reward.event
     )
     assert done.created

@@ -16,7 +16,7 @@ from participants.models import Referral
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds, services
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant, make_reward, percent_rule
@@ -142,7 +142,7 @@ def test_refund_and_issue_at_the_same_moment_leave_the_right_balance(alice: Cast
         reward = make_reward(campaign, f"r{n}@example.com", f"f{n}@example.com")
         at_once(
             partial(
-                services.refund,
+                refunds.refund,
                 tenant=alice.tenant,
                 actor=ACTOR,
                 source="api",
@@ -186,12 +186,12 @@ def test_a_ban_and_what_is_written_for_the_banned_never_wait_for_each_other_in_a
             key=f"ring-{n:04d}",
         )
         at_once(
-            partial(services.ban, participant=asha, actor=ACTOR, reason="coupon site"),
+            partial(bans.ban, participant=asha, actor=ACTOR, reason="coupon site"),
             issue,
             *[partial(buy, friend, 3000) for friend in friends],
         )
         at_once(
-            partial(services.unban, participant=asha, actor=ACTOR),
+            partial(bans.unban, participant=asha, actor=ACTOR),
             *[partial(buy, friend, 2000) for friend in friends],
         )
         states = set(Reward.objects.filter(participant=asha).values_list("state", flat=True))

@@ -16,7 +16,7 @@ from participants.models import Participant
 from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.lib.money import Money
-from rewards import services
+from rewards import refunds, services
 from rewards.models import Decision, LedgerEntry, Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, percent_rule
@@ -102,7 +102,7 @@ def test_a_refund_moves_everybody_up(alice: Cast) -> None:
     asha = make_participant(make_campaign(alice.tenant, [tier_rule(max_purchases_per_friend=1)]))
     people = friends_of(asha, 4)
     events = [buy(friend).event for friend in people]
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=events[0])
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=events[0])
     assert standing() == [("f2", 1000), ("f3", 1000), ("f4", 2000)]
     assert reasons(people[0]) == ["refunded"]
     assert list(differences()) == []
@@ -199,7 +199,7 @@ def test_money_that_comes_back_makes_room_again(alice: Cast) -> None:
     asha = make_participant(make_campaign(alice.tenant, [limited(per_referrer=usd(6000))]))
     events = [buy(friend).event for friend in friends_of(asha, 3)]
     assert standing() == [("f1", 4000), ("f2", 2000)]
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=events[0])
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="r1", event=events[0])
     assert standing() == [("f2", 4000), ("f3", 2000)]
     assert list(differences()) == []
 
@@ -230,7 +230,7 @@ def test_any_order_of_the_facts_ends_the_same(name: str, alice: Cast) -> None:
             for n in range(3)
         ]  # fmt: skip
         steps.append(
-            lambda p, t=turn: services.refund(  # type: ignore[misc]
+            lambda p, t=turn: refunds.refund(  # type: ignore[misc]
                 tenant=alice.tenant, actor=ACTOR, source="manual", external_id=f"r{t}", references=[f"o{t}-1"],
                 occurred_at=NOW - timedelta(seconds=1),
             )

@@ -15,7 +15,7 @@ from participants.models import Refund
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import payouts, services
+from rewards import payouts, refunds, services
 from rewards.balances import balances_of
 from rewards.models import Decision, LedgerEntry, Reward
 from rewards.verify import differences
@@ -32,7 +32,7 @@ def test_a_share_shrinks_with_each_partial_refund_to_the_cent(alice: Cast) -> No
     reward = Reward.objects.get()
     assert reward.amount_minor == 1000
     for number, (minor, left) in enumerate([(3333, 667), (3333, 333), (3333, 0)]):
-        services.refund(
+        refunds.refund(
             tenant=alice.tenant,
             actor=ACTOR,
             source="manual",
@@ -54,7 +54,7 @@ def test_a_fixed_reward_falls_when_the_rest_is_below_the_minimum(alice: Cast) ->
     event = buy(make_friend(make_participant(campaign)), 5000).event
 
     def take(number: int, minor: int) -> Reward:
-        services.refund(
+        refunds.refund(
             tenant=alice.tenant,
             actor=ACTOR,
             source="manual",
@@ -78,7 +78,7 @@ def test_a_refund_that_can_not_be_is_refused_and_nothing_changes(
 ) -> None:
     event = buy(make_friend(make_participant(campaign)), 5000).event
     with pytest.raises(Refused) as refused:
-        services.refund(
+        refunds.refund(
             tenant=alice.tenant,
             actor=ACTOR,
             source="manual",
@@ -93,7 +93,7 @@ def test_a_refund_that_can_not_be_is_refused_and_nothing_changes(
 def test_the_same_refund_twice_counts_once(alice: Cast, campaign: Campaign) -> None:
     event = buy(make_friend(make_participant(campaign)), 5000).event
     asked = {"tenant": alice.tenant, "actor": ACTOR, "source": "manual", "external_id": "re-1", "event": event}
-    made = [services.refund(**asked, amount=Money(3000, "USD")).created for _ in range(3)]  # type: ignore[arg-type]
+    made = [refunds.refund(**asked, amount=Money(3000, "USD")).created for _ in range(3)]  # type: ignore[arg-type]
     event.refresh_from_db()
     assert (made, event.refunded_minor) == ([True, False, False], 3000)
 
@@ -102,7 +102,7 @@ def test_reversing_an_issued_reward_leaves_what_the_next_payout_nets(alice: Cast
     event = buy(make_friend(make_participant(campaign)), 5000).event
     reward = Reward.objects.get()
     batch, _made = payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="click-12345")
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="re-1", event=event)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="re-1", event=event)
     balance = balances_of([reward.participant_id])[reward.participant_id].referrer
     assert (balance.earned, balance.redeemed, balance.left) == (0, 1500, -1500)
     payouts.undo(batch=batch, actor=ACTOR, note="it never arrived")
@@ -124,7 +124,7 @@ def _tell(cast: Cast, campaign: Campaign, order: list[str]) -> tuple[object, ...
     start = clock.now() - timedelta(days=5)
 
     def refund(kind: str, name: str, minor: int | None, hours: int) -> None:
-        services.refund(
+        refunds.refund(
             tenant=cast.tenant, actor=ACTOR, source="stripe", external_id=f"{name}-{n}", references=[f"pi-{n}"], kind=kind,
             amount=Money(minor, "USD") if minor else None, occurred_at=start + timedelta(hours=hours),
         )  # fmt: skip

@@ -19,7 +19,7 @@ from campaigns.terms import Fixed, Tier
 from participants import portal
 from participants.models import Participant, PortalLink, QualifyingEvent
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds
 from rewards.models import Decision, LedgerEntry, Reward, State
 from rewards.purchases import Standing, standing_of
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, walk
@@ -53,7 +53,7 @@ def did_not_meet_the_minimum(alice: Cast) -> QualifyingEvent:
 
 def was_refunded(alice: Cast, kind: str = "refund") -> QualifyingEvent:
     event = _bought(alice)
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id=f"{kind}-1", event=event, kind=kind)
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id=f"{kind}-1", event=event, kind=kind)
     return event
 
 
@@ -64,7 +64,7 @@ def was_cancelled(alice: Cast) -> QualifyingEvent:
 def the_advocate_is_banned(alice: Cast) -> QualifyingEvent:
     asha = _offer(alice)[1]
     maya = _friend(asha)
-    services.ban(participant=asha, actor=ACTOR, reason="Spam")
+    bans.ban(participant=asha, actor=ACTOR, reason="Spam")
     return buy(maya, 5000, "order-10482").event
 
 

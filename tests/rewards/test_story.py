@@ -10,7 +10,7 @@ from django.utils import timezone
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import lifecycle, payouts, refunds
 from rewards.balances import balances_of
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.pipeline import pipeline
@@ -101,7 +101,7 @@ def test_a_full_refund_voids_before_issue_and_reverses_after(alice: Cast, campai
     second = make_reward(campaign, "tomas@example.com", "ines@example.net")
     payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[second.pk], actor=ACTOR, key="click-12345")
     for reward in (first, second):
-        done = services.refund(
+        done = refunds.refund(
             tenant=alice.tenant, actor=ACTOR, source="manual", external_id=f"re-{reward.pk}", event=reward.event
         )
         assert done.created is True

@@ -16,7 +16,7 @@ from referrals.api.models import IdempotencyRecord
 from referrals.events.models import AppendOnlyError, Event
 from referrals.hosted import mail
 from referrals.lib.errors import Refused
-from rewards import advancing, payouts, services, wiping
+from rewards import advancing, payouts, refunds, wiping
 from rewards.models import LedgerEntry, Reward, RewardTally, State
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.integrations.sending import connect, deliver, sample
@@ -33,8 +33,8 @@ def _fill(tenant: Tenant, name: str) -> None:
     PortalLink.objects.create(participant=maya)
     due = [reward.pk for reward in done.rewards if reward.state == State.DUE]
     payouts.issue_by_hand(tenant=tenant, reward_ids=due, actor=ACTOR, key=f"batch-{name}")
-    services.refund(tenant=tenant, actor=ACTOR, source="manual", external_id=f"refund-{name}", event=done.event)
-    services.refund(tenant=tenant, actor=ACTOR, source="stripe", external_id=f"early-{name}", references=[f"ch-{name}"])
+    refunds.refund(tenant=tenant, actor=ACTOR, source="manual", external_id=f"refund-{name}", event=done.event)
+    refunds.refund(tenant=tenant, actor=ACTOR, source="stripe", external_id=f"early-{name}", references=[f"ch-{name}"])
     deliver(connect(tenant), sample("customer.created", event_id=f"evt-{name}", livemode=not tenant.is_test))
     deliver(
         connect(tenant),

@@ -18,7 +18,7 @@ from referrals.api.v2.base import API, PAGING, SOURCE, expand_field, id_text, pa
 from referrals.api.v2.shapes import decision_json, events_json, refund_json, reward_ids, waiting_json
 from referrals.lib.codes import random_text
 from referrals.lib.emails import parse_email
-from rewards import services
+from rewards import refunds, services
 from rewards.models import SIDES, Decision
 from rewards.reasons import CODES
 
@@ -219,7 +219,7 @@ def create_refund(call: Call) -> Answer:
     event, body = _find(call), call.body
     amount = body.get("amount")
     implied = f"auto:{random_text(22)}" if amount is not None or "kind" in body else f"all:{event.public_id}"
-    done = services.refund(
+    done = refunds.refund(
         tenant=call.tenant,
         actor=call.actor,
         source=SOURCE,

@@ -16,7 +16,7 @@ from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_of
 from referrals.api.v2.shapes import participants_json
 from referrals.lib.errors import Refused
-from rewards import bonds, services
+from rewards import bans, bonds, services
 from rewards.customers import change_participant
 from rewards.statuses import STATUSES, set_status
 
@@ -192,7 +192,7 @@ def ban_participant(call: Call) -> Answer:
 
     They earn nothing from now on, and rewards that have not left are held. Unbanning undoes it.
     """
-    services.ban(participant=_find(call), actor=call.actor, reason=call.body["reason"])
+    bans.ban(participant=_find(call), actor=call.actor, reason=call.body["reason"])
     return _shown(_find(call))
 
 
@@ -211,7 +211,7 @@ def unban_participant(call: Call) -> Answer:
 
     Held rewards go on, and what happened meanwhile is decided again.
     """
-    services.unban(participant=_find(call), actor=call.actor, note=call.body.get("note", ""))
+    bans.unban(participant=_find(call), actor=call.actor, note=call.body.get("note", ""))
     return _shown(_find(call))
 
 

@@ -10,7 +10,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.money import Money
-from rewards import services
+from rewards import refunds, services
 
 STORE = Actor("api_key", "demo", "Web shop")
 SOURCE = "api"
@@ -59,7 +59,7 @@ def _buy(person: Participant, minor: int, order: str, *, type_: str = "purchase"
 
 
 def _take_back(tenant: Tenant, event: QualifyingEvent, kind: str) -> None:
-    services.refund(
+    refunds.refund(
         tenant=tenant, actor=STORE, source=SOURCE, external_id=f"{kind}-{event.external_id}", event=event, kind=kind
     )
 
@@ -74,7 +74,7 @@ def _wait(tenant: Tenant, campaign: Campaign) -> None:
         amount=Money(5200, campaign.currency),
         external_id="order-20005",
     )
-    services.refund(
+    refunds.refund(
         tenant=tenant,
         actor=STORE,
         source=SOURCE,

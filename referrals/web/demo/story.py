@@ -26,7 +26,7 @@ from referrals.lib.money import Money, exponent_of
 from referrals.web.demo.people import Person, people
 from referrals.web.demo.plan import PLANS, Plan
 from referrals.web.demo.suspects import add_suspects
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds, services
 from rewards.models import Reward, State
 
 CHANNELS = ("whatsapp", "email", "copy", "qr", "instagram", "")
@@ -163,7 +163,7 @@ class Story:
             self._after(
                 self.dice.random() * 16 + 0.3,
                 lambda: void(
-                    services.refund(
+                    refunds.refund(
                         tenant=self.tenant,
                         actor=STORE,
                         source="api",
@@ -208,7 +208,7 @@ class Story:
             Participant.objects.filter(rewards__state=State.REVIEW, campaign__currency="EUR").order_by("pk").first()
         )
         if banned is not None:
-            services.ban(participant=banned, actor=self.owner, reason="Posted the link on a coupon site.")
+            bans.ban(participant=banned, actor=self.owner, reason="Posted the link on a coupon site.")
         add_suspects(self.tenant)
 
 

@@ -12,7 +12,7 @@ from participants import waiting
 from participants.models import QualifyingEvent, Referral, WaitingEvent
 from referrals.lib import clock
 from referrals.lib.money import Money
-from rewards import services
+from rewards import refunds, services
 from rewards.models import Reward
 from tests.api.conftest import Shop
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
@@ -113,14 +113,14 @@ def test_a_companys_message_is_for_somebodys_friend_in_its_own_currency(alice: C
     yen.refresh_from_db()
     assert (bool(kept.event_ref), yen.found_at) == (True, None)
     # A refund finds it under its other name.
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="stripe", external_id="re_1", references=["pi_1"])
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="stripe", external_id="re_1", references=["pi_1"])
     assert Reward.objects.get().state == "void"
 
 
 def test_a_refund_that_came_while_the_payment_waited_is_taken_off_it(alice: Cast) -> None:
     campaign = make_campaign(alice.tenant)
     _keep(alice, references=["pi_1"])
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="stripe", external_id="re_1", references=["pi_1"])
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="stripe", external_id="re_1", references=["pi_1"])
     maya = make_friend(make_participant(campaign))
     services.identify(participant=maya, source="stripe", customer_id="cus_1", actor=ACTOR)
     event = QualifyingEvent.objects.get()

@@ -19,7 +19,7 @@ from participants.models import Participant, QualifyingEvent
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import bonds, lifecycle, payouts, services
+from rewards import bans, bonds, lifecycle, payouts, refunds, services
 from rewards.models import Reward
 from tests.factories import ACTOR, fixed_rule, make_campaign, make_participant, percent_rule
 
@@ -141,10 +141,10 @@ class History:
         self._take_back(event, "cancelled", None)
 
     def ban(self, number: int) -> None:
-        services.ban(participant=self.referrers[number], actor=ACTOR, reason="why")
+        bans.ban(participant=self.referrers[number], actor=ACTOR, reason="why")
 
     def unban(self, number: int) -> None:
-        services.unban(participant=self.referrers[number], actor=ACTOR)
+        bans.unban(participant=self.referrers[number], actor=ACTOR)
 
     def void(self, number: int) -> None:
         if reward := self._reward(number):
@@ -194,7 +194,7 @@ class History:
     def _take_back(self, number: int, kind: str, minor: int | None) -> None:
         events = list(QualifyingEvent.objects.filter(campaign=self.campaign, type="purchase").order_by("pk"))
         if events:
-            services.refund(
+            refunds.refund(
                 tenant=self.tenant,
                 actor=ACTOR,
                 source="shop",

@@ -15,7 +15,7 @@ from campaigns.models import Campaign
 from campaigns.rules import current_terms
 from campaigns.terms import Fixed, Limits, RuleTerms
 from referrals.lib.money import Money
-from rewards import lifecycle, services
+from rewards import bans, lifecycle
 from rewards.models import Reward
 from rewards.whatif.jobs import ask
 from rewards.whatif.plan import plan_for
@@ -141,7 +141,7 @@ def test_what_a_person_declined_stays_declined_and_a_ban_takes_nothing_from_befo
     declined = buy(make_friend(asha, "maya@example.net"), 5000).rewards[0]
     lifecycle.void(tenant=alice.tenant, reward_ids=[declined.pk], actor=ACTOR, note="no")
     buy(make_friend(asha, "noor@example.net"), 5000)
-    services.ban(participant=asha, actor=ACTOR, reason="why")
+    bans.ban(participant=asha, actor=ACTOR, reason="why")
     (rule,) = _terms(campaign)
     (line,) = _report(campaign, [replace(rule, amount=Fixed(usd(2000)))])["rules"]
     assert (line["now"], line["then"], line["created"]) == (_sum(1, 1500), _sum(1, 2000), _sum(0, 0))

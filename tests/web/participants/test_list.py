@@ -18,8 +18,8 @@ from participants.models import Participant, Referral
 from participants.search import search
 from referrals.events.models import Event
 from referrals.web import participants
+from rewards.bans import ban
 from rewards.models import Reward
-from rewards.services import ban
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
 
 URL = "/app/participants/"

@@ -14,7 +14,7 @@ from participants.visits import VisitCount, visit_row
 from referrals.events.models import Event
 from referrals.lib.money import Money
 from referrals.web.participant import timeline_queries, visits_text
-from rewards import services
+from rewards import bans
 from rewards.models import Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -288,7 +288,7 @@ def test_a_ban_needs_a_reason(alice: Cast, asha: Participant) -> None:
 def test_a_second_ban_and_a_ban_that_is_not_there(alice: Cast, asha: Participant) -> None:
     assert alice.client.post(_url(asha, "unban/"), {}).status_code == 409
 
-    services.ban(participant=asha, actor=ACTOR, reason="First")
+    bans.ban(participant=asha, actor=ACTOR, reason="First")
     again = alice.client.post(_url(asha, "ban/"), {"reason": "Second"})
 
     assert again.status_code == 409

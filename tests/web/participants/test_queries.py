@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from campaigns.models import Campaign
 from referrals.events.services import Actor
 from referrals.lib.money import Money
-from rewards.services import refund
+from rewards.refunds import refund
 from tests.factories import Cast, buy, make_friend, make_participant
 
 ACTOR = Actor("user", "1", "alice@example.com")

@@ -21,7 +21,7 @@ from participants.services import name_event
 from referrals.lib.money import Money
 from referrals.web import purchase_state
 from referrals.web.purchases import COLUMNS, WAITING_COLUMNS
-from rewards import lifecycle, purchases, services
+from rewards import lifecycle, purchases, refunds, services
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
 URL = "/app/purchases/"
@@ -55,7 +55,7 @@ def events(alice: Cast, offer: Campaign) -> dict[str, QualifyingEvent]:
 
     bought("due", 6000, 20)
     bought("refunded", 6000, 8)
-    services.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="R-1", event=found["refunded"])
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="R-1", event=found["refunded"])
     bought("small", 2000, 6)
     declined = bought("declined", 6000, 5)
     reward = declined.rewards.get()
@@ -259,7 +259,7 @@ def test_the_file_has_every_page(alice: Cast, events: dict[str, QualifyingEvent]
 
 
 def test_refunds_that_came_first_wait(alice: Cast) -> None:
-    services.refund(
+    refunds.refund(
         tenant=alice.tenant,
         actor=ACTOR,
         source="stripe",

@@ -16,7 +16,7 @@ from django.utils import timezone
 from campaigns.terms import Percent
 from participants.models import QualifyingEvent, Referral, Visit
 from referrals.lib.money import Money
-from rewards import lifecycle, payouts, services
+from rewards import bans, lifecycle, payouts, refunds
 from rewards.models import Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, percent_rule
 
@@ -33,7 +33,7 @@ def text_of(response: Any) -> str:
 
 
 def take_back(cast: Cast, event: QualifyingEvent, minor: int | None = None, external_id: str = "R-1") -> None:
-    services.refund(
+    refunds.refund(
         tenant=cast.tenant,
         actor=ACTOR,
         source="manual",
@@ -137,7 +137,7 @@ def test_a_held_reward_and_a_ban_lead_to_where_they_are_decided(alice: Cast) -> 
     page = alice.client.get(address(event)).content.decode()
     assert f'<a href="/app/rewards/{reward.public_id}/">Decide</a>' in page
     asha = reward.participant
-    services.ban(participant=asha, actor=ACTOR, reason="Spam")
+    bans.ban(participant=asha, actor=ACTOR, reason="Spam")
     later = buy(make_friend(asha, "ben@example.net"), 5000).event
     page = alice.client.get(address(later)).content.decode()
     assert f'<a href="/app/participants/{asha.public_id}/unban/">Lift the ban</a>' in page

@@ -17,7 +17,7 @@ from referrals.events.models import Event
 from referrals.lib.money import Money
 from rewards import lifecycle
 from rewards.models import LedgerEntry, PayoutBatch, Reward, State
-from rewards.services import refund
+from rewards.refunds import refund
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_cast, make_reward, percent_rule
 from tests.web.rewards.conftest import Post, hidden, ids_in, states
 
