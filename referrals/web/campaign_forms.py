@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
@@ -42,6 +43,19 @@ def apply_refusal(form: forms.BaseForm, error: Refused) -> int:
     name = error.field if error.field in form.fields else None
     form.add_error(name, ValidationError(error.message, code=error.code))
     return error.status
+
+
+def carry_out(form: forms.BaseForm, act: Callable[[], object]) -> int | None:
+    """Do what a form asks for: None when it is done, else the status under which the form is shown (again). Http404 as above."""
+    if not form.is_bound:
+        return 200
+    if not form.is_valid():
+        return 422
+    try:
+        act()
+    except Refused as error:
+        return apply_refusal(form, error)
+    return None
 
 
 def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:

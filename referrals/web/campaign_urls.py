@@ -57,12 +57,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
         participant_bond.participant_bond_undo,
         name="participant_bond_undo",
     ),
-    path(
-        "participants/<str:public_id>/events/<str:event_id>/", participant.participant_event, name="participant_event"
-    ),
-    path(
-        "participants/<str:public_id>/events/<str:event_id>/refund/",
-        participant.participant_refund,
-        name="participant_refund",
-    ),
 ]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -26,13 +24,13 @@ from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest, member, own
-from referrals.web.campaign_forms import apply_refusal
+from referrals.web.campaign_forms import apply_refusal, carry_out
 from referrals.web.campaigns import locale
 from referrals.web.limits import limits_of_person
-from referrals.web.participant_forms import CompleteForm, DetailsForm, NoteForm, ReasonForm, RefundForm
+from referrals.web.participant_forms import CompleteForm, DetailsForm, NoteForm, ReasonForm
 from referrals.web.participants import referrer_of
 from referrals.web.timeline import entries_of
-from rewards import bans, refunds, services
+from rewards import bans, services
 from rewards.balances import balances_of
 from rewards.customers import change_participant
 from rewards.models import Decision, Reward
@@ -175,14 +173,6 @@ def why_not(decision: Decision) -> str:
     return sentence(failed) if failed else ""
 
 
-def checks_of(decision: Decision) -> list[dict[str, str]]:
-    """A decision's conditions for components/_checks.html."""
-    return [
-        {"state": "ok" if condition["passed"] else "fail", "text": sentence(condition), "facts": ""}
-        for condition in decision.conditions
-    ]
-
-
 @member(role=Role.MANAGER)
 def participant_complete(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Record by hand what they did: the decision about it is shown at once."""
@@ -199,9 +189,6 @@ def participant_complete(request: MerchantRequest, public_id: str) -> HttpRespon
             except Refused as error:
                 error.field = {"external_id": "reference"}.get(error.field, error.field)
                 status = apply_refusal(form, error)
-            except ValidationError as error:
-                form.add_error("reference", error)
-                status = 409
     context = {"person": person, "form": form, "referrer": referrer_of(person)}
     return render(request, "web/participants/complete.html", context, status=status)
 
@@ -218,9 +205,8 @@ def _complete(request: MerchantRequest, person: Participant, form: CompleteForm)
         occurred_at=data["occurred_at"],
     )
     if done.event.participant_id != person.pk:
-        raise ValidationError(
-            _("%(reference)s is already recorded for another participant.") % {"reference": reference}
-        )
+        message = _("%(reference)s is already recorded for another participant.") % {"reference": reference}
+        raise Refused("external_id_reused", message, field="external_id", status=409)
     if not done.created:
         messages.info(request, _("This was already recorded; nothing was changed."))
     elif done.rewards:
@@ -230,96 +216,7 @@ def _complete(request: MerchantRequest, person: Participant, form: CompleteForm)
         )
     else:
         messages.warning(request, _("Recorded. No reward: the reasons are below."))
-    return redirect("web:participant_event", person.public_id, done.event.public_id)
-
-
-def _event(request: MerchantRequest, person: Participant, event_id: str) -> QualifyingEvent:
-    rows = QualifyingEvent.objects.for_tenant(request.tenant).filter(participant=person)
-    event = rows.filter(public_id=event_id).first()
-    if event is None:
-        raise Http404
-    return event
-
-
-@member()
-def participant_event(request: MerchantRequest, public_id: str, event_id: str) -> HttpResponse:
-    """One event: the decision of each rule with every condition, the rewards, and what was taken back."""
-    person = _person(request, public_id)
-    event = _event(request, person, event_id)
-    form = RefundForm(initial={"key": random_text(16)}, currency=event.currency)
-    return _render_event(request, person, event, form)
-
-
-@member()
-def participant_refund(request: MerchantRequest, public_id: str, event_id: str) -> HttpResponse:
-    """Record that money of this event was given back."""
-    person = _person(request, public_id)
-    event = _event(request, person, event_id)
-    page = reverse("web:participant_event", args=[person.public_id, event.public_id])
-    if request.POST.get("from") == "purchase":
-        page = reverse("web:purchase", args=[event.public_id])
-    if request.method != "POST":
-        return redirect(page)
-    form = RefundForm(request.POST, currency=event.currency)
-    status = 422
-    if form.is_valid():
-        data = form.cleaned_data
-        reference = data["reference"].strip() or data["key"]
-        try:
-            done = refunds.refund(
-                tenant=request.tenant,
-                actor=request.actor,
-                source=SOURCE,
-                external_id=reference,
-                event=event,
-                amount=data["amount"],
-            )
-        except Refused as error:
-            status = apply_refusal(form, error)
-        else:
-            if done.refund.event_id != event.pk:
-                form.add_error(
-                    "reference", _("%(reference)s is already recorded for another event.") % {"reference": reference}
-                )
-                return _render_event(request, person, event, form, status=409)
-            if done.created:
-                messages.success(request, _("Refund recorded. What it changed is below."))
-            else:
-                messages.info(request, _("This was already recorded; nothing was changed."))
-            return redirect(page)
-    return _render_event(request, person, event, form, status=status)
-
-
-def _render_event(
-    request: MerchantRequest, person: Participant, event: QualifyingEvent, form: RefundForm, *, status: int = 200
-) -> HttpResponse:
-    rewards = {(row.rule_key, row.side): row for row in event.rewards.select_related("participant").standing_last()}
-    decisions = event.decisions.filter(current=True).order_by("pk")
-    context = {
-        "person": person,
-        "event": event,
-        "form": form,
-        "decisions": [
-            {
-                "row": decision,
-                "checks": checks_of(decision),
-                "why_not": why_not(decision),
-                "reward": rewards.get((decision.rule_key, decision.side)),
-            }
-            for decision in decisions
-        ],
-        "refunds": _refunds(event),
-        "may_change": request.membership.may(Role.MANAGER),
-        "can_refund": event.amount_minor is not None and event.refunded_minor < event.amount_minor,
-    }
-    return render(request, "web/participants/event.html", context, status=status)
-
-
-def _refunds(event: QualifyingEvent) -> Sequence[dict[str, Any]]:
-    return [
-        {"row": row, "amount": event.amount if row.amount_minor is None else Money(row.amount_minor, event.currency)}
-        for row in event.refunds.order_by("-occurred_at", "-pk")[:SHOWN]
-    ]
+    return redirect("web:purchase", done.event.public_id)
 
 
 @member(role=Role.MANAGER)
@@ -327,21 +224,13 @@ def participant_ban(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Stop them from earning: GET says what will happen, POST does it with a reason."""
     person = _person(request, public_id)
     form = ReasonForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                bans.ban(participant=person, actor=request.actor, reason=form.cleaned_data["reason"])
-            except Refused as error:
-                status = apply_refusal(form, error)
-            else:
-                undo = reverse("web:participant_unban", args=[person.public_id])
-                messages.success(request, _("%(who)s is banned") % {"who": person}, extra_tags=f"undo:{undo}")
-                return redirect(_page(person))
-    return render(
-        request, "web/participants/ban.html", {"person": person, "form": form, "banning": True}, status=status
-    )
+    status = carry_out(form, lambda: bans.ban(participant=person, actor=request.actor, **form.cleaned_data))
+    if status is None:
+        undo = reverse("web:participant_unban", args=[person.public_id])
+        messages.success(request, _("%(who)s is banned") % {"who": person}, extra_tags=f"undo:{undo}")
+        return redirect(_page(person))
+    context = {"person": person, "form": form, "banning": True}
+    return render(request, "web/participants/ban.html", context, status=status)
 
 
 @member(role=Role.MANAGER)
@@ -349,17 +238,9 @@ def participant_unban(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Lift a ban: what it held goes on, and what happened meanwhile is decided again."""
     person = _person(request, public_id)
     form = NoteForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                bans.unban(participant=person, actor=request.actor, note=form.cleaned_data["note"])
-            except Refused as error:
-                status = apply_refusal(form, error)
-            else:
-                messages.success(request, _("The ban of %(who)s is lifted") % {"who": person})
-                return redirect(_page(person))
-    return render(
-        request, "web/participants/ban.html", {"person": person, "form": form, "banning": False}, status=status
-    )
+    status = carry_out(form, lambda: bans.unban(participant=person, actor=request.actor, **form.cleaned_data))
+    if status is None:
+        messages.success(request, _("The ban of %(who)s is lifted") % {"who": person})
+        return redirect(_page(person))
+    context = {"person": person, "form": form, "banning": False}
+    return render(request, "web/participants/ban.html", context, status=status)

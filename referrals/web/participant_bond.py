@@ -13,7 +13,7 @@ from participants.models import Participant, Referral
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
 from referrals.web.access import MerchantRequest, member, own
-from referrals.web.campaign_forms import apply_refusal
+from referrals.web.campaign_forms import carry_out
 from referrals.web.participant_forms import AttachForm, ReasonForm, StatusForm
 from referrals.web.participants import referrer_of
 from rewards import bonds
@@ -29,24 +29,23 @@ def participant_attach(request: MerchantRequest, public_id: str) -> HttpResponse
     """Name who invited them: what they did is decided again, as if it had been known from the day they joined."""
     person = _person(request, public_id)
     form = AttachForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                referrer = bonds.find_referrer(person, form.cleaned_data["referrer"])
-                bonds.attach(
-                    participant=person, referrer=referrer, actor=request.actor, reason=form.cleaned_data["reason"]
-                )
-            except Refused as error:
-                if error.code == "referrer_not_found":
-                    error.status = 422  # what was typed, not the page
-                status = apply_refusal(form, error)
-            else:
-                text = _("%(who)s is now a friend of %(referrer)s") % {"who": person, "referrer": referrer}
-                return _done(request, person, text)
+    made: list[Referral] = []
+    status = carry_out(form, lambda: made.append(_attach(request, person, **form.cleaned_data)))
+    if status is None:
+        text = _("%(who)s is now a friend of %(referrer)s")
+        return _done(request, person, text % {"who": person, "referrer": made[0].referrer})
     context = {"person": person, "form": form, "attaching": True, "referrer": referrer_of(person)}
     return render(request, "web/participants/bond.html", context, status=status)
+
+
+def _attach(request: MerchantRequest, person: Participant, referrer: str, reason: str) -> Referral:
+    try:
+        found = bonds.find_referrer(person, referrer)
+        return bonds.attach(participant=person, referrer=found, actor=request.actor, reason=reason)
+    except Refused as error:
+        if error.code == "referrer_not_found":
+            error.status = 422  # what was typed, not the page
+        raise
 
 
 @member(role=Role.MANAGER)
@@ -54,16 +53,9 @@ def participant_detach(request: MerchantRequest, public_id: str) -> HttpResponse
     """End a wrong referral: GET says what will happen, POST does it with a reason."""
     person = _person(request, public_id)
     form = ReasonForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                bonds.detach(participant=person, actor=request.actor, reason=form.cleaned_data["reason"])
-            except Refused as error:
-                status = apply_refusal(form, error)
-            else:
-                return _done(request, person, _("%(who)s is detached") % {"who": person})
+    status = carry_out(form, lambda: bonds.detach(participant=person, actor=request.actor, **form.cleaned_data))
+    if status is None:
+        return _done(request, person, _("%(who)s is detached") % {"who": person})
     context = {"person": person, "form": form, "attaching": False, "referrer": referrer_of(person)}
     return render(request, "web/participants/bond.html", context, status=status)
 
@@ -76,21 +68,15 @@ def participant_status(request: MerchantRequest, public_id: str) -> HttpResponse
     if referral is None:
         messages.error(request, _("%(who)s was not referred by anybody.") % {"who": person})
         return redirect("web:participant", person.public_id)
-    posted = request.method == "POST"
     form = StatusForm(
-        request.POST if posted else None, initial={"status": referral.status}, currency=person.campaign.currency
+        request.POST if request.method == "POST" else None,
+        initial={"status": referral.status},
+        currency=person.campaign.currency,
     )
-    status = 200
-    if posted:
-        status = 422
-        if form.is_valid():
-            try:
-                set_status(participant=person, actor=request.actor, **form.cleaned_data)
-            except Refused as error:
-                status = apply_refusal(form, error)
-            else:
-                messages.success(request, _("Status saved"))
-                return redirect("web:participant", person.public_id)
+    status = carry_out(form, lambda: set_status(participant=person, actor=request.actor, **form.cleaned_data))
+    if status is None:
+        messages.success(request, _("Status saved"))
+        return redirect("web:participant", person.public_id)
     context = {"person": person, "form": form, "referrer": referrer_of(person)}
     return render(request, "web/participants/status.html", context, status=status)
 

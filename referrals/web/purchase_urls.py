@@ -10,4 +10,5 @@ urlpatterns = [
     path("purchases/", purchases.purchases, name="purchases"),
     path("purchases/export.csv", purchases.purchases_export, name="purchases_export"),
     path("purchases/<str:public_id>/", purchases.purchase, name="purchase"),
+    path("purchases/<str:public_id>/refund/", purchases.purchase_refund, name="purchase_refund"),
 ]

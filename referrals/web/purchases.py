@@ -6,15 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
 
 from participants.models import QualifyingEvent
+from referrals.accounts.models import Role
 from referrals.lib.codes import random_text
+from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.lib.pages import render_part
 from referrals.web.access import MerchantRequest, member, own
+from referrals.web.campaign_forms import carry_out
 from referrals.web.exports import file_name, note_export, stream_csv, utc
 from referrals.web.participant_forms import RefundForm
 from referrals.web.purchase_list import Waiting, list_context, referrer_of, standings_of, waiting_page, why_words
@@ -22,6 +28,7 @@ from referrals.web.purchase_panel import purchase_context
 from referrals.web.purchase_state import PurchaseState
 from rewards.models import Reward
 from rewards.purchases import Standing
+from rewards.refunds import refund
 
 _CHUNK = 500
 COLUMNS = (
@@ -49,9 +56,41 @@ def purchases(request: MerchantRequest) -> HttpResponse:
 def purchase(request: MerchantRequest, public_id: str) -> HttpResponse:
     """One event with everything that was decided about it: in the pane beside the list, or as a page of its own."""
     event = own_event(request, public_id)
-    context = purchase_context(request, event)
-    context["form"] = RefundForm(initial={"key": random_text(16)}, currency=event.currency)
-    return render_part(request, "web/purchases/show.html", "web/purchases/_opened.html", context)
+    return _show(request, event, RefundForm(initial={"key": random_text(16)}, currency=event.currency))
+
+
+def _show(request: MerchantRequest, event: QualifyingEvent, form: RefundForm, *, status: int = 200) -> HttpResponse:
+    context = {**purchase_context(request, event), "form": form}
+    response = render_part(request, "web/purchases/show.html", "web/purchases/_opened.html", context)
+    response.status_code = status
+    return response
+
+
+@require_POST
+@member(role=Role.MANAGER)
+def purchase_refund(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Record that money of this event was given back."""
+    event = own_event(request, public_id)
+    form = RefundForm(request.POST, currency=event.currency)
+    status = carry_out(form, lambda: _refund(request, event, **form.cleaned_data))
+    if status is None:
+        return redirect("web:purchase", event.public_id)
+    return _show(request, event, form, status=status)
+
+
+def _refund(request: MerchantRequest, event: QualifyingEvent, key: str, amount: Money | None, reference: str) -> None:
+    """A reference that stands for another event's refund is Refused at its field."""
+    known = reference.strip() or key
+    done = refund(
+        tenant=request.tenant, actor=request.actor, source="manual", external_id=known, event=event, amount=amount
+    )
+    if done.refund.event_id != event.pk:
+        message = _("%(reference)s is already recorded for another event.") % {"reference": reference}
+        raise Refused("external_id_reused", message, field="reference", status=409)
+    if done.created:
+        messages.success(request, _("Refund recorded. What it changed is below."))
+    else:
+        messages.info(request, _("This was already recorded; nothing was changed."))
 
 
 def own_event(request: MerchantRequest, public_id: str) -> QualifyingEvent:

@@ -141,7 +141,7 @@ def entries(story: Story) -> list[Entry]:
     found.append(Entry("user-plus", "", text, "", friend.joined_at, _person(friend)))
     event, locale = story.event, get_language() or "en"
     if event is not None:
-        page = reverse("web:participant_event", args=[friend.public_id, event.public_id])
+        page = reverse("web:purchase", args=[event.public_id])
         text = _("Bought for %(amount)s") % {"amount": event.amount.format(locale) if event.amount else ""}
         found.append(Entry("shopping-bag", "issued", text, "", event.occurred_at, page))
         if story.refund is not None:
@@ -156,5 +156,5 @@ def _person(row: Participant) -> str:
 
 
 def _decided(row: Decision) -> dict[str, Any]:
-    page = reverse("web:participant_event", args=[row.event.participant.public_id, row.event.public_id])
+    page = reverse("web:purchase", args=[row.event.public_id])
     return {"row": row, "why_not": "" if row.rewardable else reason_sentence(row.reason), "url": page}

@@ -57,7 +57,7 @@ def test_every_page_is_readable_and_fits(
         one,
         f"/app/participants/{long.public_id}/",
         f"{other}complete/",
-        f"{other}events/{event.public_id}/",
+        f"/app/purchases/{event.public_id}/",
         f"{one}ban/",
     ]
     for path in paths:

@@ -171,7 +171,7 @@ def test_a_referral_is_simulated_and_its_story_told(alice: Cast, side: Tenant) -
     reward, event = Reward.objects.get(), QualifyingEvent.objects.get()
     html = shown.content.decode()
     assert f'href="{reverse("web:reward", args=[reward.public_id])}"' in html
-    assert f'href="{reverse("web:participant_event", args=[friend.public_id, event.public_id])}"' in html
+    assert f'href="{reverse("web:purchase", args=[event.public_id])}"' in html
     assert alice.client.post(CLOCK, {"by": "next"}).status_code == 302
     reward.refresh_from_db()
     assert (reward.state, reward.amount_minor, reward.stage_at) == (State.DUE, 1500, reward.review_ends_at)

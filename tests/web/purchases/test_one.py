@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.terms import Percent
-from participants.models import QualifyingEvent, Referral, Visit
+from participants.models import QualifyingEvent, Referral, Refund, Visit
 from referrals.lib.money import Money
 from rewards import bans, lifecycle, payouts, refunds
 from rewards.models import Reward
@@ -166,17 +166,73 @@ def test_an_event_that_no_rule_is_about_says_so(alice: Cast) -> None:
     assert "it keeps the rules it was recorded under" in page
 
 
-def test_a_refund_recorded_here_comes_back_here(alice: Cast) -> None:
-    event = buy(make_friend(make_participant(make_campaign(alice.tenant))), 5000).event
+def bought(cast: Cast) -> QualifyingEvent:
+    """A friend's purchase of $50.00, whose $15.00 are due."""
+    return buy(make_friend(make_participant(make_campaign(cast.tenant))), 5000).event
+
+
+def send_refund(cast: Cast, event: QualifyingEvent, **data: str) -> Any:
+    return cast.client.post(
+        f"{address(event)}refund/", {"key": "r" * 16, "amount": "", "reference": "", **data}, follow=True
+    )
+
+
+def told(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_a_full_refund_takes_the_reward_back(alice: Cast) -> None:
+    event = bought(alice)
     page = alice.client.get(address(event)).content.decode()
     key = re.search(r'name="key" value="(\w+)"', page)
     assert key is not None
-    url = f"/app/participants/{event.participant.public_id}/events/{event.public_id}/refund/"
-    answer = alice.client.post(url, {"key": key[1], "amount": "", "reference": "", "from": "purchase"})
-    assert (answer.status_code, answer["Location"]) == (302, address(event))
+    answer = send_refund(alice, event, key=key[1])
+    assert answer.redirect_chain == [(address(event), 302)]
+    assert told(answer) == ["Refund recorded. What it changed is below."]
     event.refresh_from_db()
     assert event.refunded_minor == 5000
     assert event.rewards.get().state == "void"
+    assert answer.context["why"] == "Refunded, cancelled or deleted"
+    assert answer.context["can_refund"] is False
+
+
+def test_a_refund_is_recorded_once(alice: Cast) -> None:
+    event = bought(alice)
+    send_refund(alice, event, amount="10", reference="R-1")
+    again = send_refund(alice, event, amount="10", reference="R-1")
+    assert told(again)[-1] == "This was already recorded; nothing was changed."
+    assert Refund.objects.get().amount_minor == 1000
+    assert Reward.objects.get().state == "due"
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "message", "status"),
+    [
+        ({"amount": "0"}, "amount", "0 is not above zero.", 422),
+        ({"amount": "60"}, "amount", "$60.00 is more than the $50.00 that are left of this payment.", 422),
+        ({"amount": "x"}, "amount", "“x” is not an amount; write it like 12.50.", 422),
+        ({"reference": "R-0"}, "reference", "R-0 is already recorded for another event.", 409),
+    ],
+)
+def test_a_refund_that_makes_no_sense_changes_nothing(
+    alice: Cast, data: dict[str, str], field: str, message: str, status: int
+) -> None:
+    event = bought(alice)
+    other = buy(make_friend(Referral.objects.get().referrer, "ken@example.net"), 5000).event
+    take_back(alice, other, 100, "R-0")
+    answer = send_refund(alice, event, **data)
+    assert answer.status_code == status
+    assert answer.context["form"].errors == {field: [message]}
+    assert message in html.unescape(answer.content.decode())
+    assert list(Refund.objects.values_list("external_id", flat=True)) == ["R-0"]
+    assert event.rewards.get().state == "due"
+
+
+def test_a_stranger_and_a_viewer_record_no_refund(alice: Cast, bob: Cast, charlie: Cast) -> None:
+    event = bought(alice)
+    assert send_refund(bob, event).status_code == 403
+    assert send_refund(charlie, event).status_code == 404
+    assert Refund.objects.count() == 0
 
 
 def test_beside_the_list_it_is_a_part(alice: Cast) -> None:
