@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from pytest_django import DjangoDbBlocker
 
 from campaigns import rules
 from campaigns.models import Campaign
 from referrals.accounts.models import Role
 from scripts.translations import compile_stale
+from tests import databases
 from tests.factories import Cast, make_campaign, make_cast, make_merchant
 
 
@@ -32,6 +36,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the run's data folder here too: xdist's workers end without Python's atexit."""
     shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Begin with the migrated database of an earlier run where there is one (SQLite)."""
+    copy = _copy(request)
+    with pytest.MonkeyPatch.context() as patch:
+        if copy and copy.exists():
+            databases.begin_with(copy, patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest) -> None:
+    """Leave a copy of the migrated database for the next run."""
+    copy = _copy(request)
+    if copy and not copy.exists():
+        with django_db_blocker.unblock():
+            databases.keep(copy)
+
+
+def _copy(request: pytest.FixtureRequest) -> Path | None:
+    if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+        return None
+    return databases.copy_in(request.config.cache.mkdir("migrated"))
 
 
 # --- The cast: Alice (owner), Bob (her teammate) and Charlie (a stranger with his own merchant) ---
