@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.conditions import conditions_from_json
+from campaigns.link_models import LinkFields
 from campaigns.terms import Amount, Delivery, Fixed, Kind, Limits, Percent, RuleTerms, Side, Tier, Trigger, Units
 from referrals.accounts.models import User, check_currency_code
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
@@ -52,7 +53,7 @@ class CampaignQuerySet(TenantQuerySet["Campaign"]):
         return self.exclude(status=Status.DRAFT)
 
 
-class Campaign(TenantModel):
+class Campaign(LinkFields, TenantModel):
     """One referral programme of a merchant."""
 
     FONTS = (
@@ -61,7 +62,6 @@ class Campaign(TenantModel):
         ("rounded", _("Friendly")),
         ("mono", _("Technical")),
     )
-    LANDINGS = (("hosted", _("Our hosted page")), ("redirect", _("A page of mine")))
     FRAUD_PRESETS = (("relaxed", _("Relaxed")), ("balanced", _("Balanced")), ("strict", _("Strict")))
     MODELS = (("first_click", _("First click wins")), ("last_click", _("Last click wins")))
 
@@ -77,8 +77,6 @@ class Campaign(TenantModel):
     attribution_model = models.CharField(max_length=11, choices=MODELS, default="first_click")
     window_days = models.PositiveSmallIntegerField(_("attribution window in days"), default=60)
     fraud_preset = models.CharField(_("fraud check"), max_length=8, choices=FRAUD_PRESETS, default="balanced")
-    landing_mode = models.CharField(max_length=8, choices=LANDINGS, default="hosted")
-    landing_url = models.URLField(_("page address"), max_length=2000, blank=True)
     default_language = models.CharField(max_length=8, default="en")
     brand_color = models.CharField(
         _("brand colour"),
@@ -111,6 +109,9 @@ class Campaign(TenantModel):
             models.CheckConstraint(
                 condition=Q(status="draft") | Q(version__isnull=False), name="campaign_launched_has_rules"
             ),
+            # One campaign for each name. An unproven host name is nobody's, so that nobody can keep the owner out.
+            models.UniqueConstraint(fields=["link_name"], condition=~Q(link_name=""), name="campaign_link_name"),
+            models.UniqueConstraint(fields=["host"], condition=Q(host_verified_at__isnull=False), name="campaign_host"),
         ]
         indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="campaign_list")]
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from campaigns.conditions import conditions_to_json
 from campaigns.images import read_image
+from campaigns.link_settings import check_links
 from campaigns.models import (
     Campaign,
     CampaignImage,
@@ -46,8 +47,10 @@ MOVES: dict[str, tuple[frozenset[str], str]] = {
 }
 CHANGEABLE = frozenset(
     "name currency type starts_at ends_at attribution_model window_days landing_mode landing_url default_language"
-    " fraud_preset brand_color font".split()
+    " fraud_preset brand_color font allowed_hosts app_schemes utm consent own_codes link_name".split()
 )
+
+NOT_COPIED = frozenset({"name", "type", "starts_at", "ends_at", "link_name"})
 
 
 def create_campaign(
@@ -69,7 +72,7 @@ def create_campaign(
     campaign = Campaign(merchant=tenant.merchant, is_test=tenant.is_test, type=template.type, currency=currency)
     _apply(campaign, {"name": name, **fields})
     with transaction.atomic():
-        campaign.save()
+        _save(campaign)
         _write_version(campaign, template.rules(currency) if rules is None else rules, number=1)
         record(tenant, actor, _happening(types.CAMPAIGN_CREATED, campaign, {"name": campaign.name}))
     return campaign
@@ -93,11 +96,29 @@ def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = 
             _keep_the_past(campaign, before)
             _refuse_endless_board(campaign, current_terms(campaign))
         campaign.revision += 1
-        campaign.save()
+        _save(campaign)
         changed = sorted(name for name, value in before.items() if getattr(campaign, name) != value)
         if changed:
             record(campaign.tenant, actor, _happening(types.CAMPAIGN_CHANGED, campaign, {"fields": changed}))
     return campaign
+
+
+def _save(campaign: Campaign) -> None:
+    try:
+        with transaction.atomic():
+            campaign.save()
+    except IntegrityError as error:
+        # The only unique value that a merchant chooses.
+        if (
+            not Campaign.objects.filter(link_name=campaign.link_name)
+            .exclude(link_name="")
+            .exclude(pk=campaign.pk)
+            .exists()
+        ):
+            raise
+        raise Refused(
+            "name_taken", _("Another campaign has this name. Choose another one."), field="link_name"
+        ) from error
 
 
 def _keep_the_past(campaign: Campaign, before: Mapping[str, Any]) -> None:
@@ -245,7 +266,7 @@ def duplicate(*, campaign: Campaign, actor: Actor) -> Campaign:
             is_test=copy.is_test,
             name=_("%(name)s (copy)") % {"name": copy.name[:110]},
             type=copy.type,
-            **{name: getattr(copy, name) for name in CHANGEABLE - {"name", "type", "starts_at", "ends_at"}},
+            **{name: getattr(copy, name) for name in CHANGEABLE - NOT_COPIED},
         )
         source.save()
         terms = (
@@ -315,10 +336,7 @@ def _apply(campaign: Campaign, fields: Mapping[str, Any]) -> None:
     starts, ends = campaign.starts_at, campaign.ends_at
     if isinstance(starts, datetime) and isinstance(ends, datetime) and ends <= starts:
         raise Refused("ends_before_start", _("The end must be after the start."), field="ends_at")
-    if campaign.landing_mode == "redirect" and not campaign.landing_url.startswith(("https://", "http://")):
-        raise Refused(
-            "landing_url", _("Enter the full address of your page, beginning with https://."), field="landing_url"
-        )
+    check_links(campaign, fields)
 
 
 def _check_field(campaign: Campaign, name: str) -> None:

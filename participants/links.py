@@ -9,10 +9,15 @@ from django.conf import settings
 from participants.models import Participant
 
 
-def campaign_link(campaign_id: str, code: str = "") -> str:
-    """`<host>/campaign?id=<campaign>&referralCode=<code>`; without a code the page where people get their own link."""
+def campaign_path(campaign_id: str, code: str = "") -> str:
+    """`/campaign?id=<campaign>&referralCode=<code>`; without a code the page where people get their own link."""
     query = {"id": campaign_id, "referralCode": code} if code else {"id": campaign_id}
-    return f"{settings.SITE_URL}/campaign?{urlencode(query)}"
+    return f"/campaign?{urlencode(query)}"
+
+
+def campaign_link(campaign_id: str, code: str = "") -> str:
+    """The same as a whole address."""
+    return f"{settings.SITE_URL}{campaign_path(campaign_id, code)}"
 
 
 def share_link(participant: Participant) -> str:

@@ -118,6 +118,9 @@ class Visit(models.Model):
     occurred_at = models.DateTimeField(default=clock.now)
     hidden_reason = models.CharField(max_length=12, blank=True)
     channel = models.CharField(max_length=40, blank=True)
+    # The UTM parameters that the link came with, by name without "utm_", and the host name of the page it stood on.
+    utm = models.JSONField(default=dict, blank=True)
+    referer = models.CharField(max_length=100, blank=True)
     network = models.GenericIPAddressField(null=True)
     agent = models.CharField(max_length=200, blank=True)
 

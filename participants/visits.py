@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,8 @@ def visit_row(
     channel: str = "",
     ip: str = "",
     agent: str = "",
+    referer: str = "",
+    utm: Mapping[str, str] | None = None,
 ) -> Visit:
     """An unsaved visit with everything from outside cut to size; the address is kept as its network only."""
     return Visit(
@@ -43,6 +45,8 @@ def visit_row(
         channel=channel[:40],
         network=truncate_ip(ip) if ip else None,
         agent="".join(c for c in agent if c.isprintable())[:200],
+        referer=referer[:100],
+        utm=dict(utm or {}),
     )
 
 

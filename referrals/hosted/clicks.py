@@ -14,15 +14,20 @@ from urllib.parse import parse_qs
 
 import crawleruseragents
 
+from campaigns.link_models import UTM
+from campaigns.link_settings import UTM_LENGTH
 from referrals.lib.requests import client_ip_of
 
 AGENT_LENGTH = 200
+REFERER_LENGTH = 100
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.ASCII)
 # What the crawler list does not know: Outlook's and other mail gates' link checkers.
 _SCANNERS = re.compile(
     r"Microsoft Office|ms-office|Outlook|BingPreview|SafeLinks|Mimecast|Proofpoint|Barracuda|URLScan|GoogleImageProxy|YahooMailProxy",
     re.IGNORECASE,
 )
+_REFERER = re.compile(r"https?://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?(?:[/?#]|$)", re.ASCII)
+_REFERERS: dict[str, str] = {}
 _AGENTS: dict[str, str] = {}
 _AGENTS_MOST = 4096
 # A mail gate opens every link of a message at once: this many different codes within one second from one address and agent.
@@ -92,6 +97,50 @@ def channel(query: str) -> str:
         if _CHANNEL.fullmatch(text):
             return text
     return ""
+
+
+def plain_channel(query: str) -> str | None:
+    """The channel of a query that is nothing but `via=<word>`, as our share buttons write it, or is empty; None for any other query."""
+    if not query:
+        return ""
+    name, _mark, text = query.partition("=")
+    return text if name == "via" and _CHANNEL.fullmatch(text) else None
+
+
+def wanted_place(query: str) -> str:
+    """The deep link that a link's query asks for by `to=`, unchecked; "" for none."""
+    if "to=" not in query or len(query) > 4000:
+        return ""
+    try:
+        return parse_qs(query, max_num_fields=40).get("to", [""])[0]
+    except ValueError:
+        return ""
+
+
+def utm(query: str) -> dict[str, str]:
+    """The UTM parameters of a query by name without "utm_": one printable line of at most 100 characters each."""
+    if "utm_" not in query or len(query) > 2000:
+        return {}
+    try:
+        values = parse_qs(query, max_num_fields=40)
+    except ValueError:
+        return {}
+    found = {name: values.get(f"utm_{name}", [""])[0].strip()[:UTM_LENGTH] for name in UTM}
+    return {name: text for name, text in found.items() if text and text.isprintable()}
+
+
+def referer(environ: Mapping[str, Any]) -> str:
+    """The host name of the page that the link stood on, for statistics; "" when the browser does not say, or says nonsense."""
+    text = str(environ.get("HTTP_REFERER", ""))
+    if not text:
+        return ""
+    known = _REFERERS.get(text)
+    if known is None:
+        if len(_REFERERS) >= _AGENTS_MOST:
+            _REFERERS.clear()
+        match = _REFERER.match(text)
+        known = _REFERERS[text] = match[1].lower() if match and len(match[1]) <= REFERER_LENGTH else ""
+    return known
 
 
 def agent(environ: Mapping[str, Any]) -> str:

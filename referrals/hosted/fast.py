@@ -4,7 +4,7 @@ It knows nothing by itself. The plain view (referrals.hosted.short) leaves what 
 wrapper keeps that together with the headers of Django's own answer for half a minute. The same link asked for again is answered from
 memory: classify the request, append one line to the click journal, redirect with the same headers, a fresh request id and cookie.
 
-Everything unusual goes to Django as if this file were not there: another method, a query string, a browser that already has this
+Everything unusual goes to Django as if this file were not there: another method, a query other than `via=`, a browser that already has this
 campaign's cookie or wants none, an unknown host or scheme, a code that was not seen lately, a full disk. CLICK_JOURNAL=off leaves it
 out altogether.
 """
@@ -63,10 +63,12 @@ class FastClicks:
         if (
             not path.startswith("/r/")
             or environ.get("REQUEST_METHOD") != "GET"
-            or environ.get("QUERY_STRING")
             or environ.get("SCRIPT_NAME")
             or clicks.wants_no_cookie(environ)
         ):
+            return self.application(environ, start_response)
+        channel = clicks.plain_channel(environ.get("QUERY_STRING", ""))
+        if channel is None:
             return self.application(environ, start_response)
         key = (
             path,
@@ -76,13 +78,13 @@ class FastClicks:
         )
         known = self._known.get(key)
         if known is not None:
-            answer = self._answer(environ, *known)
+            answer = self._answer(environ, channel, *known)
             if answer is not None:
                 start_response("302 Found", answer)
                 return [b""]
         return self._learn(environ, start_response, key)
 
-    def _answer(self, environ: dict[str, Any], target: Target, headers: Headers) -> Headers | None:
+    def _answer(self, environ: dict[str, Any], channel: str, target: Target, headers: Headers) -> Headers | None:
         now = time.time()
         cookies = environ.get("HTTP_COOKIE", "")
         if now >= target.until or (cookies and visitor.cookie_name(target.campaign_id) in cookies):
@@ -99,6 +101,8 @@ class FastClicks:
             hidden=hidden,
             ip=client_ip_of(environ),
             agent=clicks.agent(environ),
+            channel=channel,
+            referer=clicks.referer(environ),
         )
         try:
             self.writer.append(data)

@@ -35,8 +35,10 @@ SEGMENT_BYTES = 32 * 1024 * 1024
 SEGMENT_SECONDS = 600
 COLUMNS = (
     "merchant_id", "is_test", "campaign_id", "referrer_id", "visitor", "occurred_at", "hidden_reason", "channel", "network", "agent",
+    "referer", "utm",
 )  # fmt: skip
-_FIELDS = 9
+_FIELDS = 11
+_OLD_FIELDS = 9  # lines of a release before 2, which may still lie there after an update
 
 
 def folder() -> Path:
@@ -55,9 +57,11 @@ def line(
     hidden: str,
     ip: str,
     agent: str,
+    channel: str = "",
+    referer: str = "",
 ) -> bytes:
     """One click as it stands in a segment. No value may hold a tab or a line's end; `agent` is printable text (clicks.agent)."""
-    text = f"{at:.6f}\t{merchant}\t{is_test:d}\t{campaign}\t{referrer}\t{visitor}\t{hidden}\t{ip}\t{agent}\n"
+    text = f"{at:.6f}\t{merchant}\t{is_test:d}\t{campaign}\t{referrer}\t{visitor}\t{hidden}\t{ip}\t{agent}\t{channel}\t{referer}\n"
     return text.encode("utf-8", "replace")
 
 
@@ -172,12 +176,14 @@ def _load_chunk(segment: ClickSegment, offset: int, chunk: bytes) -> int | None:
     return len(rows)
 
 
-Row = tuple[int, bool, int, int, str, datetime, str, str, str | None, str]
+Row = tuple[int, bool, int, int, str, datetime, str, str, str | None, str, str, str]
 
 
 def _parse(data: bytes) -> Row | None:
     """One line as the values of COLUMNS; None for a line that was cut off by a full disk."""
     parts = data.decode("utf-8", "replace").split("\t")
+    if len(parts) == _OLD_FIELDS:
+        parts += ["", ""]
     if len(parts) != _FIELDS:
         return None
     try:
@@ -194,9 +200,11 @@ def _parse(data: bytes) -> Row | None:
         parts[5][:22],
         moment,
         parts[6][:12],
-        "",
+        parts[9][:40],
         network,
         parts[8][:200],
+        parts[10][:100],
+        "{}",
     )
 
 

@@ -30,7 +30,7 @@ from campaigns.texts import Texts, texts_for
 from participants.links import campaign_link, short_link
 from participants.models import Participant
 from referrals.accounts import clocks
-from referrals.hosted import clicks, kept, qr, tracking
+from referrals.hosted import clicks, consent, kept, qr, tracking
 from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
 from referrals.hosted.ladder import extras
 from referrals.hosted.offer import day_text, friend_offer, referrer_offer
@@ -75,33 +75,35 @@ def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResp
     given = request.GET.get("referralCode", "").strip()
     code = given if clicks.is_code(given) else ""
     referrer = find_referrer(campaign, code)
-    opening = None
+    opening, visit_id = None, tracking.seen_id(request, code)
     if request.method != "POST" and referrer is not None:
         seen = tracking.visitor_of(request, campaign)
         # Coming through /r/ or reloading at once is the same click, which is recorded already.
         again = seen is not None and seen.just_clicked(code, int(clock.now().timestamp()))
-        if not again and not tracking.is_seen(request, code):
+        if not again and visit_id is None:
             opening = tracking.record(request, campaign, referrer)
+            visit_id = opening.id
     reason = campaign.closed_reason(clock.now())
     if reason is not None:
         response = _closed(request, campaign, reason)
-    elif referrer is not None and campaign.landing_mode == "redirect" and request.method != "POST":
-        response = _to_the_shop(campaign, code) or _page(request, campaign, language, referrer)
+    elif referrer is not None and request.method != "POST" and (shop := _shop(request, campaign, code)):
+        response = tracking.Leave(shop)
     elif request.method == "POST":
         response = _join(request, campaign, language, referrer)
     else:
-        response = _page(request, campaign, language, referrer, unknown_code="" if referrer else given[:40])
+        unknown = "" if referrer else given[:40]
+        asking = (
+            consent.question(request, campaign, referrer, visit_id or "")
+            if opening is None or not opening.hidden
+            else ""
+        )
+        response = _page(request, campaign, language, referrer, unknown_code=unknown, asking=asking)
     tracking.remember(response, campaign, opening)
     return response
 
 
-def _to_the_shop(campaign: Campaign, code: str) -> HttpResponse | None:
-    own = tracking.with_code(campaign.landing_url, code)
-    if not own:
-        return None
-    response = HttpResponseRedirect(own)
-    response["Cache-Control"] = "no-store"
-    return response
+def _shop(request: HttpRequest, campaign: Campaign, code: str) -> str:
+    return tracking.shop_address(campaign, code, request.META.get("QUERY_STRING", ""))
 
 
 def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Participant | None) -> HttpResponse:
@@ -138,16 +140,22 @@ def _page(
     unknown_code: str = "",
     form: JoinForm | None = None,
     status: int = 200,
+    asking: str = "",
 ) -> HttpResponse:
-    """The page itself: of the invited when there is a referrer, else of the inviting. Kept as bytes unless a form came back."""
+    """The page itself: of the invited when there is a referrer, else of the inviting. Kept as bytes unless it is somebody's own."""
     first_click = _first_click(request, campaign, referrer)
 
     def context() -> dict[str, Any]:
         found = _context(request, campaign, language, referrer, texts_for(campaign, language))
-        return found | {"form": form or JoinForm(campaign), "unknown_code": unknown_code, "first_click": first_click}
+        return found | {
+            "form": form or JoinForm(campaign),
+            "unknown_code": unknown_code,
+            "first_click": first_click,
+            "asking": asking,
+        }
 
     token = form_token(campaign)
-    if form is not None or unknown_code:
+    if form is not None or unknown_code or asking:
         return show(request, "hosted/campaign.html", context() | {"token": token}, status=status)
 
     def render() -> bytes:

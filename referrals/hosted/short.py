@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -44,15 +44,16 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
     campaign = referrer.campaign
     clocks.enter(campaign.tenant)
     opening = tracking.record(request, campaign, referrer)
-    location = tracking.landing_address(campaign, code)
+    query = request.META.get("QUERY_STRING", "")
+    location = tracking.landing_address(campaign, code, query)
     if opening.visitor is None and not opening.hidden and location.startswith("/"):
-        location += f"&seen={tracking.seen_mark(code)}"
-    response = HttpResponseRedirect(location)
-    response["Cache-Control"] = "no-store"
+        location += f"&seen={tracking.seen_mark(code, opening.id)}"
+    response = tracking.Leave(location)
     response["Content-Language"] = settings.LANGUAGE_CODE
     tracking.remember(response, campaign, opening)
-    if campaign.is_test:
-        return response  # its clock may be moved at any time
+    # The clock of a test campaign may be moved at any time; a query may lead elsewhere; who must not be followed gets no cookie.
+    if campaign.is_test or campaign.consent != "always" or clicks.plain_channel(query) is None:
+        return response
     request.META[fast.TARGET] = fast.Target(
         merchant=campaign.merchant_id,
         is_test=campaign.is_test,

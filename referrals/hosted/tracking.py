@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core import signing
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from campaigns.destinations import destination
 from campaigns.models import Campaign
 from participants.fraud.traces import Seen, is_outside
-from participants.links import campaign_link
+from participants.links import campaign_path
 from participants.models import Participant
 from participants.portal import device_of
 from participants.visits import visit_row
@@ -27,10 +27,14 @@ PORTAL_COOKIE = "__Host-portal" if settings.HTTPS else "portal"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One opening of a link: the browser's cookie afterwards. None for a machine, and for a browser that wants no cookie."""
+    """One opening of a link: the browser's cookie afterwards, and under which id the visit is kept.
+
+    There is no cookie for a machine, for a browser that wants none, and where the campaign may set none (yet).
+    """
 
     visitor: visitor.Visitor | None
     hidden: str
+    id: str = ""
 
 
 def visitor_of(request: HttpRequest, campaign: Campaign) -> visitor.Visitor | None:
@@ -61,20 +65,28 @@ def record(request: HttpRequest, campaign: Campaign, referrer: Participant) -> O
     now = clock.now()
     before = visitor_of(request, campaign)
     hidden = clicks.hidden_reason(request.META, referrer.referral_code)
-    quiet = hidden or clicks.wants_no_cookie(request.META)
     earlier = visitor.id_of(request.COOKIES, campaign.public_id)
+    quiet = hidden or clicks.wants_no_cookie(request.META) or not _may_remember(campaign, earlier)
     after = None if quiet else visitor.click(before, referrer.referral_code, int(now.timestamp()), earlier)
     known = after or before
+    name = known.id if known else random_text(22)
     visit_row(
         referrer=referrer,
-        visitor=known.id if known else random_text(22),
+        visitor=name,
         at=now,
         hidden_reason=hidden,
         channel=clicks.channel(request.META.get("QUERY_STRING", "")),
         ip=client_ip(request),
         agent=clicks.agent(request.META),
+        referer=clicks.referer(request.META),
+        utm=clicks.utm(request.META.get("QUERY_STRING", "")),
     ).save(force_insert=True)
-    return Opening(after, hidden)
+    return Opening(after, hidden, name)
+
+
+def _may_remember(campaign: Campaign, earlier: str) -> bool:
+    """Whether a click may set the cookie. Where it needs consent, a browser that has one has agreed (`earlier` is its id)."""
+    return campaign.consent == "always" or (campaign.consent == "ask" and bool(earlier))
 
 
 def remember(response: HttpResponseBase, campaign: Campaign, opening: Opening | None) -> None:
@@ -94,46 +106,46 @@ def remember(response: HttpResponseBase, campaign: Campaign, opening: Opening | 
     response.cookies[name]["expires"] = ""
 
 
-def seen_mark(code: str) -> str:
-    """What tells our page, for a minute, that this click is recorded already, when no cookie may say so."""
-    return signing.dumps(code, salt=_SEEN, compress=False)
+def seen_mark(code: str, visitor_id: str = "") -> str:
+    """What tells our page, for a minute, that this click is recorded already, and under which id, when no cookie may say so."""
+    return signing.dumps([code, visitor_id], salt=_SEEN, compress=False)
 
 
-def is_seen(request: HttpRequest, code: str) -> bool:
-    """Whether the address carries such a mark for this code."""
+def seen_id(request: HttpRequest, code: str) -> str | None:
+    """The visitor's id of such a mark for this code; None where the address carries none."""
     try:
-        return bool(signing.loads(request.GET.get("seen", ""), salt=_SEEN, max_age=60) == code)
-    except signing.BadSignature:
-        return False
+        marked, visitor_id = signing.loads(request.GET.get("seen", ""), salt=_SEEN, max_age=60)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    return str(visitor_id) if marked == code else None
 
 
-def landing_address(campaign: Campaign, code: str) -> str:
-    """Where a referral link leads: our page, or the merchant's own with the code added (PRODUCT.md, "Campaigns")."""
-    if campaign.landing_mode == "redirect" and campaign.is_open:
-        own = with_code(campaign.landing_url, code)
-        if own:
-            return own
-    return campaign_link(campaign.public_id, code).removeprefix(settings.SITE_URL)
+def landing_address(campaign: Campaign, code: str, query: str = "") -> str:
+    """Where a referral link leads: our page, or the merchant's own with the code added (PRODUCT.md, "Campaigns").
 
-
-def with_code(url: str, code: str) -> str:
-    """The merchant's address with `referralCode` set in its query; its other parameters and fragment stay.
-
-    "" for what is no plain https address: another scheme, a user name, a backslash, a control character (RELIABILITY section 6, row 23).
-    Plain http is for a shop on this machine, and for the demo.
+    `query` is the link's own: `to=` asks for a deep link, and UTM parameters go along.
     """
-    if not url or "\\" in url or any(ord(c) <= 32 or ord(c) == 127 for c in url):
+    return shop_address(campaign, code, query) or campaign_path(campaign.public_id, code)
+
+
+def shop_address(campaign: Campaign, code: str, query: str = "") -> str:
+    """The address on the merchant's side that a link leads to; "" for our page, as it is for a campaign that is not open."""
+    if not campaign.is_open:
         return ""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    if not host or "@" in parts.netloc:
-        return ""
-    local = host in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme != "https" and not (parts.scheme == "http" and (local or settings.DEMO)):
-        return ""
-    pairs = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "referralCode"]
-    query = urlencode([*pairs, ("referralCode", code)])
-    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", query, parts.fragment))
+    return destination(campaign, code, to=clicks.wanted_place(query), utm=clicks.utm(query))
+
+
+class Leave(HttpResponse):
+    """302 to an address that landing_address() made: also into an app, and without touching its bytes."""
+
+    status_code = 302
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self["Location"] = location
+        self["Cache-Control"] = "no-store"
+
+    @property
+    def url(self) -> str:
+        """Where it leads, as redirects of Django tell."""
+        return str(self["Location"])

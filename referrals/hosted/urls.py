@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.hosted import assets, landing, portal, short
+from referrals.hosted import assets, consent, landing, portal, short
 
 app_name = "hosted"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("campaign", landing.campaign_page, name="campaign"),
     path("campaign/joined", landing.joined, name="joined"),
     path("campaign/terms", landing.terms, name="terms"),
+    path("campaign/consent", consent.agree, name="consent"),
     path("r/<str:code>", short.short_link, name="short"),
     path("r/<str:code>/", short.short_link),
     re_path(r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/theme-(?P<digest>[0-9a-f]{12})\.css$", assets.theme, name="theme"),

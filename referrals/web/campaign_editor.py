@@ -244,7 +244,7 @@ def _check(
 
 @member()
 def campaign_settings(request: MerchantRequest, public_id: str) -> HttpResponse:
-    """Name, currency, dates, attribution, where links lead."""
+    """Name, currency, dates, attribution, how strict the fraud check is."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
     launched = campaign.status != Status.DRAFT
     posted = request.method == "POST"

@@ -202,16 +202,6 @@ class SettingsForm(forms.Form):
             "A referral that reaches the first number waits until you decide. It counts from the next join or purchase on."
         ),
     )
-    landing_mode = forms.ChoiceField(
-        label=lazy("Where links lead"), choices=Campaign.LANDINGS, widget=forms.RadioSelect
-    )
-    landing_url = forms.CharField(
-        label=lazy("Address of your page"),
-        required=False,
-        max_length=2000,
-        widget=forms.URLInput(attrs={"placeholder": "https://example.com/welcome", "dir": "ltr"}),
-        help_text=lazy("The code is added as referralCode; what the address already says stays."),
-    )
     default_language = forms.ChoiceField(
         label=lazy("Default language"),
         choices=settings.LANGUAGES,
@@ -230,8 +220,6 @@ class SettingsForm(forms.Form):
         starts, ends = data.get("starts_at"), data.get("ends_at")
         if isinstance(starts, datetime) and isinstance(ends, datetime) and ends <= starts:
             self.add_error("ends_at", _("The end must be after the start."))
-        if data.get("landing_mode") == "redirect" and not data.get("landing_url"):
-            self.add_error("landing_url", _("Enter the full address of your page, beginning with https://."))
         return data
 
     def changes(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from referrals.web import (
     attribution,
     campaign_editor,
+    campaign_links,
     campaigns,
     home,
     participant,
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/<str:public_id>/design/", campaign_editor.campaign_design, name="campaign_design"),
     path("campaigns/<str:public_id>/preview/", campaign_editor.campaign_preview, name="campaign_preview"),
     path("campaigns/<str:public_id>/rules/", campaign_editor.campaign_rules, name="campaign_rules"),
+    path("campaigns/<str:public_id>/links/", campaign_links.campaign_links, name="campaign_links"),
     path("campaigns/<str:public_id>/settings/", campaign_editor.campaign_settings, name="campaign_settings"),
     path("campaigns/<str:public_id>/attribution/", attribution.campaign_attribution, name="campaign_attribution"),
     path(

@@ -13,7 +13,7 @@ from django.forms import ChoiceField
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_POST
@@ -265,15 +265,23 @@ def funnel(campaign: Campaign) -> list[dict[str, Any]]:
         (_("Rewarded"), counts.capped(kept)),
     ]
     most = max(count for _label, count in found) or 1
+    machines = counts.capped(Visit.objects.filter(campaign=campaign).exclude(hidden_reason=""))
+    notes = [hidden_text(machines) if machines else "", "", "", ""]
     return [
         {
             "label": label,
             "count": counts.words(count),
             "width": round(1000 * count / most),
             "share": _share(count, found[index - 1][1]) if index else "",
+            "note": notes[index],
         }
         for index, (label, count) in enumerate(found)
     ]
+
+
+def hidden_text(count: int) -> str:
+    """ "31 bots hidden", of a capped count."""
+    return ngettext("%(n)s bot hidden", "%(n)s bots hidden", count) % {"n": counts.words(count)}
 
 
 def _share(count: int, before: int) -> str:

@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign, Status
 from participants.models import Participant, Visit
-from referrals.hosted import fast, journal, visitor
+from referrals.hosted import clicks, fast, journal, visitor
 from referrals.hosted.models import ClickSegment
 from tests.factories import make_campaign, make_cast, make_merchant, make_participant
 from tests.hosted.conftest import CHROME
@@ -191,9 +191,69 @@ def test_an_unknown_host_is_refused_each_time(site: Site, asha: Participant) -> 
 
 def test_the_channel_is_kept(site: Site, asha: Participant) -> None:
     wake(site, f"/r/{asha.referral_code}")
-    site.get(f"/r/{asha.referral_code}?via=whatsapp")
+    page = "https://Blog.example.net:8443/post?q=1"
+    site.get(f"/r/{asha.referral_code}?via=whatsapp", HTTP_REFERER=page)
+    assert journal.load() == (1 if is_fast(site) else 0)
+    visit = Visit.objects.get()
+    assert (visit.channel, visit.referer, visit.utm) == ("whatsapp", "blog.example.net", {})
+
+
+def test_utm_parameters_are_kept_and_go_along(site: Site, double: Campaign, asha: Participant) -> None:
+    Campaign.objects.filter(pk=double.pk).update(
+        landing_mode="redirect",
+        landing_url="https://shop.example.com/",
+        utm={"source": "friends", "medium": "referral"},
+    )
+    wake(site, f"/r/{asha.referral_code}")
+    places = []
+    for query in (
+        "?utm_source=News+letter&utm_term=%07&utm_content=" + "x" * 101,
+        "?via=mail",
+        "?to=/sale",
+        "?to=//evil.example.com",
+    ):
+        location = site.get(f"/r/{asha.referral_code}{query}")[1]["Location"]
+        places.append(location.replace(asha.referral_code, "CODE"))
     journal.load()
-    assert Visit.objects.get().channel == "whatsapp"
+    x = "x" * 100
+    assert places == [
+        f"https://shop.example.com/?referralCode=CODE&utm_content={x}&utm_medium=referral&utm_source=News+letter",
+        "https://shop.example.com/?referralCode=CODE&utm_medium=referral&utm_source=friends",
+        "https://shop.example.com/sale?referralCode=CODE&utm_medium=referral&utm_source=friends",
+        "https://shop.example.com/?referralCode=CODE&utm_medium=referral&utm_source=friends",
+    ]
+    kept = list(Visit.objects.order_by("occurred_at", "pk").values_list("utm", "channel"))
+    assert kept == [({"source": "News letter", "content": x}, ""), ({}, "mail"), ({}, ""), ({}, "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("https://user:pw@evil.example.com/", ""),
+        ("javascript:alert(1)", ""),
+        ("https://<script>/", ""),
+        ("https://" + "a" * 101 + "/", ""),
+        ("android-app://com.example", ""),
+        ("http://news.example.com", "news.example.com"),
+        ("", ""),
+    ],
+)
+def test_the_page_that_a_link_stood_on_is_a_plain_host_name(text: str, host: str) -> None:
+    assert clicks.referer({"HTTP_REFERER": text}) == host
+
+
+def test_where_a_cookie_needs_a_yes_django_answers(site: Site, double: Campaign, asha: Participant) -> None:
+    Campaign.objects.filter(pk=double.pk).update(consent="ask")
+    path = f"/r/{asha.referral_code}"
+    wake(site, path)
+    for _ in range(2):
+        assert "Set-Cookie" not in site.get(path)[1]
+    assert (journal.load(), Visit.objects.count()) == (0, 2)
+
+
+def test_a_line_of_an_older_release_is_read(asha: Participant, writer: journal.Writer) -> None:
+    writer.append(a_line(asha).rsplit(b"\t", 2)[0] + b"\n")
+    assert journal.load() == 1
 
 
 def test_a_browser_that_wants_no_cookie_gets_none(site: Site, asha: Participant) -> None:

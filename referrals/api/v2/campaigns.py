@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from campaigns import services
+from campaigns.link_models import UTM
+from campaigns.link_settings import MOST_HOSTS, MOST_SCHEMES, UTM_LENGTH
 from campaigns.models import Campaign, CampaignText, CampaignType, Status
 from campaigns.presets import PRESETS
 from campaigns.terms import RuleTerms
 from campaigns.terms_json import terms_from_json
 from referrals.accounts.models import Scope
 from referrals.api.errors import refused
-from referrals.api.fields import Choice, Currency, Field, Group, Json, Moment, Text, Whole
+from referrals.api.fields import Choice, Currency, Field, Flag, Group, Json, Listing, Moment, Text, Whole
 from referrals.api.finding import one
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
@@ -33,6 +35,7 @@ RULE_ERRORS = (
     "too_many_rules",
     "duplicate_rule",
 )
+LINK_ERRORS = ("landing_url", "host_invalid", "scheme_invalid", "name_reserved", "name_taken")
 
 _LIMITS: dict[str, int] = {
     name: getattr(CampaignText._meta.get_field(name), "max_length", None) or 200 for name in TEXTS
@@ -47,6 +50,8 @@ _TEXTS = Group(
     },
     example={"reward_header": "$20 for you"},
 )
+_HOST = Text(about="A host name.", limit=253, example="blog.example.com")
+_SCHEME = Text(about="A scheme without `://`.", limit=31, example="halden")
 _SETTINGS: dict[str, Field] = {
     "type": Choice(about="Its type.", options=tuple(CampaignType.values)),
     "starts_at": Moment(about="Nobody can join before.", clears=True),
@@ -65,8 +70,24 @@ _SETTINGS: dict[str, Field] = {
         fields={
             "mode": Choice(about="Our page or yours.", options=("hosted", "redirect")),
             "url": Text(about="Your page, for `redirect`.", limit=2000, blank=True),
+            "allowed_hosts": Listing(about="More sites that deep links may lead to.", of=_HOST, most=MOST_HOSTS),
+            "app_schemes": Listing(about="Schemes of apps that deep links may open.", of=_SCHEME, most=MOST_SCHEMES),
+            "utm": Group(
+                about="UTM parameters that your page gets; all of them, they replace the ones before.",
+                fields={name: Text(about=f"utm_{name}.", limit=UTM_LENGTH, blank=True) for name in UTM},
+                example={"source": "friends"},
+            ),
         },
         example={"mode": "hosted"},
+    ),
+    "links": Group(
+        about="The links themselves.",
+        fields={
+            "name": Text(about="Stands before chosen codes in short links.", limit=30, blank=True, example="halden"),
+            "own_codes": Flag(about="Whether people may choose their own code."),
+            "consent": Choice(about="When a cookie may be set.", options=tuple(name for name, _ in Campaign.CONSENTS)),
+        },
+        example={"consent": "ask"},
     ),
     "theme": Group(
         about="How its pages look.",
@@ -81,10 +102,18 @@ _SETTINGS: dict[str, Field] = {
 }
 _COLUMNS = {
     "attribution": {"model": "attribution_model", "window_days": "window_days"},
-    "landing": {"mode": "landing_mode", "url": "landing_url"},
+    "landing": {
+        "mode": "landing_mode",
+        "url": "landing_url",
+        "allowed_hosts": "allowed_hosts",
+        "app_schemes": "app_schemes",
+        "utm": "utm",
+    },
+    "links": {"name": "link_name", "own_codes": "own_codes", "consent": "consent"},
     "theme": {"brand_color": "brand_color", "font": "font"},
 }
 _FIELDS = {column: f"{group}.{name}" for group, names in _COLUMNS.items() for name, column in names.items()}
+_FIELDS |= {f"utm_{name}": f"landing.utm.{name}" for name in UTM}
 _PLAIN = ("name", "type", "currency", "starts_at", "ends_at", "default_language")
 
 
@@ -127,7 +156,7 @@ def list_campaigns(call: Call) -> Answer:
     answer=ref("Campaign"),
     statuses={201: "The draft."},
     headers={"Location": "The address of the campaign."},
-    errors=("missing_field", "blank", "invalid_value", "ends_before_start", *RULE_ERRORS),
+    errors=("missing_field", "blank", "invalid_value", "ends_before_start", *LINK_ERRORS, *RULE_ERRORS),
 )
 def create_campaign(call: Call) -> Answer:
     """Create a campaign.
@@ -180,6 +209,7 @@ def get_campaign(call: Call) -> Answer:
         "currency_fixed",
         "ends_in_the_past",
         "campaign_ended",
+        *LINK_ERRORS,
         *RULE_ERRORS,
     ),
 )

@@ -59,6 +59,24 @@ CAMPAIGN = record(
             {
                 "mode": text("Where links lead.", "hosted", enum=[name for name, _ in Campaign.LANDINGS]),
                 "url": text("Your page, for `redirect`.", None, null=True),
+                "allowed_hosts": array(
+                    text("A host name.", "blog.example.com"), "More sites that deep links may lead to."
+                ),
+                "app_schemes": array(text("A scheme.", "halden"), "Schemes of apps that deep links may open."),
+                "utm": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "description": "UTM parameters that your page gets, by name without `utm_`.",
+                    "examples": [{"source": "friends"}],
+                },
+            }
+        ),
+        "links": record(
+            {
+                "name": text("Stands before chosen codes in short links.", None, null=True),
+                "host": text("The campaign's own host name, once it is proven.", None, null=True),
+                "own_codes": boolean("Whether people may choose their own code.", True),
+                "consent": text("When a cookie may be set.", "always", enum=[name for name, _ in Campaign.CONSENTS]),
             }
         ),
         "attribution": record(

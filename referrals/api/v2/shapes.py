@@ -74,7 +74,19 @@ def campaign_json(campaign: Campaign) -> Json:
         "texts": {"language": campaign.default_language}
         | {name: getattr(words, name) if words else "" for name in TEXTS},
         "theme": {"brand_color": campaign.brand_color, "font": campaign.font},
-        "landing": {"mode": campaign.landing_mode, "url": campaign.landing_url or None},
+        "landing": {
+            "mode": campaign.landing_mode,
+            "url": campaign.landing_url or None,
+            "allowed_hosts": campaign.allowed_hosts,
+            "app_schemes": campaign.app_schemes,
+            "utm": campaign.utm,
+        },
+        "links": {
+            "name": campaign.link_name or None,
+            "host": campaign.link_host or None,
+            "own_codes": campaign.own_codes,
+            "consent": campaign.consent,
+        },
         "attribution": {"model": campaign.attribution_model, "window_days": campaign.window_days},
         "is_test": campaign.is_test,
         "link": campaign_link(campaign.public_id),

@@ -153,4 +153,4 @@ def test_the_number_of_queries_does_not_grow(alice: Cast, campaign: Campaign) ->
     with CaptureQueriesContext(connection) as full:
         alice.client.get(_url(campaign))
 
-    assert len(full) == len(empty) <= 14
+    assert len(full) == len(empty) <= 15

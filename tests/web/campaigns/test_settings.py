@@ -27,8 +27,6 @@ def _form(campaign: Campaign, **changes: Any) -> dict[str, Any]:
         "ends_at": "",
         "attribution_model": "last_click",
         "window_days": "30",
-        "landing_mode": "hosted",
-        "landing_url": "",
         "default_language": "de",
         **changes,
     }
@@ -48,15 +46,6 @@ def test_everything_is_saved_in_the_merchants_time(alice: Cast, draft: Campaign)
     assert draft.starts_at == datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
     assert draft.ends_at == datetime(2026, 12, 24, 17, 30, tzinfo=UTC)
     assert 'value="2026-12-01T09:00"' in alice.client.get(_url(draft)).content.decode()
-
-
-def test_a_redirect_keeps_the_merchants_own_query(alice: Cast, campaign: Campaign) -> None:
-    page = "https://shop.example.com/welcome?utm=x#top"
-
-    alice.client.post(_url(campaign), _form(campaign, landing_mode="redirect", landing_url=page))
-
-    campaign.refresh_from_db()
-    assert (campaign.landing_mode, campaign.landing_url) == ("redirect", page)
 
 
 def test_the_currency_of_a_launched_campaign_stays(alice: Cast, campaign: Campaign) -> None:
@@ -82,21 +71,6 @@ def test_the_currency_of_a_launched_campaign_stays(alice: Cast, campaign: Campai
             "The end must be after the start.",
         ),
         (
-            {"landing_mode": "redirect"},
-            "landing_url",
-            "Enter the full address of your page, beginning with https://.",
-        ),
-        (
-            {"landing_mode": "redirect", "landing_url": "javascript:alert(1)"},
-            "landing_url",
-            None,
-        ),
-        (
-            {"landing_mode": "redirect", "landing_url": "//evil.example.com"},
-            "landing_url",
-            None,
-        ),
-        (
             {"attribution_model": "coin"},
             "attribution_model",
             "Select a valid choice. coin is not one of the available choices.",
@@ -109,9 +83,6 @@ def test_the_currency_of_a_launched_campaign_stays(alice: Cast, campaign: Campai
         "half a day",
         "no date",
         "end first",
-        "no page",
-        "script",
-        "no scheme",
         "model",
     ],
 )
@@ -127,7 +98,7 @@ def test_what_is_wrong_is_said_at_its_field(
     name, value = list(changes.items())[-1]
     assert answer.context["form"][name].value() == value
     after = Campaign.objects.get()
-    assert (after.revision, after.name, after.landing_mode) == (campaign.revision, "Spring refer-a-friend", "hosted")
+    assert (after.revision, after.name) == (campaign.revision, "Spring refer-a-friend")
 
 
 def test_a_second_tab_is_told(alice: Cast, campaign: Campaign) -> None:
