@@ -39,24 +39,24 @@ def rules() -> list[RuleTerms]:
     return found
 
 
-def item(terms: RuleTerms, number: int) -> Item:
-    """The n-th purchase under the referrer, by one of 250 friends."""
+def items(asked: list[RuleTerms], number: int) -> list[Item]:
+    """The n-th purchase under the referrer, by one of 250 friends, under each rule."""
     at, bond = START + timedelta(hours=number), Bond(PersonFacts("referrer@example.com"), START)
-    paid = Money(5000, "USD")
-    event = EventFacts(number, "purchase", at, "USD", paid, Money(0, "USD"), day=at.date())
-    return Item(terms, event, PersonFacts(f"f{number % 250}@example.net"), bond, number % 250)
+    event = EventFacts(number, "purchase", at, "USD", Money(5000, "USD"), Money(0, "USD"), day=at.date())
+    friend = PersonFacts(f"f{number % 250}@example.net")
+    return [Item(terms, event, friend, bond, number % 250) for terms in asked]
 
 
 def main() -> None:
     """Fold the earlier events once; then time the newest event under all rules, each round from the same standing."""
     asked = rules()
-    before: dict[str, Standing] = {}
-    for terms in asked:
-        before[terms.key] = Standing()
-        decide_all([item(terms, number) for number in range(EARLIER)], before[terms.key])
+    before = {terms.key: Standing() for terms in asked}
+    for number in range(EARLIER):
+        for one in items(asked, number):
+            decide_all([one], before[one.terms.key])
     times = []
     for _round in range(ROUNDS):
-        newest = [(item(terms, EARLIER), before[terms.key].copy()) for terms in asked]
+        newest = [(one, before[one.terms.key].copy()) for one in items(asked, EARLIER)]
         start = time.perf_counter()
         for one, standing in newest:
             decide_all([one], standing)

@@ -6,9 +6,10 @@ why, and why not"; seed 004 for what each means). The same codes appear in pages
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from campaigns.conditions import Found
@@ -36,8 +37,8 @@ def _no_facts(_case: Case) -> Facts:
 class Condition:
     """A row of the table. `code` is the reason when it is not met; `counting` ones ask how often, the others whether at all.
 
-    `asked` says of which rules it is asked, `applies` of which of their cases. `facts` are built only where somebody will read them.
-    `most` are the minor units that are left to give, for a limit.
+    `asked` says of which rules it is asked, `applies` in which of their cases it is spoken of; where it is not, it is met. `facts` are
+    built only where somebody will read them. `most` are the minor units that are left to give, for a limit.
     """
 
     code: str
@@ -48,10 +49,6 @@ class Condition:
     counting: bool = False
     most: Callable[[Case], int] | None = None
 
-    def check(self, case: Case) -> Checked:
-        """The answer with its facts."""
-        return Checked(self.code, self.met(case), self.facts(case))
-
 
 def _by_a_friend(terms: RuleTerms) -> bool:
     return terms.trigger != "leaderboard"
@@ -61,8 +58,12 @@ def _bound(case: Case) -> bool:
     return case.bond is not None
 
 
-def _paid(case: Case) -> bool:
-    return case.event.type not in {"join", "leaderboard"}
+def _paid(terms: RuleTerms) -> bool:
+    return _by_a_friend(terms) and terms.event != "join"
+
+
+def _referred(case: Case) -> bool:
+    return case.bond is not None or case.friend.click_expired
 
 
 def _since(case: Case) -> Facts:
@@ -93,7 +94,8 @@ def _clicked_too_early(case: Case) -> bool:
 def _in_time(case: Case) -> bool:
     if case.bond is None:
         return not case.friend.click_expired
-    return case.event.occurred_at <= case.bond.since + timedelta(days=case.terms.within_days or 0)
+    days = case.terms.within_days
+    return days is None or case.event.occurred_at <= case.bond.since + timedelta(days=days)
 
 
 def _times(case: Case) -> Facts:
@@ -106,7 +108,9 @@ def _times(case: Case) -> Facts:
 
 
 def _banned_at(case: Case) -> datetime | None:
-    return (case.bond.referrer if case.bond else case.friend).banned_at
+    if case.bond is not None:
+        return case.bond.referrer.banned_at
+    return None if _by_a_friend(case.terms) else case.friend.banned_at
 
 
 def _ban(case: Case) -> Facts:
@@ -146,7 +150,7 @@ def _above_minimum(case: Case) -> bool:
 def _purchase(case: Case) -> Facts:
     minimum = case.terms.minimum_purchase
     assert minimum is not None  # noqa: S101 - `asked` has seen to it
-    return {"minimum": _money(minimum), "amount": _money(Money(_kept_minor(case), minimum.currency))}
+    return {"minimum": _money(minimum), "amount": _minor(_kept_minor(case), minimum.currency)}
 
 
 def _attributes(case: Case) -> tuple[bool, list[Found]]:
@@ -226,9 +230,9 @@ def _room(limit: Money, used: int, wanted: Money, period: str) -> Facts:
     left = max(0, limit.minor - used)
     return {
         "limit": _money(limit),
-        "used": _money(Money(used, limit.currency)),
+        "used": _minor(used, limit.currency),
         "wanted": _money(wanted),
-        "granted": _money(Money(min(left, wanted.minor), limit.currency)),
+        "granted": _minor(min(left, wanted.minor), limit.currency),
         "period": period,
     }
 
@@ -261,7 +265,7 @@ def friend_limit(terms: RuleTerms) -> int | None:
 
 # In the order in which a merchant asks; the first that fails is the decision's reason.
 CONDITIONS: tuple[Condition, ...] = (
-    Condition("not_referred", _by_a_friend, _bound, _since, applies=lambda case: not _clicked_too_early(case)),
+    Condition("not_referred", _by_a_friend, _referred, _since, applies=lambda case: not _clicked_too_early(case)),
     Condition("self_referral", _always, _not_oneself, applies=_bound),
     Condition("referral_denied", _always, _not_denied, applies=_bound),
     Condition(
@@ -284,15 +288,14 @@ CONDITIONS: tuple[Condition, ...] = (
         _ban,
         applies=lambda case: _bound(case) or not _by_a_friend(case.terms),
     ),
-    Condition("refunded", _always, lambda case: not case.event.is_refunded, _refund, applies=_paid),
+    Condition("refunded", _paid, lambda case: not case.event.is_refunded, _refund),
     Condition(
         "cancelled",
-        _always,
+        _paid,
         lambda case: not case.event.cancelled and _stopped_at(case) is None,
         _stop,
-        applies=_paid,
     ),
-    Condition("disputed", _always, lambda case: case.event.disputed_at is None, _dispute, applies=_paid),
+    Condition("disputed", _paid, lambda case: case.event.disputed_at is None, _dispute),
     Condition("below_minimum_purchase", lambda terms: terms.minimum_purchase is not None, _above_minimum, _purchase),
     Condition(
         "condition_not_met", lambda terms: terms.conditions is not None, lambda case: _attributes(case)[0], _tests
@@ -341,72 +344,91 @@ CONDITIONS: tuple[Condition, ...] = (
         most=_budget_left,
     ),
 )
-COUNTING: frozenset[str] = frozenset(condition.code for condition in CONDITIONS if condition.counting)
 LIMITS: frozenset[str] = frozenset(condition.code for condition in CONDITIONS if condition.most is not None)
 CODES: frozenset[str] = frozenset(condition.code for condition in CONDITIONS)
 
 
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The rows of the table that are asked of a rule: all of them in their order; those about the event itself, and those that count."""
+
+    conditions: tuple[Condition, ...]
+    own: tuple[Condition, ...]
+    counting: tuple[Condition, ...]
+    limits: tuple[Callable[[Case], int], ...]
+
+
 # By identity: to compare two rules by value would take longer than asking. The terms are kept, so that no other gets their id.
-_ASKED: dict[int, tuple[RuleTerms, tuple[Condition, ...]]] = {}
+_QUESTIONS: dict[int, tuple[RuleTerms, Questions]] = {}
 
 
-def conditions_of(terms: RuleTerms) -> tuple[Condition, ...]:
-    """The rows of the table that are asked of a rule. Published terms stay in memory (campaigns.rules), and so does the answer."""
-    known = _ASKED.get(id(terms))
+def questions_of(terms: RuleTerms) -> Questions:
+    """What is asked of a rule. Published terms stay in memory (campaigns.rules), and so does the answer."""
+    known = _QUESTIONS.get(id(terms))
     if known is None or known[0] is not terms:
-        if len(_ASKED) >= 4096:
-            _ASKED.clear()
-        known = _ASKED[id(terms)] = (terms, tuple(condition for condition in CONDITIONS if condition.asked(terms)))
+        if len(_QUESTIONS) >= 4096:
+            _QUESTIONS.clear()
+        rows = tuple(condition for condition in CONDITIONS if condition.asked(terms))
+        questions = Questions(
+            rows,
+            tuple(condition for condition in rows if not condition.counting),
+            tuple(condition for condition in rows if condition.counting),
+            tuple(condition.most for condition in rows if condition.most is not None),
+        )
+        known = _QUESTIONS[id(terms)] = (terms, questions)
     return known[1]
 
 
-def decide(case: Case, asked: Sequence[Condition] | None = None, *, explain: bool = True) -> Verdict:
+def decide(case: Case, *, explain: bool = True) -> Verdict:
     """Check every condition that applies to the case, and work out what to give when all pass.
 
-    `asked` is conditions_of(case.terms), for callers that have it. Without `explain` the answer is the same and comes sooner: the
-    verdict's conditions are left empty (what-if asks a million times).
+    Without `explain` the answer is the same and comes sooner: the verdict's conditions are left empty (what-if asks a million times).
     """
-    asked = conditions_of(case.terms) if asked is None else asked
+    questions = questions_of(case.terms)
     if not explain:
-        return _briefly(case, asked)
-    asked = [condition for condition in asked if condition.applies(case)]
-    checked = tuple(condition.check(case) for condition in asked)
-    failed = next((item.code for item in checked if not item.passed), "")
+        return _briefly(case, questions)
+    checked: list[Checked] = []
+    failed, counted = "", True
+    for condition in questions.conditions:
+        if condition.applies is _always or condition.applies(case):
+            passed = condition.met(case)
+            checked.append(Checked(condition.code, passed, condition.facts(case)))
+            if not passed:
+                failed = failed or condition.code
+                counted = counted and condition.counting
     if failed:
-        counted = all(item.passed for item in checked if item.code not in COUNTING)
-        return Verdict(False, failed, checked, None, counted=counted)
-    verdict = _give(case, asked, checked)
+        return Verdict(False, failed, tuple(checked), None, None, counted)
+    verdict = _give(case, questions, tuple(checked))
     if verdict.rewardable:
         return verdict
-    nothing = Money.zero(case.event.currency)
-    minimum = {"minimum": _money(Money(1, nothing.currency)), "amount": _money(nothing)}
+    currency = case.event.currency
+    minimum = {"minimum": _minor(1, currency), "amount": _minor(0, currency)}
     found = Checked(verdict.reason, False, minimum)
     return replace(verdict, conditions=(*(item for item in checked if item.code != found.code), found))
 
 
-def _briefly(case: Case, asked: Sequence[Condition]) -> Verdict:
-    failed = ""
-    for condition in asked:
-        if failed and condition.counting:
-            continue
-        if (condition.applies is not _always and not condition.applies(case)) or condition.met(case):
-            continue
-        failed = failed or condition.code
-        if not condition.counting:
-            return Verdict(False, failed, (), None)
-    return Verdict(False, failed, (), None, counted=True) if failed else _give(case, asked, ())
+def _briefly(case: Case, questions: Questions) -> Verdict:
+    """The same answer by the first condition that is not met: in the table those that count come last."""
+    for condition in questions.own:
+        if not condition.met(case):
+            return Verdict(False, condition.code, (), None)
+    for condition in questions.counting:
+        if not condition.met(case):
+            return Verdict(False, condition.code, (), None, None, True)
+    return _give(case, questions, ())
 
 
-def _give(case: Case, asked: Sequence[Condition], checked: tuple[Checked, ...]) -> Verdict:
+def _give(case: Case, questions: Questions, checked: tuple[Checked, ...]) -> Verdict:
     """What there is to give when every condition is met. A share of nothing is nothing: there is no purchase to take it from."""
     units = _amount(case)
     if isinstance(units, Units):
-        return Verdict(True, "", checked, Money.zero(case.event.currency), units, counted=True)
+        return Verdict(True, "", checked, Money.zero(case.event.currency), units, True)
     amount = wanted_of(case)
     if amount.minor == 0:
         return Verdict(False, "below_minimum_purchase", checked, None)
-    most = [condition.most(case) for condition in asked if condition.most is not None]
-    return Verdict(True, "", checked, Money(min([amount.minor, *most]), amount.currency), counted=True)
+    most = min([most(case) for most in questions.limits], default=amount.minor)
+    given = amount if most >= amount.minor else Money(most, amount.currency)
+    return Verdict(True, "", checked, given, None, True)
 
 
 def wanted_of(case: Case) -> Money:
@@ -435,9 +457,14 @@ def _number(case: Case) -> int:
     return case.history.friends + (case.history.counted == 0)
 
 
+@lru_cache(maxsize=256)  # every rule tells of the same few moments
 def _time(value: datetime) -> str:
     return value.isoformat(timespec="milliseconds")
 
 
 def _money(value: Money) -> dict[str, Any]:
-    return {"amount_minor": value.minor, "currency": value.currency}
+    return _minor(value.minor, value.currency)
+
+
+def _minor(minor: int, currency: str) -> dict[str, Any]:
+    return {"amount_minor": minor, "currency": currency}

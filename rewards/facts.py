@@ -1,4 +1,8 @@
-"""What deciding knows, as plain values: the event, the two people, what came before. No database here (eligibility.py asks them)."""
+"""What deciding knows, as plain values: the event, the two people, what came before. No database here (eligibility.py asks them).
+
+Nobody changes them once they are made. Those that every question makes anew are not frozen all the same: freezing triples what one costs,
+and what-if asks a million times.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class PersonFacts:
     click_expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EventFacts:
     """What matters of a qualifying event. `closed_reason` is what the campaign was at `occurred_at`, None while it ran.
 
@@ -74,7 +78,7 @@ class Bond:
     denied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class History:
     """What came before the event under the same rule, by the time of the facts.
 
@@ -92,7 +96,7 @@ class History:
     spent: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """One question: this event, by this friend, under this rule."""
 
@@ -106,7 +110,7 @@ class Case:
 
 @dataclass(slots=True)
 class Checked:
-    """One condition's answer. Not frozen: a decision makes a dozen under each rule, and freezing triples what one costs."""
+    """One condition's answer."""
 
     code: str
     passed: bool
@@ -117,7 +121,7 @@ class Checked:
         return {"code": self.code, "passed": self.passed, "facts": self.facts}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """The outcome: every condition, the first failing code, and what there is to give: money, and units of something if it is that.
 

@@ -11,11 +11,11 @@ from datetime import date
 
 from campaigns.conditions import Attributes
 from campaigns.terms import RuleTerms
-from rewards.eligibility import Condition, conditions_of, decide
+from rewards.eligibility import decide
 from rewards.facts import Bond, Case, EventFacts, History, PersonFacts, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One event with the terms that it is judged by, and whose it is. `friend_id` tells one friend's events from another's."""
 
@@ -93,46 +93,48 @@ def period_names(day: date | None) -> dict[str, str]:
 
 
 def decide_all(
-    row: Iterable[Item],
-    standing: Standing | None = None,
-    budget: Budget | None = None,
-    *,
-    cases: dict[int, Case] | None = None,
+    row: Iterable[Item], standing: Standing | None = None, budget: Budget | None = None
 ) -> dict[int, Verdict]:
     """Decide a row of events under one rule, by when they occurred; verdicts by event id.
 
-    An event that fails a condition of its own is skipped in the counting, and resets nothing. `standing` and `budget` say what was
-    before the row, and are carried on in place. With `cases` the verdicts come sooner, without
-    their conditions, and what was asked is put there by event.
+    `standing` and `budget` say what was before the row, and are carried on in place.
     """
-    verdicts: dict[int, Verdict] = {}
-    known: RuleTerms | None = None
-    asked: tuple[Condition, ...] = ()
     state = standing or Standing()
-    for item in sorted(row, key=lambda item: (item.event.occurred_at, item.event.id)):
-        terms, event = item.terms, item.event
-        if not terms.rewards(event.type):
-            continue
-        if terms is not known:
-            known, asked = terms, conditions_of(terms)
-        one = state.of_friend.setdefault(item.friend_id, OfFriend())
-        year = event.day.year if event.day else 0
-        spent = budget.spent(event) if budget is not None and terms.limits.of_campaign else {}
-        history = History(
-            one.rewarded, one.counted, one.earlier, state.friends, state.granted, state.by_year.get(year, 0), spent
-        )
-        case = Case(terms, event, item.friend, item.bond, history, item.attributes)
-        verdict = decide(case, asked, explain=cases is None)
-        if cases is not None:
-            cases[event.id] = case
-        verdicts[event.id] = verdict
-        minor = verdict.amount.minor if verdict.amount else 0
-        one.earlier += 1
-        state.friends += verdict.counted and one.counted == 0
-        one.counted += verdict.counted
-        one.rewarded += verdict.rewardable
-        state.granted += minor
-        state.by_year[year] = state.by_year.get(year, 0) + minor
-        if budget is not None and terms.limits.of_campaign:
-            budget.take(event, minor)
-    return verdicts
+    ordered = sorted(row, key=lambda item: (item.event.occurred_at, item.event.id))
+    return {
+        item.event.id: decide_next(item, state, budget)[0] for item in ordered if item.terms.rewards(item.event.type)
+    }
+
+
+def decide_next(
+    item: Item, standing: Standing, budget: Budget | None = None, *, explain: bool = True
+) -> tuple[Verdict, Case]:
+    """Decide one event after those that `standing` has come from, and carry it and `budget` on in place; with what was asked.
+
+    An event that fails a condition of its own is skipped in the counting, and resets nothing. Without `explain` the verdict comes
+    sooner, without its conditions.
+    """
+    terms, event = item.terms, item.event
+    one = standing.of_friend.get(item.friend_id)
+    if one is None:
+        one = standing.of_friend[item.friend_id] = OfFriend()
+    year = event.day.year if event.day else 0
+    limited = budget is not None and terms.limits.of_campaign
+    spent = budget.spent(event) if budget is not None and limited else {}
+    history = History(
+        one.rewarded, one.counted, one.earlier, standing.friends, standing.granted, standing.by_year.get(year, 0), spent
+    )
+    case = Case(terms, event, item.friend, item.bond, history, item.attributes)
+    verdict = decide(case, explain=explain)
+    one.earlier += 1
+    if verdict.counted:
+        standing.friends += one.counted == 0
+        one.counted += 1
+    if verdict.amount is not None:
+        minor = verdict.amount.minor
+        one.rewarded += 1
+        standing.granted += minor
+        standing.by_year[year] = standing.by_year.get(year, 0) + minor
+    if budget is not None and limited:
+        budget.take(event, verdict.amount.minor if verdict.amount else 0)
+    return verdict, case

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,7 +15,7 @@ from campaigns.terms import RuleTerms
 from participants.models import Referral
 from rewards.eligibility import decide
 from rewards.facts import Case, Verdict
-from rewards.fold import Budget, Item, Standing, decide_all
+from rewards.fold import Budget, Item, Standing, decide_next
 from rewards.whatif.differences import Differences, Given, Reason, Worth
 from rewards.whatif.plan import Plan
 from rewards.whatif.rows import Read, Reader, Recorded
@@ -115,28 +114,27 @@ class Replay:
         for chunk, recorded in self.reader.chunks(
             rows.order_by("participant__referral__referrer_id", "occurred_at", "pk")
         ):
-            for referrer, group in groupby(chunk, key=lambda one: one.referrer):
-                if referrer != self.referrer:
-                    self.referrer, self.standings = referrer, {}
-                self._friends(list(group), recorded)
+            for one in chunk:
+                if one.referrer != self.referrer:
+                    self.referrer, self.standings = one.referrer, {}
+                for terms in self._rules(one, "plain"):
+                    self._ask(one, terms, self.standings, recorded)
             self._left_over(chunk, recorded, self.budgeted | self.prizes)
             self.progress.events += len(chunk)
 
-    def _friends(self, events: Sequence[Read], recorded: dict[tuple[int, str], Recorded]) -> None:
-        """Events of one referrer's friends, oldest first."""
-        rows: dict[str, list[tuple[Read, Item]]] = {}
-        for one in events:
-            for terms in self._rules(one, "plain"):
-                rows.setdefault(terms.key, []).append((one, _item(terms, one)))
-        for key, row in rows.items():
-            standing = self.standings.get(key)
-            if standing is None:
-                standing = self.standings[key] = Standing()
-            cases: dict[int, Case] = {}
-            verdicts = decide_all([item for _one, item in row], standing, cases=cases)
-            for one, item in row:
-                pk = item.event.id
-                self._compare(one, item.terms, verdicts[pk], cases[pk], recorded.pop((pk, key), None))
+    def _ask(
+        self,
+        one: Read,
+        terms: RuleTerms,
+        standings: dict[str, Standing],
+        recorded: dict[tuple[int, str], Recorded],
+    ) -> None:
+        """One event under one rule; those before it under the rule have made `standings`."""
+        standing = standings.get(terms.key)
+        if standing is None:
+            standing = standings[terms.key] = Standing()
+        verdict, case = decide_next(_item(terms, one), standing, explain=False)
+        self._compare(one, terms, verdict, case, recorded.pop((one.event.id, terms.key), None))
 
     def _in_order_of_recording(self) -> None:
         """Rules with a budget of the campaign's: what is given to one is not there for the next, whoever invited them."""
@@ -153,10 +151,10 @@ class Replay:
                         standing = standings[terms.key, one.referrer] = Standing()
                     budget = budgets[terms.key]
                     budget.declined = frozenset([one.event.id]) if known and known.declined else frozenset()
-                    cases: dict[int, Case] = {}
-                    item = _item(terms, one)
-                    verdicts = decide_all([item], standing, None if _after_ban(one) else budget, cases=cases)
-                    self._compare(one, terms, verdicts[one.event.id], cases[one.event.id], known)
+                    verdict, case = decide_next(
+                        _item(terms, one), standing, None if _after_ban(one) else budget, explain=False
+                    )
+                    self._compare(one, terms, verdict, case, known)
             self._left_over(chunk, recorded, self.reader.keys - self.budgeted)
             self.progress.events += len(chunk)
 
@@ -167,10 +165,7 @@ class Replay:
                 # A prize is the person's own: whoever invited them has no part in it.
                 one = read._replace(bond=None, banned_at=None)
                 for terms in self._rules(one, "prizes"):
-                    cases: dict[int, Case] = {}
-                    verdicts = decide_all([_item(terms, one)], cases=cases)
-                    known = recorded.pop((one.event.id, terms.key), None)
-                    self._compare(one, terms, verdicts[one.event.id], cases[one.event.id], known)
+                    self._ask(one, terms, {}, recorded)
             self._left_over(chunk, recorded, self.reader.keys - self.prizes)
 
     def _rules(self, one: Read, part: str) -> tuple[RuleTerms, ...]:

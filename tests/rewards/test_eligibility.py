@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
 
-from campaigns.terms import Fixed, Percent, RuleTerms
+from campaigns.terms import Fixed, Limits, Percent, RuleTerms, Tier, Trigger, Units
 from referrals.lib.money import Money
-from rewards.eligibility import CODES
-from rewards.facts import Bond, EventFacts, PersonFacts, Verdict
+from rewards.eligibility import CODES, CONDITIONS, decide, questions_of
+from rewards.facts import Bond, Case, EventFacts, History, PersonFacts, Verdict
 from rewards.fold import Item, decide_all
 from rewards.reasons import REASONS, sentence
 
@@ -142,6 +143,53 @@ def test_a_share_is_of_what_the_friend_kept_paying(paid: int, back: int, cap: in
     (verdict,) = ask(rule, event(minor=paid, refunded=usd(back)))
     assert (verdict.amount.minor if verdict.amount else 0) == owed
     assert verdict.reason == ("" if owed else "below_minimum_purchase")
+
+
+LIMITED = Limits(per_referrer=usd(2000), per_referrer_year=usd(1700), campaign=usd(9000), campaign_day=usd(1600))
+TRIGGERS: dict[Trigger, dict[str, Any]] = {
+    "join": {"event": "join"},
+    "first_event": {"new_customers_only": True, "minimum_purchase": usd(3000)},
+    "every_event": {"amount": Percent(Decimal(10), usd(400)), "within_days": 3, "limits": LIMITED},
+    "from_nth_event": {"nth": 2, "amount": Units(1, "free month")},
+    "milestone": {"nth": 2, "recurring": True},
+    "tier": {"tiers": (Tier(2, 5, Fixed(usd(700))),)},
+    "leaderboard": {"tiers": (Tier(1, 3, Fixed(usd(900))),)},
+}
+EVENTS = [
+    event(**facts)
+    for facts in (
+        {},
+        {"minor": None, "returned": True},
+        {"minor": 4, "refunded": usd(1)},
+        {"refunded": usd(5000), "cancelled": True},
+        {"stopped_at": NOON, "disputed_at": NOON},
+        {"closed_reason": "campaign_paused", "rank": 1},
+    )
+]
+PEOPLE = [MAYA, ASHA, replace(MAYA, existing_customer=True, banned_at=NOON), replace(MAYA, click_expired=True)]
+BONDS = [BOND, None, BANNED, replace(BOND, denied=True), replace(BOND, since=NOON - timedelta(days=90))]
+HISTORIES = [
+    History(),
+    History(
+        rewarded=1, counted=1, earlier=1, friends=2, granted=1800, granted_year=1699, spent={"all": 8900, "day": 1600}
+    ),
+]
+
+
+@pytest.mark.parametrize(("trigger", "more"), TRIGGERS.items())
+def test_the_brief_answer_is_the_explained_one(trigger: Trigger, more: dict[str, Any]) -> None:
+    """So the table keeps what asking briefly relies on: a row is met where it is not spoken of, and those that count come last."""
+    rule, outcomes = replace(RULE, trigger=trigger, **more), set()
+    for facts, friend, bond, history in product(EVENTS, PEOPLE, BONDS, HISTORIES):
+        type_ = rule.trigger if rule.trigger in {"join", "leaderboard"} else "purchase"
+        case = Case(rule, replace(facts, type=type_), friend, bond, history)
+        explained = decide(case)
+        outcomes.add(explained.reason)
+        assert decide(case, explain=False) == replace(explained, conditions=())
+        for condition in questions_of(rule).conditions:
+            assert condition.applies(case) or condition.met(case), condition.code
+    assert len(outcomes) >= 3
+    assert [condition.counting for condition in CONDITIONS] == sorted(condition.counting for condition in CONDITIONS)
 
 
 def test_every_code_has_its_sentences() -> None:
