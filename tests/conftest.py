@@ -14,8 +14,10 @@ from campaigns import rules
 from campaigns.models import Campaign
 from referrals.accounts.models import Role
 from scripts.translations import compile_stale
-from tests import databases
+from tests import databases, worlds
 from tests.factories import Cast, make_campaign, make_cast, make_merchant
+
+pytest_plugins = ["tests.worlds"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,9 +77,9 @@ def _forget_cached_rules() -> None:
 
 
 @pytest.fixture
-def alice(db: None) -> Cast:
+def alice(db: None, request: pytest.FixtureRequest) -> Cast:
     """Alice owns Halden Coffee."""
-    return make_cast("alice@example.com", make_merchant("Halden Coffee"))
+    return worlds.found(request, "alice") or make_cast("alice@example.com", make_merchant("Halden Coffee"))
 
 
 @pytest.fixture
@@ -87,12 +89,12 @@ def bob(alice: Cast) -> Cast:
 
 
 @pytest.fixture
-def charlie(db: None) -> Cast:
+def charlie(db: None, request: pytest.FixtureRequest) -> Cast:
     """Charlie owns another merchant; nothing of Alice's exists for him."""
-    return make_cast("charlie@example.org", make_merchant("Charlie's Chairs"))
+    return worlds.found(request, "charlie") or make_cast("charlie@example.org", make_merchant("Charlie's Chairs"))
 
 
 @pytest.fixture
-def campaign(alice: Cast) -> Campaign:
+def campaign(alice: Cast, request: pytest.FixtureRequest) -> Campaign:
     """Alice's running campaign: 15 dollars to the referrer for a friend's first purchase, without review."""
-    return make_campaign(alice.tenant)
+    return worlds.found(request, "campaign") or make_campaign(alice.tenant)

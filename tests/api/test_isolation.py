@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,14 +16,29 @@ from referrals.api.operations import Operation
 from referrals.api.v2.resources import API as V2
 from rewards.models import Payout, Reward
 from tests.api.conftest import Shop, open_shop
+from tests.worlds import taken
 
 WITH_ID = [one for one in in_order(V2) if "{id}" in one.path]
 CANARY = "canary-7f3a"
 
 
-@pytest.fixture
-def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant) -> dict[str, str]:
-    """Ids of everything Alice has; her rows carry a canary."""
+@dataclass
+class World:
+    """Ids of everything Alice has, by their place in an address; her rows carry a canary. And two who may not see them."""
+
+    shop: Shop
+    maya: Participant
+    ids: dict[str, str]
+    outsiders: dict[str, Shop]
+
+
+@pytest.fixture(scope="module")
+def world(kept: None) -> World:
+    """Once for the module."""
+    shop = open_shop("Alice's Lamps")
+    campaign = shop.campaign()
+    maya = shop.participant(campaign, "maya@example.com")
+    friend = shop.participant(campaign, "noor@example.com", maya)
     Participant.objects.update(first_name=CANARY, note=CANARY)
     body = {
         "campaign": campaign.public_id,
@@ -41,7 +57,7 @@ def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant
     connection.save()
     message = {"event_id": CANARY, "type": "x", "body": b"{}", "state": "failed", "next_attempt_at": None}
     inbound = InboundEvent.objects.create(merchant=shop.merchant, connection=connection, **message)
-    return {
+    ids = {
         "connections": connection.public_id,
         "inbound-events": inbound.public_id,
         "campaigns": campaign.public_id,
@@ -53,21 +69,28 @@ def world(shop: Shop, campaign: Campaign, maya: Participant, friend: Participant
         "payout-batches": payout.batch.public_id,
     }
 
+    outsiders = {
+        "stranger": open_shop("Charlie's Chairs"),
+        "test side": open_shop("", is_test=True, merchant=shop.merchant),
+    }
+    return World(shop, maya, ids, outsiders)
+
+
+shop, maya, ids = taken("shop"), taken("maya"), taken("ids")
+
 
 @pytest.fixture(params=["stranger", "test side"])
-def outsider(request: pytest.FixtureRequest, shop: Shop) -> Shop:
+def outsider(request: pytest.FixtureRequest, own: World) -> Shop:
     """Another merchant, or the same one's test side."""
-    if request.param == "stranger":
-        return open_shop("Charlie's Chairs")
-    return open_shop("", is_test=True, merchant=shop.merchant)
+    return own.outsiders[request.param]
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda one: one.name)
-def test_ids_of_others_do_not_exist(world: dict[str, str], outsider: Shop, operation: Operation) -> None:
+def test_ids_of_others_do_not_exist(ids: dict[str, str], outsider: Shop, operation: Operation) -> None:
     kind = operation.path.split("/", 1)[0]
     if operation.test_only and not outsider.tenant.is_test:
         outsider = open_shop("", is_test=True, merchant=outsider.merchant)
-    real = world[kind]
+    real = ids[kind]
     unknown = real[:-6] + "Qq0Qq0"
     body = request_example(operation.body) if operation.body else None
     before = _state()
@@ -93,29 +116,29 @@ def _state() -> list[Any]:
     ]
 
 
-def test_lists_and_filters_show_nothing_of_others(world: dict[str, str], outsider: Shop, maya: Participant) -> None:
+def test_lists_and_filters_show_nothing_of_others(ids: dict[str, str], outsider: Shop, maya: Participant) -> None:
     queries = [
         "campaigns",
         "participants",
         f"participants?q={CANARY}",
         f"participants?q={maya.email}",
-        f"participants?campaign={world['campaigns']}",
+        f"participants?campaign={ids['campaigns']}",
         "events",
-        f"events?campaign={world['campaigns']}",
+        f"events?campaign={ids['campaigns']}",
         f"events?external_id={CANARY}",
-        f"events?participant={world['participants']}",
+        f"events?participant={ids['participants']}",
         "decisions",
-        f"decisions?event={world['events']}",
+        f"decisions?event={ids['events']}",
         "rewards",
         f"rewards?q={CANARY}",
-        f"rewards?campaign={world['campaigns']}&status=review,due,issued",
-        f"rewards?participant={world['participants']}",
+        f"rewards?campaign={ids['campaigns']}&status=review,due,issued",
+        f"rewards?participant={ids['participants']}",
         "payouts",
-        f"payouts?batch={world['payout-batches']}",
+        f"payouts?batch={ids['payout-batches']}",
         "payout-batches",
         "connections",
         "inbound-events",
-        f"inbound-events?connection={world['connections']}",
+        f"inbound-events?connection={ids['connections']}",
     ]
     for query in queries:
         reply = outsider.api.get(f"/api/v2/{query}")
@@ -125,27 +148,25 @@ def test_lists_and_filters_show_nothing_of_others(world: dict[str, str], outside
 @pytest.mark.parametrize(
     "name", ["getCampaign", "getParticipant", "getAllParticipants", "getAllReferrals", "validateCode"]
 )
-def test_version_1_hides_others_too(world: dict[str, str], outsider: Shop, maya: Participant, name: str) -> None:
+def test_version_1_hides_others_too(ids: dict[str, str], outsider: Shop, maya: Participant, name: str) -> None:
     more = {"getParticipant": "&email=maya@example.com", "getAllReferrals": "&email=maya@example.com"}
     extra = more.get(name, f"&code={maya.referral_code}" if name == "validateCode" else "")
     real, unknown = (
-        outsider.api.get(f"/api/v1/{name}?id={public_id}{extra}") for public_id in (world["campaigns"], "JCu82f30F1")
+        outsider.api.get(f"/api/v1/{name}?id={public_id}{extra}") for public_id in (ids["campaigns"], "JCu82f30F1")
     )
     assert (real.status, unknown.status) == (404, 404)
-    assert json.dumps(real.data).replace(world["campaigns"], "ID") == json.dumps(unknown.data).replace(
-        "JCu82f30F1", "ID"
-    )
+    assert json.dumps(real.data).replace(ids["campaigns"], "ID") == json.dumps(unknown.data).replace("JCu82f30F1", "ID")
 
 
-def test_others_cannot_be_written_to_by_naming_them(world: dict[str, str], outsider: Shop, maya: Participant) -> None:
+def test_others_cannot_be_written_to_by_naming_them(ids: dict[str, str], outsider: Shop, maya: Participant) -> None:
     before = _state()
-    campaign = world["campaigns"]
+    campaign = ids["campaigns"]
     calls: list[tuple[str, dict[str, Any]]] = [
         ("/api/v1/addParticipant", {"id": campaign, "email": "x@example.com"}),
         ("/api/v1/qualifyParticipant", {"id": campaign, "email": "noor@example.com", "amountPaid": 1}),
         ("/api/v2/participants", {"campaign": campaign, "email": "x@example.com"}),
         ("/api/v2/events", {"campaign": campaign, "email": "noor@example.com"}),
-        ("/api/v2/payouts", {"rewards": [world["rewards"]], "method": "manual"}),
+        ("/api/v2/payouts", {"rewards": [ids["rewards"]], "method": "manual"}),
     ]
     for number, (path, body) in enumerate(calls):
         assert outsider.api.post(path, body, Idempotency_Key=f"k{number}").status == 404

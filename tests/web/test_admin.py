@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from referrals.accounts.models import Membership, Role, User
 from referrals.accounts.services import invite, make_token, user_actor
 from referrals.events.models import Event
 from rewards.models import Decision, LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, RewardTally
-from tests.factories import Cast, make_campaign, make_reward
+from tests.factories import Cast, make_campaign, make_cast, make_merchant, make_reward
+from tests.worlds import taken
 
 APPS = {"referrals", "campaigns", "participants", "rewards", "integrations"}
 OURS = sorted(
@@ -32,25 +34,31 @@ INLINE = re.compile(
 )
 
 
-@pytest.fixture
-def operator(db: None) -> Client:
-    """A superuser, logged in."""
-    client = Client()
-    user = User.objects.create_superuser("operator@example.com", "a long password")
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+@dataclass
+class World:
+    """Alice with a reward, a key, an invitation and a connection; and a superuser's client."""
+
+    alice: Cast
+    operator: Client
 
 
-@pytest.fixture
-def world(alice: Cast) -> Cast:
-    """Alice with a reward, a key, an invitation and a connection."""
+@pytest.fixture(scope="module")
+def world(kept: None) -> World:
+    """Once for the module."""
+    alice = make_cast("alice@kept.example.com", make_merchant())
+    operator = Client()
+    user = User.objects.create_superuser("operator@kept.example.com", "a long password")
+    operator.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     make_reward(make_campaign(alice.tenant))
     create_api_key(tenant=alice.tenant, name="Shop", actor=user_actor(alice.user))
     link = Connection(merchant=alice.merchant, provider="stripe")
     link.secrets = {"webhook_secret": "whsec_test"}
     link.save()
     invite(by=Membership.objects.get(user=alice.user), email="max@example.com", role=Role.VIEWER)
-    return alice
+    return World(alice, operator)
+
+
+operator = taken("operator")
 
 
 def _url(model: type[Model], page: str, *args: Any) -> str:
@@ -75,14 +83,14 @@ def test_the_address_is_a_setting_and_merchants_are_not_let_in(alice: Cast) -> N
 
 
 @pytest.mark.parametrize("model", ALL, ids=lambda model: model._meta.label)
-def test_lists_open_without_inline_code(model: type[Model], operator: Client, world: Cast) -> None:
+def test_lists_open_without_inline_code(model: type[Model], operator: Client) -> None:
     response = operator.get(_url(model, "changelist"), {"q": "x"} if admin.site._registry[model].search_fields else {})
     assert response.status_code == 200
     assert INLINE.findall(operator.get(_url(model, "changelist")).content) == []
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
-def test_rows_open_without_secrets_or_inline_code(model: type[Model], operator: Client, world: Cast) -> None:
+def test_rows_open_without_secrets_or_inline_code(model: type[Model], operator: Client) -> None:
     row = model._default_manager.first()
     if row is None:
         return
@@ -95,7 +103,7 @@ def test_rows_open_without_secrets_or_inline_code(model: type[Model], operator: 
 
 
 @pytest.mark.parametrize("model", MONEY, ids=lambda model: model.__name__)
-def test_money_and_history_are_not_edited_by_anybody(model: type[Model], operator: Client, world: Cast) -> None:
+def test_money_and_history_are_not_edited_by_anybody(model: type[Model], operator: Client) -> None:
     before = list(model._default_manager.order_by("pk").values())
     row = model._default_manager.first()
     pk = row.pk if row else 1
@@ -108,7 +116,7 @@ def test_money_and_history_are_not_edited_by_anybody(model: type[Model], operato
 
 
 @pytest.mark.parametrize("name", ["User", "Merchant", "Campaign", "Participant", "ApiKey", "Connection"])
-def test_what_money_points_at_is_not_deleted(name: str, operator: Client, world: Cast) -> None:
+def test_what_money_points_at_is_not_deleted(name: str, operator: Client) -> None:
     (model,) = [found for found in OURS if found.__name__ == name]
     row = model._default_manager.first()
     assert row is not None
@@ -117,8 +125,8 @@ def test_what_money_points_at_is_not_deleted(name: str, operator: Client, world:
     assert model._default_manager.count() == count
 
 
-def test_an_invitations_link_is_not_shown(operator: Client, world: Cast) -> None:
-    invitation = world.merchant.invitations.get()
+def test_an_invitations_link_is_not_shown(operator: Client, alice: Cast) -> None:
+    invitation = alice.merchant.invitations.get()
     page = operator.get(_url(type(invitation), "change", invitation.pk)).content.decode()
     assert "max@example.com" in page
     assert make_token(invitation) not in page
@@ -135,6 +143,6 @@ def test_an_operator_gives_a_business_an_owner(operator: Client, alice: Cast, ch
     response = operator.post(_url(type(alice.merchant), "change", alice.merchant.pk), data)
     assert response.status_code == 302
     assert set(alice.merchant.memberships.values_list("user__email", "role")) == {
-        ("alice@example.com", "viewer"),
+        (alice.user.email, "viewer"),
         ("charlie@example.org", "owner"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,18 @@ from referrals.lib.money import Money
 from referrals.web import purchase_state
 from referrals.web.purchases import COLUMNS, WAITING_COLUMNS
 from rewards import lifecycle, purchases, refunds, services
-from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.factories import (
+    ACTOR,
+    Cast,
+    buy,
+    fixed_rule,
+    make_campaign,
+    make_cast,
+    make_friend,
+    make_merchant,
+    make_participant,
+)
+from tests.worlds import taken
 
 URL = "/app/purchases/"
 pytestmark = pytest.mark.django_db
@@ -34,15 +46,20 @@ def ids_in(response: Any) -> list[str]:
     return re.findall(r'<tr data-row="(ev_\w+)"', response.content.decode())
 
 
-@pytest.fixture
-def offer(alice: Cast) -> Campaign:
-    """15 dollars for a friend's first purchase of 30 dollars or more, after nine days."""
-    return make_campaign(alice.tenant, [fixed_rule(minimum_purchase=Money(3000, "USD"), review_days=9)])
+@dataclass
+class World:
+    """15 dollars for a friend's first purchase of 30 dollars or more, after nine days; one event of each outcome, oldest first."""
+
+    alice: Cast
+    offer: Campaign
+    events: dict[str, QualifyingEvent]
 
 
-@pytest.fixture
-def events(alice: Cast, offer: Campaign) -> dict[str, QualifyingEvent]:
-    """One event of each outcome, oldest first."""
+@pytest.fixture(scope="module")
+def world(kept: None) -> World:
+    """Once for the module."""
+    alice = make_cast("alice@kept.example.com", make_merchant())
+    offer = make_campaign(alice.tenant, [fixed_rule(minimum_purchase=Money(3000, "USD"), review_days=9)])
     asha = make_participant(offer, first_name="Asha", last_name="Verma")
     now = timezone.now()
     found = {}
@@ -64,7 +81,10 @@ def events(alice: Cast, offer: Campaign) -> dict[str, QualifyingEvent]:
     held = bought("held", 6000, 3).rewards.get()
     lifecycle.hold(tenant=alice.tenant, reward_ids=[held.pk], actor=ACTOR, note="Looks odd")
     found["alone"] = buy(make_participant(offer, "alone@example.net"), 6000, "order-alone").event
-    return found
+    return World(alice, offer, found)
+
+
+offer, events = taken("offer"), taken("events")
 
 
 def names(response: Any, events: dict[str, QualifyingEvent]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pytest
@@ -13,7 +14,8 @@ from django.urls import reverse
 from campaigns.models import Campaign
 from referrals.web import reward_state
 from rewards.models import Reward
-from tests.factories import make_reward
+from tests.factories import Cast, make_campaign, make_cast, make_merchant, make_reward
+from tests.worlds import taken
 
 NAMES = ("asha", "tomas", "yuki", "priya", "jonas", "grace", "sam")
 
@@ -24,10 +26,25 @@ class Post(Protocol):
     def __call__(self, client: Client, action: str, *rewards: Reward, **fields: Any) -> Any: ...
 
 
-@pytest.fixture
-def due(campaign: Campaign) -> list[Reward]:
-    """Seven due rewards of 15 dollars, oldest first."""
-    return [make_reward(campaign, f"{name}@example.com", f"friend-of-{name}@example.net") for name in NAMES]
+@dataclass
+class World:
+    """Alice's business with seven due rewards of 15 dollars, oldest first."""
+
+    alice: Cast
+    campaign: Campaign
+    due: list[Reward]
+
+
+@pytest.fixture(scope="module")
+def world(kept: None) -> World:
+    """Once for each module."""
+    alice = make_cast("alice@kept.example.com", make_merchant("Halden Coffee"))
+    campaign = make_campaign(alice.tenant)
+    due = [make_reward(campaign, f"{name}@example.com", f"friend-of-{name}@example.net") for name in NAMES]
+    return World(alice, campaign, due)
+
+
+due = taken("due")
 
 
 @pytest.fixture

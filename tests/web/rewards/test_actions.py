@@ -60,7 +60,7 @@ def test_issuing_makes_one_batch_and_says_so_with_undo(alice: Cast, due: list[Re
     assert states(due[:3]) == ["issued", "issued", "due"]
     assert (batch.note, batch.created_by, batch.payouts.count()) == (
         "Bank transfer of 20 November",
-        "alice@example.com",
+        alice.user.email,
         2,
     )
     assert f'<a href="/app/payouts/{batch.public_id}/">2 rewards</a> marked as issued' in page
@@ -121,7 +121,7 @@ def test_each_action_moves_the_reward_and_writes_history(
     assert (response.status_code, response["Location"]) == (303, f"/app/rewards/?stage={stage}")
     assert states([reward]) == [end]
     event = Event.objects.filter(subject_id=reward.public_id).order_by("-pk")[0]
-    assert (event.actor_label, event.data.get("note", "")) == ("alice@example.com", note)
+    assert (event.actor_label, event.data.get("note", "")) == (alice.user.email, note)
 
 
 def move_to(reward: Reward, state: str) -> None:

@@ -74,7 +74,7 @@ def test_an_export_is_written_into_the_history(alice: Cast, due: list[Reward]) -
     alice.client.get(URL, {"stage": "due", "q": "asha"})
     event = Event.objects.get(type="export.made")
 
-    assert (event.actor_label, event.subject_id) == ("alice@example.com", "due")
+    assert (event.actor_label, event.subject_id) == (alice.user.email, "due")
     assert event.data == {"what": "rewards", "query": "stage=due&q=asha"}
 
 
