@@ -209,7 +209,7 @@ class Story:
         )
         if banned is not None:
             bans.ban(participant=banned, actor=self.owner, reason="Posted the link on a coupon site.")
-        add_suspects(self.tenant)
+        add_suspects(self.tenant, self.owner)
 
 
 def void(_value: object) -> None:

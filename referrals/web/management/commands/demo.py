@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
-from referrals.web.demo import EMAIL, PASSWORD, cases, more, payments, test_side
+from referrals.web.demo import EMAIL, PASSWORD, cases, more, payments, test_side, touches
 from referrals.web.demo.story import Story
 
 SEED = 20261120
@@ -54,6 +54,7 @@ class Command(BaseCommand):
             cases.tell(Tenant(merchant), end)
             payments.tell(Tenant(merchant), owner, end)
             more.tell(Tenant(merchant), owner, end)
+            touches.tell(Tenant(merchant), end)
             test_side.tell(Tenant(merchant, True), owner, end)
 
     def _summary(self) -> None:
