@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from babel.dates import format_date
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from referrals.lib.days import day_text
 from referrals.lib.money import Money
 from rewards.reason_texts import CODES, ENTITIES, OPERATORS, PERIODS, REASONS, Reason
 
@@ -152,7 +151,7 @@ def _show(name: str, value: object, locale: str) -> Any:
     if name == "failed" and isinstance(value, list | tuple):
         return "; ".join(_miss(one) for one in value)
     if isinstance(value, str) and len(value) > 18 and value[4] == "-":
-        return format_date(timezone.localtime(datetime.fromisoformat(value)), format="medium", locale=locale)
+        return day_text(datetime.fromisoformat(value), locale)
     return value
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from babel.core import Locale, UnknownLocaleError
-from babel.dates import format_date
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy, ngettext, to_locale
 from django.utils.translation import gettext as _
@@ -19,6 +17,7 @@ from campaigns.models import Campaign
 from campaigns.rules import amount_text, current_terms, main_rule, reward_text
 from campaigns.terms import Fixed, Percent, RuleTerms, Units
 from campaigns.wording import counted_words
+from referrals.lib import days
 from referrals.lib.money import Money
 
 Words = str | Promise
@@ -92,7 +91,7 @@ def locale() -> str:
 
 def day_text(at: datetime, *, year: bool = False) -> str:
     """A day in the active time zone: "20 Dec", with `year` "20 Dec 2026"."""
-    return format_date(timezone.localtime(at).date(), "d MMM y" if year else "d MMM", locale=locale())
+    return days.day_text(at, locale(), year=year)
 
 
 def money_text(money: Money) -> str:

@@ -139,7 +139,7 @@ def _line(series: Series, dash: str, step: float, top: int) -> Line:
 
 def _band(index: int, day: date, series: Sequence[Series], step: float, locale: str) -> Band:
     said = ", ".join(f"{one.values[index]} {one.label.lower()}" for one in series)
-    text = _("%(day)s: %(values)s") % {"day": format_date(day, "medium", locale=locale), "values": said}
+    text = _("%(day)s: %(values)s") % {"day": format_date(day, "d MMM y", locale=locale), "values": said}
     left = max(0.0, index * step - step / 2)
     return Band(round(left, 1), round(min(WIDTH, index * step + step / 2) - left, 1), text)
 

@@ -245,7 +245,7 @@ def _without_person(tenant: Tenant, text: str) -> QuerySet[WaitingEvent]:
 
 
 def _kept_line(row: WaitingEvent) -> Waiting:
-    until = date_format(timezone.localtime(row.recorded_at + KEPT), "DATE_FORMAT")
+    until = date_format(timezone.localtime(row.recorded_at + KEPT), "j M Y")
     text = _("Counts as soon as an event or a join names this id together with an address. Kept until %(day)s.")
     return Waiting(
         title=row.customer_id,

@@ -147,7 +147,7 @@ def test_the_participant_s_sentences_are_in_german(name: str) -> None:
         (
             "in_review_until",
             {"until": "2026-11-24T12:00:00.000+00:00"},
-            "It becomes due by itself on Nov 24, 2026. Approve it now, if you need not wait",
+            "It becomes due by itself on 24 Nov 2026. Approve it now, if you need not wait",
         ),
     ],
 )

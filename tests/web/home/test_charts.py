@@ -63,7 +63,7 @@ def test_lines_share_one_scale_and_differ_without_colour() -> None:
     assert clicks.dash != joins.dash
     assert (clicks.total, joins.total) == (30, 5)
     assert chart.x_ticks == ["18 Nov", "19 Nov", "Today"]
-    assert chart.bands[1].text == "Nov 19, 2026: 10 clicks, 0 joins"
+    assert chart.bands[1].text == "19 Nov 2026: 10 clicks, 0 joins"
     assert sum(band.width for band in chart.bands) == pytest.approx(WIDTH)
 
 
