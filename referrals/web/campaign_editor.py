@@ -34,7 +34,7 @@ from referrals.web.campaign_forms import (
     apply_refusal,
     settings_initial,
 )
-from referrals.web.campaign_words import changes
+from referrals.web.campaign_words import changes, title_of
 from referrals.web.campaigns import campaign_context, locale
 from referrals.web.rule_forms import RuleForm
 from referrals.web.rule_set import opened, posted
@@ -195,6 +195,9 @@ def campaign_rules(request: MerchantRequest, public_id: str) -> HttpResponse:
             return redirect("web:what_if", context["what_if"].public_id)
         if status == 303:
             return redirect("web:campaign_rules", campaign.public_id)
+    titles = {rule.key: title_of(rule, locale()) for rule in current}
+    for form in forms:
+        form.in_force = titles.get(str(form["key"].value()), "")
     context |= {"forms": forms, "count": len(forms), "most": services.MAX_RULES, "focus": rules.focus}
     return render(request, "web/campaigns/rules.html", context, status=status)
 

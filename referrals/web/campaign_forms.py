@@ -21,6 +21,7 @@ from campaigns.presets import PRESETS
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import CURRENCIES
+from referrals.web.rule_amounts import Choice
 
 COMMON_CURRENCIES = ("USD", "EUR", "GBP", "INR", "JPY", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "AED")
 TEXT_FIELDS = (
@@ -182,8 +183,8 @@ class SettingsForm(forms.Form):
     revision = forms.IntegerField(widget=forms.HiddenInput)
     name = forms.CharField(label=lazy("Name"), max_length=120)
     currency = forms.ChoiceField(label=lazy("Currency"), choices=currency_choices)
-    starts_at = LocalMoment(label=lazy("Starts"), required=False, help_text=lazy("Empty: at once when launched."))
-    ends_at = LocalMoment(label=lazy("Ends"), required=False, help_text=lazy("Empty: until you end it."))
+    starts_at = LocalMoment(label=lazy("Starts"), required=False, help_text=lazy("Leave empty to start at the launch."))
+    ends_at = LocalMoment(label=lazy("Ends"), required=False, help_text=lazy("Leave empty to end it by hand."))
     attribution_model = forms.ChoiceField(
         label=lazy("When somebody followed several links"), choices=Campaign.MODELS, widget=forms.RadioSelect
     )
@@ -193,11 +194,10 @@ class SettingsForm(forms.Form):
         max_value=365,
         help_text=lazy("How long after the click a friend may join and still count, 1 to 365."),
     )
-    fraud_preset = forms.ChoiceField(
+    fraud_preset = Choice(
         label=lazy("How strict"),
         choices=FRAUD_CHOICES,
         widget=forms.RadioSelect,
-        required=False,
         help_text=lazy(
             "A referral that reaches the first number waits until you decide. It counts from the next join or purchase on."
         ),

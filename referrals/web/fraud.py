@@ -21,6 +21,7 @@ from participants.fraud.models import FraudAction, FraudCase
 from participants.fraud.presets import HIGH
 from participants.fraud.scoring import level_label
 from referrals.accounts.models import Role
+from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from referrals.lib.pages import Page, PageError, keyset
@@ -85,11 +86,8 @@ def queue(request: MerchantRequest) -> HttpResponse:
     except (PageError, ValidationError) as error:
         raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
     url = f"{reverse('web:fraud')}?status={status}"
-    tabs = [
-        (value, label, words(capped(rows.filter(status=value))), value == status) for value, label in FraudCase.STATUSES
-    ]
     context = {
-        "tabs": tabs,
+        "tabs": tabs_of(request.tenant, status),
         "status": status,
         "rows": rows_of(page.rows),
         "prev_url": f"{url}&after={page.previous}" if page.previous else "",
@@ -98,8 +96,20 @@ def queue(request: MerchantRequest) -> HttpResponse:
         "previews": [(dict(Campaign.FRAUD_PRESETS)[row.preset], row) for row in previews(request.tenant)],
         "may_change": request.membership.may(Role.MANAGER),
         "problem": problem,
+        # what was typed and ticked before the refusal
+        "note": request.POST.get("note", "")[: fraud_cases.NOTE_LENGTH],
+        "ticked": request.POST.getlist("case")[:PER_PAGE],
     }
     return render(request, "web/fraud/queue.html", context, status=answer)
+
+
+def tabs_of(tenant: Tenant, current: str) -> list[tuple[str, str, str, bool]]:
+    """The lists of the review: (status, label, how many, whether it is the current one). A query for each of the four."""
+    rows = FraudCase.objects.for_tenant(tenant)
+    return [
+        (value, str(label), words(capped(rows.filter(status=value))), value == current)
+        for value, label in FraudCase.STATUSES
+    ]
 
 
 def _approve_many(request: MerchantRequest) -> HttpResponse:

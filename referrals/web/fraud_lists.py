@@ -20,6 +20,7 @@ from referrals.accounts.models import Role
 from referrals.lib.emails import mask_email
 from referrals.lib.requests import truncate_ip
 from referrals.web.access import MerchantRequest, member
+from referrals.web.fraud import tabs_of
 from rewards import fraud_cases
 
 MOST = 500
@@ -93,6 +94,7 @@ def lists(request: MerchantRequest) -> HttpResponse:
             messages.success(request, text % {"value": data["value"]})
             return redirect("web:fraud_lists")
     context = {
+        "tabs": tabs_of(request.tenant, ""),
         "form": form,
         "blocks": FraudBlock.objects.for_tenant(request.tenant).order_by("-pk")[:MOST],
         "pairs": [

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Q, Sum
+from django.utils import timezone
+from django.utils.translation import get_language, ngettext, to_locale
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from participants.fraud.assessing import worst_of
 from participants.fraud.identity import fold
@@ -22,7 +23,10 @@ from participants.fraud.traces import shown
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
+from referrals.lib.days import day_text
 from referrals.lib.money import Money
+from referrals.web.templatetags.ui import browser
+from referrals.web.timeline import SOURCES
 from rewards.fraud import SUSPECT
 from rewards.models import Reward, State
 
@@ -119,7 +123,7 @@ def side_by_side(case: FraudCase) -> list[Fact]:
         (_("Network"), _listed(theirs.networks), _listed(mine.networks), bool(theirs.addresses & mine.addresses)),
         (_("Browser"), _listed(theirs.agents), _listed(mine.agents), bool(set(theirs.agents) & set(mine.agents))),
         (_("Devices"), _count(theirs.browsers), _count(mine.browsers), bool(theirs.browsers & mine.browsers)),
-        (_("How they came"), referrer.source, friend.source, False),
+        (_("How they came"), _came(referrer), _came(friend), False),
     ]
     return [Fact(label, one or "–", other or "–", same) for label, one, other, same in lines]
 
@@ -136,7 +140,7 @@ def _seen(traces: Sequence[Trace], person: Participant) -> _Seen:
     own = [row for row in traces if row.participant_id == person.pk]
     return _Seen(
         list(dict.fromkeys(shown(row.network) for row in own if row.network)),
-        list(dict.fromkeys(row.agent for row in own if row.agent)),
+        list(dict.fromkeys(browser(row.agent) for row in own if row.agent)),
         frozenset(row.address for row in own) - {""},
         frozenset(row.browser for row in own) - {""},
     )
@@ -151,16 +155,24 @@ def _domain(person: Participant) -> str:
     return person.email_key.rpartition("@")[2]
 
 
+def _came(person: Participant) -> str:
+    """The page or the program they joined by: "On the campaign's page", "API"."""
+    words = str(SOURCES.get(person.source, person.source.replace("_", " ")))
+    return words[:1].upper() + words[1:]
+
+
 def _moment(person: Participant) -> str:
-    return f"{person.joined_at.astimezone(person.merchant.zone):%Y-%m-%d %H:%M:%S}"
+    """To the second: how close two people joined is evidence."""
+    at = timezone.localtime(person.joined_at)
+    return f"{day_text(at, to_locale(get_language() or 'en'))}, {at:%H:%M:%S}"
 
 
 def _listed(texts: Sequence[str]) -> str:
     return ", ".join(texts[:3])
 
 
-def top_signals(tenant: Tenant) -> list[tuple[str, int]]:
-    """What was found most often in the last 30 days: (a short name, on how many referrals). One query."""
+def top_signals(tenant: Tenant) -> list[tuple[str, str, int]]:
+    """What was found most often in the last 30 days: (its code, a short name, on how many referrals). One query."""
     rows = (
         FraudReason.objects.filter(
             evaluation__merchant=tenant.merchant,
@@ -173,7 +185,7 @@ def top_signals(tenant: Tenant) -> list[tuple[str, int]]:
         .annotate(people=Count("evaluation__participant", distinct=True))
         .order_by("-people", "name")[:TOP]
     )
-    return [(f"{row['code']} {signal_name(row['name'])}", row["people"]) for row in rows]
+    return [(row["code"], signal_name(row["name"]), row["people"]) for row in rows]
 
 
 def signal_name(name: str) -> str:

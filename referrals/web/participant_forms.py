@@ -150,7 +150,7 @@ class RefundForm(forms.Form):
 
     key = forms.RegexField(regex=r"^[0-9A-Za-z]{8,40}\Z", widget=forms.HiddenInput)
     amount = MoneyField(
-        label=lazy("Amount given back"), required=False, help_text=lazy("Empty: all that is left of it.")
+        label=lazy("Amount given back"), required=False, help_text=lazy("Leave empty for all that is left of it.")
     )
     reference = forms.CharField(
         label=lazy("Reference"), required=False, max_length=200, widget=forms.TextInput(attrs=PLAIN)

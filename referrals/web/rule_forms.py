@@ -75,7 +75,7 @@ class RuleForm(AmountForm):
     kind = forms.ChoiceField(label=lazy("Given as"), choices=RewardRule.KINDS)
     minimum_purchase = MoneyField(label=lazy("Smallest purchase"), required=False)
     max_purchases_per_friend = count_field(lazy("Rewarded purchases per friend"))
-    within = count_field(lazy("Only this long after joining"), help_text=lazy("Empty: for ever."))
+    within = count_field(lazy("Only this long after joining"), help_text=lazy("Leave empty for no end."))
     within_unit = Choice(label=lazy("Days or months"), choices=UNITS_OF_TIME)
     review_days = forms.IntegerField(
         label=lazy("Days in review"),
@@ -92,6 +92,8 @@ class RuleForm(AmountForm):
     limit_campaign_day = MoneyField(label=lazy("For everybody in a day"), required=False)
 
     terms: RuleTerms
+    # The rule of this key as it stands, in words; "" for a new one. Set by the page.
+    in_force = ""
 
     def __init__(self, *args: Any, currency: str, base: RuleTerms | None = None, **kwargs: Any) -> None:
         super().__init__(*args, currency=currency, **kwargs)

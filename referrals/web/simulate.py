@@ -47,14 +47,14 @@ class SimulateForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": lazy("Choose at least one step.")},
     )
-    amount = MoneyField(label=lazy("They pay"), required=False, help_text=lazy("Empty: 50."))
-    refund = MoneyField(label=lazy("Refunded of it"), required=False, help_text=lazy("Empty: all of it."))
+    amount = MoneyField(label=lazy("They pay"), required=False, help_text=lazy("Leave empty for 50."))
+    refund = MoneyField(label=lazy("Of it they get back"), required=False, help_text=lazy("Leave empty for all of it."))
     referrer = forms.CharField(
         label=lazy("Whose friend"),
         required=False,
         max_length=254,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text=lazy("A referral code or an e-mail address of this campaign. Empty: somebody new."),
+        help_text=lazy("A referral code or an e-mail address of this campaign. Leave empty for somebody new."),
     )
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
@@ -80,7 +80,7 @@ def simulate_referral(request: MerchantRequest, public_id: str) -> HttpResponse:
     """The steps to choose; POST plays them. On the live side: how to get to the test side."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
     if not request.tenant.is_test:
-        return only_on_the_test_side(request, _("Simulate a referral"))
+        return only_on_the_test_side(request, _("Simulate a referral"), campaign)
     posted = request.POST if request.method == "POST" else None
     form = SimulateForm(posted, campaign=campaign, initial={"steps": ["visit", "join", "purchase"]})
     status = 200
@@ -113,7 +113,7 @@ def simulated(request: MerchantRequest, public_id: str, friend: str) -> HttpResp
     """What a simulated friend has left behind, as it stands now, with the way on."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
     if not request.tenant.is_test:
-        return only_on_the_test_side(request, _("A simulated referral"))
+        return only_on_the_test_side(request, _("A simulated referral"), campaign)
     rows = Participant.objects.filter(campaign=campaign, source=simulating.SOURCE).select_related("campaign")
     person = own(rows, request, friend)
     story = simulating.story_of(person)

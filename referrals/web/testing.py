@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from campaigns.models import Campaign
 from referrals.accounts import clocks
 from referrals.accounts.models import Merchant, Role, Wipe
 from referrals.accounts.tenancy import Tenant
@@ -106,9 +107,9 @@ def test_clock(request: MerchantRequest) -> HttpResponse:
     )
 
 
-def only_on_the_test_side(request: MerchantRequest, title: str) -> HttpResponse:
-    """Why there is nothing here on the live side, and the switch."""
-    return render(request, "web/testing/live.html", {"title": title})
+def only_on_the_test_side(request: MerchantRequest, title: str, campaign: Campaign | None = None) -> HttpResponse:
+    """Why there is nothing here on the live side, and the switch; below the settings, or below a campaign."""
+    return render(request, "web/testing/live.html", {"title": title, "campaign": campaign})
 
 
 def _move(request: MerchantRequest, form: MoveForm) -> ClockState:

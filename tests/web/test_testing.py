@@ -175,7 +175,7 @@ def test_a_referral_is_simulated_and_its_story_told(alice: Cast, side: Tenant) -
     assert alice.client.post(CLOCK, {"by": "next"}).status_code == 302
     reward.refresh_from_db()
     assert (reward.state, reward.amount_minor, reward.stage_at) == (State.DUE, 1500, reward.review_ends_at)
-    assert "To the next thing" not in text(alice.client.get(story))
+    assert "Move to the next thing" not in text(alice.client.get(story))
 
 
 def test_a_simulated_refund_and_why_not(alice: Cast, side: Tenant) -> None:

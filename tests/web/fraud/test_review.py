@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -201,3 +203,26 @@ def test_the_campaign_says_how_strict(alice: Cast, campaign: Campaign) -> None:
     campaign.refresh_from_db()
     assert campaign.fraud_preset == "strict"
     assert alice.client.post(url, data | {"fraud_preset": "lax"}).status_code == 422
+
+
+def test_a_refused_approval_keeps_what_was_typed_and_ticked(alice: Cast, maya: Participant) -> None:
+    answer = alice.client.post("/app/fraud/", {"case": [maya.public_id], "note": " "})
+    page = answer.content.decode()
+    assert (answer.status_code, FraudAction.objects.count()) == (422, 0)
+    assert f'value="{maya.public_id}" checked' in page
+    answer = alice.client.post("/app/fraud/", {"note": "Spoke to <both>"})
+    assert answer.status_code == 422
+    assert 'value="Spoke to &lt;both&gt;"' in answer.content.decode()
+
+
+def test_side_by_side_is_in_plain_words(alice: Cast, maya: Participant) -> None:
+    page = alice.client.get(f"/app/fraud/{maya.public_id}/").content.decode()
+    assert page.count("<bdi>Added by hand</bdi>") == 2
+    assert re.search(r"<bdi>\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d:\d\d</bdi>", page)
+    assert "Mozilla/5.0" not in page
+
+
+def test_the_lists_stand_among_the_tabs(alice: Cast, maya: Participant) -> None:
+    page = alice.client.get("/app/fraud/lists/").content.decode()
+    assert '<a href="/app/fraud/lists/" aria-current="page">' in page
+    assert page.count('class="count"') >= 4
