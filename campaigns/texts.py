@@ -131,7 +131,7 @@ def _by_trigger(rule: RuleTerms, facts: dict[str, str], *, several: bool) -> tup
             many = several or rule.recurring
             return _("%(friends)s: %(referrer)s for you.") % known, (more if many else one) % known
         case "tier":
-            text = _("Share your link. Each of %(friends)s brings you a reward, and it grows with their number.")
+            text = _("Share your link. You are rewarded for %(friends)s, and the reward grows with their number.")
             known["friends"] = friends_words(rule.event)
             return _("From %(referrer)s for each friend, and more with every tier.") % known, text % known
         case "leaderboard":

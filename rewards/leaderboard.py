@@ -6,7 +6,7 @@ first. The standings are taken once, at the campaign's end; what is refunded aft
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,18 +67,33 @@ def _ranked(campaign: Campaign, terms: RuleTerms, until: datetime) -> QuerySet[R
         .annotate(at=Min("occurred_at"))
         .values("at")
     )
-    friends = (
-        Referral.objects.filter(campaign=campaign, standing_for__isnull=False, referrer__banned_at=None)
-        .exclude(referrer__identity_key=F("invitee__identity_key"))
-        .exclude(status="denied")
-    )
     return (
-        friends.annotate(first_at=Subquery(first))
+        _bonds(campaign)
+        .annotate(first_at=Subquery(first))
         .filter(first_at__isnull=False)
         .order_by()
         .values("referrer")
         .annotate(friends=Count("pk"), reached_at=Max("first_at"), joined_at=Min("referrer__joined_at"))
         .order_by("-friends", "reached_at", "joined_at", "referrer")
+    )
+
+
+def counting_friends(referrer: Participant, people: Collection[int]) -> frozenset[int]:
+    """Which of these people (primary keys) count for a referrer now; none where there is no leaderboard. One query."""
+    terms = rule_of(referrer.campaign)
+    if terms is None or not people:
+        return frozenset()
+    events = _counting(referrer.campaign, terms, clock.now()).filter(participant__in=people)
+    bonds = _bonds(referrer.campaign).filter(referrer=referrer, invitee__in=events.values("participant"))
+    return frozenset(bonds.values_list("invitee", flat=True))
+
+
+def _bonds(campaign: Campaign) -> QuerySet[Referral]:
+    """The bonds that may have a place: not those of banned people, of oneself, or denied."""
+    return (
+        Referral.objects.filter(campaign=campaign, standing_for__isnull=False, referrer__banned_at=None)
+        .exclude(referrer__identity_key=F("invitee__identity_key"))
+        .exclude(status="denied")
     )
 
 

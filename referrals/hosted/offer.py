@@ -198,19 +198,39 @@ def _friend_steps(campaign: Campaign, mine: RuleTerms | None, theirs: RuleTerms 
     merchant = campaign.merchant.name
     steps = [Line(_("Join"), _("Your e-mail address is all it takes."))]
     least = next((rule.minimum_purchase for rule in (mine, theirs) if rule and rule.minimum_purchase), None)
-    order = (
-        _("Spend %(least)s or more at %(merchant)s.") % {"least": money_text(least), "merchant": merchant}
-        if least
-        else _("Buy what you like at %(merchant)s.") % {"merchant": merchant}
-    )
-    steps.append(Line(_("Place your first order"), order))
+    if any(rule is not None and not _by_joining(rule) for rule in (mine, theirs)) or (mine is None and theirs is None):
+        order = (
+            _("Spend %(least)s or more at %(merchant)s.") % {"least": money_text(least), "merchant": merchant}
+            if least
+            else _("Buy what you like at %(merchant)s.") % {"merchant": merchant}
+        )
+        steps.append(Line(_("Place your first order"), order))
     if theirs is not None:
-        title = _("%(name)s gets %(amount)s") % {"name": name, "amount": reward_text(theirs, locale())}
-        steps.append(Line(title, _review_text(theirs)))
+        steps.append(_their_step(theirs, name))
     elif mine is not None:
         title = _("You get %(amount)s") % {"amount": reward_text(mine, locale())}
         steps.append(Line(title, _review_text(mine)))
     return steps
+
+
+def _their_step(rule: RuleTerms, name: str) -> Line:
+    """What the friend's doing is worth to who invited them; one of many friends, where many are counted."""
+    facts = {"name": name, "amount": reward_text(rule, locale()), "friends": counted_words(rule.event, rule.nth or 1)}
+    if rule.trigger == "leaderboard":
+        return Line(_("%(name)s climbs the leaderboard") % facts, _("The first place wins %(amount)s.") % facts)
+    if rule.trigger == "milestone":
+        return Line(_("%(name)s comes closer to a reward") % facts, _("%(amount)s for %(friends)s.") % facts)
+    return Line(_("%(name)s gets %(amount)s") % facts, _review_text(rule))
+
+
+def _my_step(rule: RuleTerms) -> Line:
+    """What one's friends are worth to oneself."""
+    facts = {"amount": reward_text(rule, locale()), "friends": counted_words(rule.event, rule.nth or 1)}
+    if rule.trigger == "leaderboard":
+        return Line(_("Be the first"), _("The first place wins %(amount)s when the leaderboard closes.") % facts)
+    if rule.trigger == "milestone":
+        return Line(_("You get %(amount)s for %(friends)s") % facts, _review_text(rule, friend=True))
+    return Line(_("You get %(amount)s") % facts, _review_text(rule, friend=True))
 
 
 def _referrer_steps(friend: RuleTerms | None, mine: RuleTerms | None) -> list[Line]:
@@ -225,15 +245,19 @@ def _referrer_steps(friend: RuleTerms | None, mine: RuleTerms | None) -> list[Li
         Line(_("Share it with friends"), given),
     ]
     if mine is not None:
-        title = _("You get %(amount)s") % {"amount": reward_text(mine, locale())}
-        steps.append(Line(title, _review_text(mine, friend=True)))
+        steps.append(_my_step(mine))
     return steps
+
+
+def _by_joining(rule: RuleTerms) -> bool:
+    """Whether nobody has to buy for it."""
+    return "join" in {rule.trigger, rule.event}
 
 
 def _review_text(rule: RuleTerms, *, friend: bool = False) -> str:
     if rule.review_days == 0:
         return _("As soon as everything is in order.")
-    if rule.trigger == "join":
+    if _by_joining(rule):
         return ngettext("%(days)s day after joining.", "%(days)s days after joining.", rule.review_days) % {
             "days": rule.review_days
         }

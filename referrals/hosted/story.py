@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from campaigns.terms import Units
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.visits import VisitCount, counts_of
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
@@ -23,6 +24,7 @@ from referrals.lib.emails import mask_email
 from referrals.lib.money import Money
 from referrals.lib.pages import keyset
 from rewards.balances import balances_of
+from rewards.leaderboard import counting_friends
 from rewards.models import Decision, Reward, State
 from rewards.purchases import GONE, on_its_way
 from rewards.reasons import failing, reason_sentence, sentence
@@ -83,6 +85,8 @@ class Story:
     received: str
     clearing: str
     coming: str
+    # Rewards that are no money: "1 mug". The first stands for `earned` where no money was earned.
+    things: list[str]
     clicks: int = 0
     joined: int = 0
     ordered: int = 0
@@ -102,7 +106,7 @@ def tell(participant: Participant, *, cursor: str = "") -> Story:
     story.joined, story.ordered = counts["joined"], counts["ordered"]
     page = keyset(made.select_related("invitee"), sort="-id", cursor=cursor, limit=FRIENDS)
     story.next_friends, story.previous_friends = page.next, page.previous
-    story.friends = _friends(participant, page.rows)
+    story.friends = _friends(participant, page.rows, some_ordered=story.ordered > 0)
     story.rewards = _rewards(participant)
     return story
 
@@ -114,6 +118,7 @@ def _sums(participant: Participant) -> Story:
         clearing=Sum("amount_minor", filter=Q(state=State.REVIEW)),
         clears_at=Min("review_ends_at", filter=Q(state=State.REVIEW)),
         coming=Sum("amount_minor", filter=Q(state__in=_COMING)),
+        things=Count("pk", filter=Q(units__isnull=False) & ~Q(state__in=GONE)),
     )
     earned = balances.referrer.earned + balances.invitee.earned
     received = balances.referrer.redeemed + balances.invitee.redeemed
@@ -127,15 +132,24 @@ def _sums(participant: Participant) -> Story:
         clearing = _("%(amount)s clears from %(day)s") % facts
     elif clearing:
         clearing = _("%(amount)s in review") % {"amount": clearing}
+    units = _units(participant) if open_sums["things"] else []
     return Story(
-        earned=money_text(Money(earned, currency)),
+        earned=units[0] if units and not earned else money_text(Money(earned, currency)),
+        things=units[1:] if not earned else units,
         received=_("%(amount)s received") % {"amount": text(received)} if received else "",
         clearing=clearing,
         coming=_("%(amount)s on its way") % {"amount": text(open_sums["coming"])} if open_sums["coming"] else "",
     )
 
 
-def _friends(participant: Participant, referrals: Sequence[Referral]) -> list[Friend]:
+def _units(participant: Participant) -> list[str]:
+    """What was earned that is no money, each kind summed: "2 free months"."""
+    rows = Reward.objects.filter(participant=participant, units__isnull=False).exclude(state__in=GONE)
+    sums = rows.values("units_label").annotate(n=Sum("units")).order_by("units_label")
+    return [str(Units(row["n"], row["units_label"])) for row in sums]
+
+
+def _friends(participant: Participant, referrals: Sequence[Referral], *, some_ordered: bool) -> list[Friend]:
     people = [referral.invitee_id for referral in referrals]
     rewards: dict[int, list[Reward]] = defaultdict(list)
     mine = Reward.objects.filter(participant=participant, side="referrer", event__participant_id__in=people)
@@ -145,19 +159,48 @@ def _friends(participant: Participant, referrals: Sequence[Referral]) -> list[Fr
     decisions = Decision.objects.filter(event__participant_id__in=people, side="referrer", current=True)
     for decision in decisions.select_related("event").order_by("-event__occurred_at", "-event_id", "pk")[:2000]:
         decided[decision.event.participant_id][decision.event_id].append(decision)
+    quiet = {pk for pk in people if pk not in rewards and pk not in decided} if some_ordered else set()
+    ordered = QualifyingEvent.objects.filter(participant__in=quiet).exclude(type="join") if quiet else None
+    bought = frozenset(ordered.values_list("participant", flat=True)) if ordered is not None else frozenset()
+    counted = counting_friends(participant, quiet)
     return [
-        _friend(referral.invitee, rewards[referral.invitee_id], list(decided[referral.invitee_id].values()))
+        _friend(
+            referral.invitee,
+            rewards[referral.invitee_id],
+            list(decided[referral.invitee_id].values()),
+            _quiet(bought=referral.invitee_id in bought, counts=referral.invitee_id in counted),
+        )
         for referral in referrals
     ]
 
 
-def _friend(person: Participant, rewards: Sequence[Reward], events: Sequence[Sequence[Decision]]) -> Friend:
-    """`events` are the current decisions of what they did, newest event first."""
+def _quiet(*, bought: bool, counts: bool) -> tuple[str, str, str]:
+    """A friend about whom nothing was decided for the referrer: the sentence, the pill's colour and its word."""
+    if counts:
+        return (
+            (_("Ordered. Counts on the leaderboard.") if bought else _("Joined. Counts on the leaderboard.")),
+            "done",
+            _("Counted"),
+        )
+    if bought:
+        return _("Ordered."), "pending", _("Ordered")
+    return _("Joined, no order yet."), "pending", _("Joined")
+
+
+def _friend(
+    person: Participant,
+    rewards: Sequence[Reward],
+    events: Sequence[Sequence[Decision]],
+    otherwise: tuple[str, str, str],
+) -> Friend:
+    """`events` are the current decisions of what they did, newest event first; `otherwise` is said where there are none."""
     name = public_name(person) or mask_email(person.email)
     letters = "".join(part[0] for part in (person.first_name.strip(), person.last_name.strip()) if part)
     initials = (letters or person.email[:1]).upper()
     owed = {reward.event_id for reward in rewards}
-    refused = [rows[0] for rows in events if rows[0].event_id not in owed and not any(row.rewardable for row in rows)]
+    refused = [
+        _telling(rows) for rows in events if rows[0].event_id not in owed and not any(row.rewardable for row in rows)
+    ]
     if rewards:
         latest = rewards[0]
         tone, word = PILLS[latest.state]
@@ -168,7 +211,20 @@ def _friend(person: Participant, rewards: Sequence[Reward], events: Sequence[Seq
         reason = refused[0].reason
         tone, word = PENDING.get(reason, ("no", _("Not eligible")))
         return Friend(name, initials, f"{_refusal(refused[0])}.", tone, str(word), _why_not(refused[1:]))
-    return Friend(name, initials, _("Joined, no order yet."), "pending", _("Joined"))
+    text, tone, quiet = otherwise
+    return Friend(name, initials, text, tone, quiet)
+
+
+def _telling(decisions: Sequence[Decision]) -> Decision:
+    """Of what several rules said of one event, the one to tell: the next milestone that this friend counts towards, else the first."""
+    ahead = []
+    for decision in decisions:
+        found = failing(decision.conditions, decision.reason)
+        facts = found["facts"] if found is not None and decision.reason == "milestone_not_reached" else {}
+        friends, needed = facts.get("friends"), facts.get("needed")
+        if isinstance(friends, int) and isinstance(needed, int) and friends < needed:
+            ahead.append((needed, decision))
+    return min(ahead, key=lambda one: one[0])[1] if ahead else decisions[0]
 
 
 def _is_of(decision: Decision, reward: Reward) -> bool:

@@ -20,6 +20,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards.leaderboard import close_leaderboards
 from rewards.models import Reward
+from rewards.refunds import refund
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
 from tests.hosted.test_campaign_page import page, text_of
 from tests.hosted.test_portal import opened
@@ -261,3 +262,48 @@ def test_german_pages_are_in_german(alice: Cast, person: Client) -> None:
 def test_terms_keep_the_amounts_of_a_template(alice: Cast) -> None:
     rules = current_terms(_launched(alice, "leaderboard"))
     assert [tier.amount for tier in rules[0].tiers] == [Fixed(Money(minor, "USD")) for minor in (30000, 20000, 10000)]
+
+
+def test_friends_on_a_leaderboard_are_told_as_counting(alice: Cast, person: Client) -> None:
+    campaign = _launched(alice, "leaderboard")
+    asha = make_participant(campaign, "asha@example.com", first_name="Asha")
+    _bring(asha, 1)
+    make_friend(asha, "quiet@example.net", first_name="Quinn")
+    refunded = make_friend(asha, "back@example.net", first_name="Bea")
+    bought = buy(refunded, 5000).event
+    refund(tenant=alice.tenant, actor=ACTOR, source="test", external_id="r1", event=bought)
+    opened(person, asha)
+    text = text_of(person.get("/me/").content.decode())
+    assert "Ordered. Counts on the leaderboard. Counted" in text
+    assert "Quinn Joined, no order yet. Joined" in text
+    assert "Bea Ordered. Ordered" in text
+
+
+def test_pages_of_ranks_and_milestones_promise_no_more_than_they_give(alice: Cast, person: Client) -> None:
+    for key, friend_step, own_step in (
+        ("leaderboard", "Asha climbs the leaderboard The first place wins $300.", "The first place wins $300 when the"),
+        ("milestones", "Asha comes closer to a reward $20 for 3 friends who buy.", "You get $20 for 3 friends who buy"),
+        (
+            "newsletter",
+            "Asha comes closer to a reward 1 sticker sheet for 3",
+            "You get 1 sticker sheet for 3 friends who",
+        ),
+    ):
+        campaign = _launched(alice, key)
+        asha = make_participant(campaign, "asha@example.com", first_name="Asha")
+        text = text_of(page(person, campaign, asha.referral_code))
+        assert friend_step in text
+        assert "Asha gets" not in text
+        assert ("Place your first order" in text) is (key != "newsletter")
+        assert own_step in text_of(page(person, campaign))
+
+
+def test_what_is_earned_in_things_is_shown_as_earned(alice: Cast, person: Client) -> None:
+    campaign = _launched(alice, "newsletter")
+    asha = make_participant(campaign, "asha@example.com", first_name="Asha")
+    _bring(asha, 4, buying=False)
+    opened(person, asha)
+    text = text_of(person.get("/me/").content.decode())
+    assert "Earned so far 1 sticker sheet Clicks 0" in text
+    # The fourth friend came after the first milestone, and counts towards the second.
+    assert "You have 4 of 10 friends for this reward. Counted" in text
