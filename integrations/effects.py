@@ -11,6 +11,7 @@ from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
 from integrations.outcomes import money_fact
 from participants import waiting
+from participants.codes import find_chosen
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -143,6 +144,7 @@ def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Parti
         .exclude(campaign__status="draft")
         .select_related("campaign__merchant")
     }
+    found |= find_chosen(tenant, [code.text for code in readable if code.text not in found])
     for code in readable:
         if code.text in found:
             return code, found[code.text]

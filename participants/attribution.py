@@ -11,6 +11,7 @@ from django.db.models import Max, Min, Q
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from participants.codes import find_by_code
 from participants.models import Participant, Visit
 from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
@@ -101,7 +102,7 @@ def resolve(campaign: Campaign, invitee: Email, claim: Claim) -> Resolved:
 
 def _named(campaign: Campaign, invitee: Email, claim: Claim) -> Found | None:
     if claim.code:
-        referrer = _by_code(campaign, claim.code)
+        referrer = find_by_code(campaign, claim.code)
         if referrer is None:
             message = _("No referral code %(code)s in the campaign %(campaign)s.")
             raise Refused(
@@ -110,7 +111,7 @@ def _named(campaign: Campaign, invitee: Email, claim: Claim) -> Found | None:
             )  # fmt: skip
         return Found(_not_oneself(referrer, invitee), "code", _visit(campaign, referrer, claim.visitor))
     if claim.promotion_code:
-        referrer = _by_code(campaign, claim.promotion_code)
+        referrer = find_by_code(campaign, claim.promotion_code)
         if referrer is not None:
             return Found(_not_oneself(referrer, invitee), "promotion_code")
     if claim.email:
@@ -131,7 +132,7 @@ def _by_link(campaign: Campaign, invitee: Email, claim: Claim, clicks: list[_Cli
         return Found(row.referrer, how, _visit(campaign, row.referrer, claim.visitor))
     remembered = [(claim.link_code, "code")] if clicks else [(claim.cookie_code, "cookie"), (claim.link_code, "code")]
     for code, how in remembered:
-        referrer = _by_code(campaign, code) if code else None
+        referrer = find_by_code(campaign, code) if code else None
         if referrer is not None and referrer.identity_key != invitee.identity:
             return Found(
                 referrer, "code" if code == claim.link_code else how, _visit(campaign, referrer, claim.visitor)
@@ -169,10 +170,6 @@ def _ends(row: Any) -> tuple[tuple[datetime, int] | None, tuple[datetime, int] |
 def window_start(campaign: Campaign) -> datetime:
     """The earliest moment at which a visit still counts now: the window's very last second is inside."""
     return clock.now() - timedelta(days=campaign.window_days)
-
-
-def _by_code(campaign: Campaign, code: str) -> Participant | None:
-    return Participant.objects.filter(campaign=campaign, referral_code=code.strip()[:16]).first()
 
 
 def _by_email(campaign: Campaign, email: str) -> Participant:
@@ -222,7 +219,7 @@ def _visit(campaign: Campaign, referrer: Participant, visitor: str) -> int | Non
 def claimant(campaign: Campaign, claim: Claim) -> Participant | None:
     """Whom a claim names first, without judging it: for telling a second referrer why they came too late."""
     for code in (claim.code, claim.promotion_code):
-        if code and (found := _by_code(campaign, code)) is not None:
+        if code and (found := find_by_code(campaign, code)) is not None:
             return found
     if claim.email:
         try:
@@ -230,4 +227,4 @@ def claimant(campaign: Campaign, claim: Claim) -> Participant | None:
         except Refused:
             return None
     code = claim.link_code or claim.cookie_code
-    return _by_code(campaign, code) if code else None
+    return find_by_code(campaign, code) if code else None

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, CampaignVersion
+from participants.code_models import ChosenCode as ChosenCode
 from participants.customer_models import CustomerUpload as CustomerUpload
 from participants.customer_models import KnownCustomer as KnownCustomer
 from participants.fraud.models import FraudAction as FraudAction
@@ -54,6 +55,8 @@ class Participant(TenantModel):
     first_name = models.CharField(_("first name"), max_length=80, blank=True)
     last_name = models.CharField(_("last name"), max_length=80, blank=True)
     referral_code = models.CharField(max_length=16, unique=True, default=referral_code)
+    # The code that they chose last; participants.code_models has all of them.
+    vanity_code = models.CharField(max_length=16, blank=True)
     language = models.CharField(max_length=8, blank=True)
     source = models.CharField(max_length=24)
     existing_customer = models.BooleanField(_("was a customer before"), default=False)

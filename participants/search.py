@@ -19,7 +19,7 @@ def search(text: str) -> Q:
     names = Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
     for cut in range(1, min(len(words), MOST_NAMES)):
         names |= Q(first_name__istartswith=" ".join(words[:cut]), last_name__istartswith=" ".join(words[cut:]))
-    return _begins("email_key", text.casefold()) | Q(referral_code=text) | names
+    return _begins("email_key", text.casefold()) | Q(referral_code=text) | Q(vanity_code=text.lower()) | names
 
 
 def _begins(column: str, prefix: str) -> Q:

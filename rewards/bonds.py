@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from participants.codes import find_by_code
 from participants.joining import bind
 from participants.models import Participant, Referral
 from participants.services import check_email
@@ -35,7 +36,7 @@ def find_referrer(participant: Participant, text: str) -> Participant:
     elif text.startswith("pt_"):
         found = rows.filter(public_id=text[:32]).first()
     else:
-        found = rows.filter(referral_code=text[:16]).first()
+        found = find_by_code(participant.campaign, text)
     if found is None:
         message = _("Nobody in the campaign %(campaign)s has the id, code or address %(text)s.")
         words = {"campaign": participant.campaign.public_id, "text": text[:80]}

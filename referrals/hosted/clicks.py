@@ -20,6 +20,7 @@ from referrals.lib.requests import client_ip_of
 
 AGENT_LENGTH = 200
 REFERER_LENGTH = 100
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,15}", re.ASCII)
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.ASCII)
 # What the crawler list does not know: Outlook's and other mail gates' link checkers.
 _SCANNERS = re.compile(
@@ -156,4 +157,4 @@ def wants_no_cookie(environ: Mapping[str, Any]) -> bool:
 
 def is_code(text: str) -> bool:
     """Whether a text could be a referral code at all."""
-    return 1 <= len(text) <= 16 and text.isascii() and text.isalnum()
+    return _CODE.fullmatch(text) is not None

@@ -27,7 +27,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from campaigns.models import Campaign, Status
 from campaigns.preview import Preview, read_preview
 from campaigns.texts import Texts, texts_for
-from participants.links import campaign_link, short_link
+from participants.links import campaign_link, short_link, site_of
 from participants.models import Participant
 from referrals.accounts import clocks
 from referrals.hosted import clicks, consent, kept, qr, tracking
@@ -73,8 +73,8 @@ def campaign_page(request: HttpRequest) -> HttpResponseBase:
 
 def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResponse:
     given = request.GET.get("referralCode", "").strip()
-    code = given if clicks.is_code(given) else ""
-    referrer = find_referrer(campaign, code)
+    referrer = find_referrer(campaign, given) if clicks.is_code(given) else None
+    code = referrer.referral_code if referrer else ""
     opening, visit_id = None, tracking.seen_id(request, code)
     if request.method != "POST" and referrer is not None:
         seen = tracking.visitor_of(request, campaign)
@@ -162,7 +162,9 @@ def _page(
         place = mark_safe(kept.TOKEN)  # noqa: S308 - a constant, put there to be replaced
         return render_to_string("hosted/campaign.html", context() | {"token": place}, request).encode()
 
-    shown = (referrer.referral_code, referrer.first_name, public_name(referrer)) if referrer else ()
+    shown = (
+        (referrer.referral_code, referrer.vanity_code, referrer.first_name, public_name(referrer)) if referrer else ()
+    )
     response = HttpResponse(kept.body(campaign, (language, shown, first_click), token, render), status=status)
     return as_page(response)
 
@@ -183,11 +185,11 @@ def _context(
         "texts": texts,
         "offer": friend_offer(campaign, first_name) if invited else referrer_offer(campaign),
         "extras": None if invited else extras(campaign),
-        "qr": qr.inline(short_link(code) if code else campaign_link(campaign.public_id)),
+        "qr": qr.inline(short_link(referrer) if referrer else campaign_link(campaign)),
         "languages": other_languages(request, languages_of(campaign), language),
-        "canonical": campaign_link(campaign.public_id),
-        "og_image": f"{settings.SITE_URL}{image_address(campaign, language)}",
-        "og_url": campaign_link(campaign.public_id, code),
+        "canonical": campaign_link(campaign),
+        "og_image": f"{site_of(campaign)}{image_address(campaign, language)}",
+        "og_url": campaign_link(campaign, code),
         "footer_links": _footer(campaign, texts, language),
         "noindex": bool(code) or campaign.is_test,
     }
@@ -257,7 +259,7 @@ def _preview(request: HttpRequest, campaign: Campaign, preview: Preview) -> Http
     def render() -> HttpResponse:
         with translation.override(language), timezone.override(campaign.merchant.zone):
             texts = _previewed(texts_for(campaign, language), preview)
-            referrer = Participant(first_name="Asha", last_name="Verma", referral_code="Preview1")
+            referrer = Participant(first_name="Asha", last_name="Verma", referral_code="Preview1", campaign=campaign)
             someone = referrer if preview.side == "invitee" else None
             context = _context(request, campaign, language, someone, texts, preview.side)
             context |= {"form": JoinForm(campaign), "theme_url": f"{context['theme_url']}?c={campaign.brand_color[1:]}"}
@@ -307,10 +309,10 @@ def joined(request: HttpRequest) -> HttpResponse:
             "invited": side == "invitee",
             "offer": offer,
             "extras": extras(campaign),
-            "link": short_link(participant.referral_code),
-            "shown_link": short_link(participant.referral_code).partition("://")[2],
+            "link": short_link(participant),
+            "shown_link": short_link(participant).partition("://")[2],
             "share_text": texts.share_message,
-            "qr": qr.inline(short_link(participant.referral_code)),
+            "qr": qr.inline(short_link(participant)),
             "footer_links": _footer(campaign, texts, language),
         }
         response = show(request, "hosted/joined.html", context)

@@ -190,7 +190,7 @@ def _portal_letter(participant: Participant, token: str) -> Letter:
         subject=_("Your link and your page at %(merchant)s") % {"merchant": merchant},
         heading=texts.share_header,
         paragraphs=[texts.share_description, _("This is your link. Send it to a friend who would like it:")],
-        link=short_link(participant.referral_code),
+        link=short_link(participant),
         button=_("Open my page"),
         url=f"{settings.SITE_URL}{reverse('hosted:portal_open', args=[token])}",
         small=[

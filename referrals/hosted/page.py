@@ -15,6 +15,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from campaigns.images import EXTENSIONS
 from campaigns.models import Campaign
 from campaigns.theme import color_hash, palette
+from participants.codes import find_by_code
 from participants.models import Participant
 from referrals.accounts import clocks
 from referrals.hosted.kept import text_languages
@@ -33,10 +34,10 @@ def find_campaign(public_id: str) -> Campaign | None:
 
 
 def find_referrer(campaign: Campaign, code: str) -> Participant | None:
-    """Who owns a code in this campaign; codes are compared exactly."""
+    """Who owns a code in this campaign; a random one is compared exactly, a chosen one by its looks."""
     if not code:
         return None
-    return Participant.objects.filter(campaign=campaign, referral_code=code).first()
+    return find_by_code(campaign, code)
 
 
 def public_name(participant: Participant) -> str:

@@ -25,10 +25,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaigns.models import Campaign
 from campaigns.texts import texts_for
 from participants import portal
+from participants.codes import choose_code
 from participants.links import short_link
 from participants.models import Participant, PortalSession
 from participants.services import check_email
 from referrals.accounts import clocks, limits
+from referrals.events.services import Actor
 from referrals.hosted import qr, tracking
 from referrals.hosted.board import board_of, hide_on_board
 from referrals.hosted.ladder import extras, limit_lines
@@ -102,7 +104,7 @@ def _memberships(participant: Participant) -> Any:
 def _page(request: HttpRequest, session: PortalSession, participant: Participant, language: str) -> HttpResponse:
     campaign = participant.campaign
     texts = texts_for(campaign, language)
-    link = short_link(participant.referral_code)
+    link = short_link(participant)
     others = _memberships(participant).exclude(pk=participant.pk).order_by("-pk")
     context = look(campaign) | {
         "participant": participant,
@@ -115,6 +117,7 @@ def _page(request: HttpRequest, session: PortalSession, participant: Participant
         "extras": extras(campaign, friends_of(participant)),
         "limit_lines": limit_lines(limits_of(participant)),
         "board": board_of(participant),
+        "own": _code_context(request, participant),
         "story": tell(participant, cursor=request.GET.get("friends", "")),
         "others": [
             {"name": name, "url": f"?{urlencode({'campaign': public_id})}"}
@@ -261,12 +264,51 @@ def qr_file(request: HttpRequest, kind: str) -> HttpResponseBase:
     if session is None:
         return redirect("hosted:portal")
     participant = _chosen(request, session)
-    content = qr.file(f"{short_link(participant.referral_code)}?via=qr", kind)
+    content = qr.file(f"{short_link(participant)}?via=qr", kind)
     response = HttpResponse(content, content_type="image/svg+xml" if kind == "svg" else "image/png")
     response["Content-Disposition"] = f'attachment; filename="referral-{participant.referral_code}.{kind}"'
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ["Cookie"])
     return response
+
+
+@require_POST
+def set_code(request: HttpRequest) -> HttpResponse:
+    """Choose one's own code, where the campaign lets people; what is wrong is said on the page."""
+    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    if session is None:
+        return redirect("hosted:portal")
+    participant = _chosen(request, session)
+    query = {"campaign": participant.campaign.public_id}
+    if participant.campaign.own_codes and not participant.is_banned:
+        text = request.POST.get("code", "")[:64]
+        if not limits.allow(f"own-code:{participant.pk}", 20, 3600):
+            query |= {"code": text[:20], "why": "slow"}
+        else:
+            try:
+                choose_code(participant=participant, text=text, actor=Actor("participant", "", _("Own page")))
+            except Refused as refusal:
+                query |= {"code": text[:20], "why": refusal.code}
+    response = HttpResponseRedirect(f"{reverse('hosted:portal')}?{urlencode(query)}#code")
+    response.status_code = 303
+    return response
+
+
+def _code_context(request: HttpRequest, participant: Participant) -> dict[str, Any]:
+    """The form for one's own code, and what was wrong with the last try."""
+    why = request.GET.get("why", "")
+    words = {
+        "code_format": _("A code has 3 to 16 letters a to z, digits and hyphens, such as asha-10."),
+        "code_reserved": _("This word can't be a code. Choose another one."),
+        "code_taken": _("Somebody has this code, or one that looks like it. Choose another one."),
+        "too_many_codes": _("You have chosen five codes already, and all of them keep working."),
+        "slow": _("That was often. Try again in an hour."),
+    }
+    return {
+        "may_choose": participant.campaign.own_codes and not participant.is_banned,
+        "code": request.GET.get("code", "")[:20] if why in words else participant.vanity_code,
+        "code_error": words.get(why, ""),
+    }
 
 
 @require_POST

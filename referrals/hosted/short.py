@@ -9,28 +9,24 @@ from __future__ import annotations
 import time
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from campaigns.models import Campaign, Status
+from participants.codes import find_by_code
+from participants.links import short_link as short
 from participants.models import Participant
 from referrals.accounts import clocks
-from referrals.hosted import clicks, fast, tracking
+from referrals.hosted import clicks, fast, hosts, qr, tracking
 from referrals.hosted.page import message
 
 
 @require_safe
-def short_link(request: HttpRequest, code: str) -> HttpResponse:
-    """302 to the campaign's page; 404 with a neutral page that names a code nobody has."""
-    referrer = None
-    if clicks.is_code(code):
-        referrer = (
-            Participant.objects.select_related("campaign__merchant")
-            .filter(referral_code=code)
-            .exclude(campaign__status=Status.DRAFT)
-            .first()
-        )
+def short_link(request: HttpRequest, code: str, name: str = "") -> HttpResponse:
+    """302 to the campaign's page or the merchant's; 404 with a neutral page that names a code nobody has."""
+    referrer = _owner(request, code, name)
     if referrer is None:
         return message(
             request,
@@ -44,6 +40,7 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
     campaign = referrer.campaign
     clocks.enter(campaign.tenant)
     opening = tracking.record(request, campaign, referrer)
+    code = referrer.referral_code
     query = request.META.get("QUERY_STRING", "")
     location = tracking.landing_address(campaign, code, query)
     if opening.visitor is None and not opening.hidden and location.startswith("/"):
@@ -64,6 +61,39 @@ def short_link(request: HttpRequest, code: str) -> HttpResponse:
         code=code,
         until=_until(campaign),
     )
+    return response
+
+
+def _owner(request: HttpRequest, code: str, name: str) -> Participant | None:
+    """Whose code this is: a random one anywhere, a chosen one in the campaign that the address or its host names; never a draft's."""
+    if not clicks.is_code(code):
+        return None
+    own = hosts.campaign_of_host(request)
+    if not name and not own:
+        rows = Participant.objects.select_related("campaign__merchant").filter(referral_code=code)
+        return rows.exclude(campaign__status=Status.DRAFT).first()
+    campaigns = Campaign.objects.launched().select_related("merchant")
+    if own:
+        campaigns = campaigns.filter(public_id=own)
+    if name:
+        campaigns = campaigns.filter(Q(public_id=name[:64]) | Q(link_name=name[:64].lower()))
+    # A name of ten letters could be another campaign's id: the id goes first.
+    campaign = min(campaigns[:2], key=lambda found: found.public_id != name, default=None)
+    return find_by_code(campaign, code) if campaign else None
+
+
+@require_safe
+def qr_image(request: HttpRequest, kind: str, code: str, name: str = "") -> HttpResponse:
+    """The short link as a QR code, to print or to put into a mail; 404 for a code nobody has."""
+    referrer = _owner(request, code, name)
+    if referrer is None:
+        raise Http404
+    response = HttpResponse(
+        qr.file(f"{short(referrer)}?via=qr", kind), content_type="image/svg+xml" if kind == "svg" else "image/png"
+    )
+    response["Cache-Control"] = "public, max-age=3600"
+    response["Content-Disposition"] = f'inline; filename="referral-{referrer.referral_code}.{kind}"'
+    response["Content-Language"] = settings.LANGUAGE_CODE
     return response
 
 

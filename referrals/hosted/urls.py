@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.hosted import assets, consent, landing, portal, short
+from referrals.hosted import assets, consent, hosts, landing, portal, short
 
 app_name = "hosted"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +14,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaign/consent", consent.agree, name="consent"),
     path("r/<str:code>", short.short_link, name="short"),
     path("r/<str:code>/", short.short_link),
+    path("r/<str:code>/qr.svg", short.qr_image, {"kind": "svg"}, name="qr_svg"),
+    path("r/<str:code>/qr.png", short.qr_image, {"kind": "png"}, name="qr_png"),
+    # A chosen code is unique in its campaign only: the campaign's name or id stands before it.
+    path("r/<str:name>/<str:code>", short.short_link, name="short_chosen"),
+    path("r/<str:name>/<str:code>/", short.short_link),
+    path("r/<str:name>/<str:code>/qr.svg", short.qr_image, {"kind": "svg"}),
+    path("r/<str:name>/<str:code>/qr.png", short.qr_image, {"kind": "png"}),
+    path("hosts/certificate", hosts.certificate_for, name="host_certificate"),
     re_path(r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/theme-(?P<digest>[0-9a-f]{12})\.css$", assets.theme, name="theme"),
     re_path(
         r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/logo-(?P<digest>[0-9a-f]{16})\.(?P<ext>png)$",
@@ -36,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/open/<str:token>", portal.open_link, name="portal_open"),
     path("me/out", portal.log_out, name="portal_out"),
     path("me/board", portal.set_board, name="portal_board"),
+    path("me/code", portal.set_code, name="portal_code"),
     path("me/qr.svg", portal.qr_file, {"kind": "svg"}, name="portal_qr_svg"),
     path("me/qr.png", portal.qr_file, {"kind": "png"}, name="portal_qr_png"),
 ]

@@ -52,7 +52,7 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
     opened = Visit.objects.filter(campaign=campaign)
     hidden = counts.capped(opened.exclude(hidden_reason=""))
     return {
-        "link": campaign_link(campaign.public_id),
+        "link": campaign_link(campaign),
         "leads_to": destination(campaign, EXAMPLE),
         "clicks": counts.words(counts.capped(opened.filter(hidden_reason=""))),
         "hidden": hidden_text(hidden),

@@ -108,3 +108,19 @@ def links_initial(campaign: Campaign) -> dict[str, Any]:
     names = [name for name in LinksForm.base_fields if name != "revision"]
     words = {f"utm_{name}": campaign.utm.get(name, "") for name in UTM}
     return {"revision": campaign.revision, **{name: getattr(campaign, name) for name in names}, **words}
+
+
+class HostForm(forms.Form):
+    """The campaign's own host name; empty takes it away."""
+
+    host = forms.CharField(
+        label=lazy("Host name"),
+        required=False,
+        max_length=253,
+        widget=forms.TextInput(
+            attrs={"dir": "ltr", "placeholder": "go.example.com", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+        help_text=lazy(
+            "A name of a site that is yours, not used for anything else. Empty: links stay on this site's address."
+        ),
+    )

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from campaigns.terms import Units
-from participants.links import share_link, short_link
+from participants.links import qr_link, share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.visits import VisitCount, counts_of
 from referrals.accounts.models import Role
@@ -92,7 +92,9 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         "referrer": referrer_of(person),
         "past_bonds": person.referrals_had.exclude(detached_at=None).select_related("referrer").order_by("-pk")[:5],
         "link": share_link(person),
-        "short": short_link(person.referral_code),
+        "short": short_link(person),
+        "qr_svg": qr_link(person, "svg"),
+        "qr_png": qr_link(person, "png"),
         "visits": visits_text(counts_of([person.pk]).get(person.pk, VisitCount())),
         "balances": [
             (_("By inviting"), _side(balances.referrer, person.campaign.currency)),

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign
+from participants.codes import find_by_code
 from participants.models import Participant
 from participants.services import find_by_email
 from referrals.accounts.models import Role
@@ -68,8 +69,7 @@ class SimulateForm(forms.Form):
         text = self.cleaned_data["referrer"].strip()
         if not text:
             return None
-        rows = Participant.objects.filter(campaign=self.campaign, referral_code=text)
-        found = find_by_email(self.campaign, text) if "@" in text else rows.first()
+        found = find_by_email(self.campaign, text) if "@" in text else find_by_code(self.campaign, text)
         if found is None:
             raise forms.ValidationError(_("Nobody in this campaign has %(text)s.") % {"text": text[:80]})
         return found

@@ -68,6 +68,7 @@ FIELD_WORDS = {
     "utm": lazy("UTM parameters"),
     "consent": lazy("when a cookie may be set"),
     "own_codes": lazy("whether people choose their own code"),
+    "vanity_code": lazy("chosen code"),
     "link_name": lazy("name in links"),
     "host": lazy("own host name"),
     "default_language": lazy("default language"),

@@ -46,7 +46,7 @@ def campaign_json(campaign: Campaign, *, public: bool) -> dict[str, Any]:
         "status": "End" if closed == "campaign_ended" else STATUS_WORDS[Status(campaign.status)],
         "createdOn": moment(campaign.created_at),
         "end": moment(campaign.ends_at),
-        "hostURL": campaign_link(campaign.public_id),
+        "hostURL": campaign_link(campaign),
         "paused": campaign.status in {Status.PAUSED, Status.DRAFT},
         "ended": closed == "campaign_ended",
         "rewardHeader": texts.reward_header,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from campaigns.models import Campaign
 from campaigns.rules import current_terms
+from participants.codes import find_by_code
 from participants.models import Participant
 from referrals.accounts.models import Scope
 from referrals.api.errors import ApiError, refused, used_elsewhere
@@ -246,7 +247,8 @@ def validate_code(call: Call) -> Answer:
     """
     campaign = campaign_of(call.tenant, call.query["id"])
     code = call.query["code"]
-    known = Participant.objects.filter(campaign=campaign, referral_code=code, banned_at=None).exists()
+    found = find_by_code(campaign, code)
+    known = found is not None and not found.is_banned
     return Answer({"campaignId": campaign.public_id, "code": code, "valid": known and campaign.is_open})
 
 

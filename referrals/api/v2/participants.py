@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from participants.codes import choose_code
 from participants.models import Participant, Referral
 from participants.search import search
 from referrals.accounts.models import Scope
@@ -158,13 +159,19 @@ def get_participant(call: Call) -> Answer:
         "first_name": Text(about="First name.", limit=80, blank=True, example="Noor"),
         "last_name": Text(about="Last name.", limit=80, blank=True, example="Khan"),
         "language": Text(about="Their language.", limit=8, blank=True, example="en"),
+        "vanity_code": Text(
+            about="A code of their choice; empty goes back to the first one. Former ones keep working.",
+            limit=64,
+            blank=True,
+            example="asha-10",
+        ),
         "note": Text(about="Your note.", limit=4000, blank=True, lines=True, example="Met at the fair"),
         "existing_customer": Flag(about="Whether they were a customer before."),
         "metadata": Metadata(about="Facts of your own, all of them: they replace the ones before."),
     },
     answer=ref("Participant"),
     statuses={200: "The participant after the change."},
-    errors=(*MISSING, "too_long"),
+    errors=(*MISSING, "too_long", "code_format", "code_reserved", "code_taken", "too_many_codes"),
 )
 def update_participant(call: Call) -> Answer:
     """Change a participant.
@@ -172,8 +179,15 @@ def update_participant(call: Call) -> Answer:
     What is not named stays.
     """
     participant = _find(call)
-    if call.body:
-        change_participant(participant=participant, actor=call.actor, **call.body)
+    changes = dict(call.body)
+    if "vanity_code" in changes:
+        try:
+            choose_code(participant=participant, text=changes.pop("vanity_code"), actor=call.actor)
+        except Refused as error:
+            error.field = "vanity_code"
+            raise
+    if changes:
+        change_participant(participant=participant, actor=call.actor, **changes)
     return _shown(_find(call))
 
 

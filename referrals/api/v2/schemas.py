@@ -102,10 +102,13 @@ PARTICIPANT = record(
         "first_name": text("First name.", "Noor"),
         "last_name": text("Last name.", "Khan"),
         "referral_code": text("Their own code.", "8Mnu79TD"),
+        "vanity_code": text("The code that they or you chose; the one above keeps working.", None, null=True),
         "link": text(
             "Their own link.", f"https://referrals.example.com/campaign?id={CAMPAIGN_ID}&referralCode=8Mnu79TD"
         ),
         "short_link": text("The same, shorter.", "https://referrals.example.com/r/8Mnu79TD"),
+        "qr_svg": text("A picture of the short link, to print.", "https://referrals.example.com/r/8Mnu79TD/qr.svg"),
+        "qr_png": text("The same as PNG.", "https://referrals.example.com/r/8Mnu79TD/qr.png"),
         "referred_by": text("The participant who invited them.", PT, null=True),
         "joined_at": instant("When they joined."),
         "existing_customer": boolean("Whether they were a customer before.", False),

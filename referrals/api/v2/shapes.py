@@ -12,7 +12,7 @@ from django.db.models import Count, Q, Sum
 from campaigns.models import Campaign
 from campaigns.terms_json import money_to_json, terms_to_json
 from participants.fraud.assessing import shown_for
-from participants.links import campaign_link, share_link, short_link
+from participants.links import campaign_link, qr_link, share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit, WaitingEvent
 from referrals.lib.money import Money
 from rewards.balances import SideBalance, balances_of
@@ -89,7 +89,7 @@ def campaign_json(campaign: Campaign) -> Json:
         },
         "attribution": {"model": campaign.attribution_model, "window_days": campaign.window_days},
         "is_test": campaign.is_test,
-        "link": campaign_link(campaign.public_id),
+        "link": campaign_link(campaign),
         "version": version.number if version else None,
         "created_at": moment(campaign.created_at),
         "launched_at": moment(campaign.launched_at),
@@ -136,8 +136,11 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
             "first_name": person.first_name,
             "last_name": person.last_name,
             "referral_code": person.referral_code,
+            "vanity_code": person.vanity_code or None,
             "link": share_link(person),
-            "short_link": short_link(person.referral_code),
+            "short_link": short_link(person),
+            "qr_svg": qr_link(person, "svg"),
+            "qr_png": qr_link(person, "png"),
             "referred_by": referrers.get(person.pk, (None, None))[0],
             "joined_at": moment(person.joined_at),
             "existing_customer": person.existing_customer,
