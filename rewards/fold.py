@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
 
 from campaigns.conditions import Attributes
 from campaigns.terms import RuleTerms
@@ -15,9 +16,24 @@ from rewards.eligibility import decide
 from rewards.facts import Bond, Case, EventFacts, History, PersonFacts, Verdict
 
 
+class Doing(Protocol):
+    """One event and whose it is: what is asked under each rule. `friend_id` tells one friend's events from another's."""
+
+    @property
+    def event(self) -> EventFacts: ...
+    @property
+    def friend(self) -> PersonFacts: ...
+    @property
+    def bond(self) -> Bond | None: ...
+    @property
+    def friend_id(self) -> int: ...
+    @property
+    def attributes(self) -> Attributes | None: ...
+
+
 @dataclass(slots=True)
 class Item:
-    """One event with the terms that it is judged by, and whose it is. `friend_id` tells one friend's events from another's."""
+    """One event, whose it is, and the terms that it is judged by."""
 
     terms: RuleTerms
     event: EventFacts
@@ -102,19 +118,21 @@ def decide_all(
     state = standing or Standing()
     ordered = sorted(row, key=lambda item: (item.event.occurred_at, item.event.id))
     return {
-        item.event.id: decide_next(item, state, budget)[0] for item in ordered if item.terms.rewards(item.event.type)
+        item.event.id: decide_next(item.terms, item, state, budget)[0]
+        for item in ordered
+        if item.terms.rewards(item.event.type)
     }
 
 
 def decide_next(
-    item: Item, standing: Standing, budget: Budget | None = None, *, explain: bool = True
+    terms: RuleTerms, item: Doing, standing: Standing, budget: Budget | None = None, *, explain: bool = True
 ) -> tuple[Verdict, Case]:
     """Decide one event after those that `standing` has come from, and carry it and `budget` on in place; with what was asked.
 
     An event that fails a condition of its own is skipped in the counting, and resets nothing. Without `explain` the verdict comes
     sooner, without its conditions.
     """
-    terms, event = item.terms, item.event
+    event = item.event
     one = standing.of_friend.get(item.friend_id)
     if one is None:
         one = standing.of_friend[item.friend_id] = OfFriend()

@@ -17,6 +17,7 @@ from campaigns.rules import rules_of
 from campaigns.terms import STATUS_EVENTS, RuleTerms
 from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.lib.money import Money
+from referrals.lib.queries import Among
 from rewards.facts import Bond, EventFacts, PersonFacts
 from rewards.fold import Item, OfFriend, Standing
 from rewards.models import Decision
@@ -169,7 +170,7 @@ def returned(free: Collection[int]) -> frozenset[int]:
     """Which of these events without an amount were taken back: there is no sum to tell it by. One query, if there is such an event."""
     if not free:
         return frozenset()
-    return frozenset(Refund.objects.filter(event__in=free, kind="refund").values_list("event_id", flat=True))
+    return frozenset(Refund.objects.filter(Among("event_id", free), kind="refund").values_list("event_id", flat=True))
 
 
 def _stops(events: Sequence[QualifyingEvent]) -> dict[int, list[Stop]]:

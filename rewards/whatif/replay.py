@@ -15,7 +15,7 @@ from campaigns.terms import RuleTerms
 from participants.models import Referral
 from rewards.eligibility import decide
 from rewards.facts import Case, Verdict
-from rewards.fold import Budget, Item, Standing, decide_next
+from rewards.fold import Budget, Standing, decide_next
 from rewards.whatif.differences import Differences, Given, Reason, Worth
 from rewards.whatif.plan import Plan
 from rewards.whatif.rows import Read, Reader, Recorded
@@ -133,7 +133,7 @@ class Replay:
         standing = standings.get(terms.key)
         if standing is None:
             standing = standings[terms.key] = Standing()
-        verdict, case = decide_next(_item(terms, one), standing, explain=False)
+        verdict, case = decide_next(terms, one, standing, explain=False)
         self._compare(one, terms, verdict, case, recorded.pop((one.event.id, terms.key), None))
 
     def _in_order_of_recording(self) -> None:
@@ -151,9 +151,7 @@ class Replay:
                         standing = standings[terms.key, one.referrer] = Standing()
                     budget = budgets[terms.key]
                     budget.declined = frozenset([one.event.id]) if known and known.declined else frozenset()
-                    verdict, case = decide_next(
-                        _item(terms, one), standing, None if _after_ban(one) else budget, explain=False
-                    )
+                    verdict, case = decide_next(terms, one, standing, None if one.after_ban else budget, explain=False)
                     self._compare(one, terms, verdict, case, known)
             self._left_over(chunk, recorded, self.reader.keys - self.budgeted)
             self.progress.events += len(chunk)
@@ -163,7 +161,7 @@ class Replay:
         for chunk, recorded in self.reader.chunks(self.reader.rows().filter(type="leaderboard").order_by("pk")):
             for read in chunk:
                 # A prize is the person's own: whoever invited them has no part in it.
-                one = read._replace(bond=None, banned_at=None)
+                one = read._replace(bond=None, is_banned=False, after_ban=False)
                 for terms in self._rules(one, "prizes"):
                     self._ask(one, terms, {}, recorded)
             self._left_over(chunk, recorded, self.reader.keys - self.prizes)
@@ -208,22 +206,12 @@ class Replay:
                 )
 
 
-def _item(terms: RuleTerms, one: Read) -> Item:
-    return Item(terms, one.event, one.friend, one.bond, one.friend_id, one.attributes)
-
-
-def _after_ban(one: Read) -> bool:
-    """A ban takes nothing that was earned before it: what was recorded earlier counts as earned."""
-    return one.banned_at is not None and one.recorded_at > one.banned_at
-
-
 def _kept_from(one: Read, known: Recorded | None) -> bool:
-    """Whether a ban or a person's no stands against it; a reward that has fallen does not come back while a ban lasts."""
+    """Whether a ban or a person's no stands against it. A ban takes nothing that was earned before it: what was recorded earlier counts
+    as earned; but a reward that has fallen does not come back while a ban lasts."""
     if known is not None and known.declined:
         return True
-    if one.banned_at is None:
-        return False
-    return _after_ban(one) or (known is not None and known.fallen and known.given is None)
+    return one.is_banned and (one.after_ban or (known is not None and known.fallen and known.given is None))
 
 
 def _why(case: Case, one: Read, known: Recorded | None) -> Reason:

@@ -9,13 +9,15 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db import models
 from django.db.models import QuerySet
 
 from campaigns.conditions import fields_used
 from campaigns.models import Campaign, RewardRule, StatusChange
 from campaigns.terms import RuleTerms
-from participants.models import QualifyingEvent
+from participants.models import Participant, QualifyingEvent
 from referrals.lib.money import Money
+from referrals.lib.queries import Among, as_text, read_moment
 from rewards.budgets import FALLEN
 from rewards.facts import Bond, EventFacts, PersonFacts
 from rewards.lifecycle import BY_HAND
@@ -34,28 +36,40 @@ from rewards.models import Reward
 from rewards.whatif.differences import Given, Worth
 
 CHUNK = 2000
-_REFERRER = "participant__referral__referrer"
-_PERSON = ("email", "email_key", "language", "source", "existing_customer", "metadata")
+_REFERRER = "referral__referrer"
 _FIELDS = (
-    f"{_REFERRER}_id", "pk", "participant_id", "version_id", "type", "amount_minor", "source", "occurred_at", "recorded_at",
-    "refunded_minor", "disputed_at", "cancelled_at", "participant__identity_key", "participant__existing_customer",
-    "participant__banned_at", "participant__referral__created_at", "participant__referral__status", f"{_REFERRER}__identity_key",
+    f"participant__{_REFERRER}_id", "pk", "participant_id", "version_id", "type", "amount_minor", "source", "at", "refunded_minor",
+    "disputed_at", "cancelled_at",
+)  # fmt: skip
+_PERSON = (
+    "pk", "identity_key", "existing_customer", "banned_at", "referral__created_at", "referral__status", f"{_REFERRER}__identity_key",
     f"{_REFERRER}__banned_at",
 )  # fmt: skip
+_ASKED = ("email", "email_key", "language", "source", "existing_customer", "metadata")
 Row = tuple[Any, ...]
 
 
+class Friend(NamedTuple):
+    """Whose event it is. The bond is as if the referrer were not banned; `is_banned` says whether they are."""
+
+    facts: PersonFacts
+    bond: Bond | None
+    status: str | None
+    is_banned: bool
+    known: dict[str, dict[str, Any]]
+
+
 class Read(NamedTuple):
-    """One event as it is judged. The bond is as if the referrer were not banned; `banned_at` says since when they are."""
+    """One event as it is judged. `after_ban`: it was recorded when the referrer was banned already."""
 
     referrer: int | None
-    recorded_at: datetime
     version: int
-    banned_at: datetime | None
     friend_id: int
     event: EventFacts
     friend: PersonFacts
     bond: Bond | None
+    is_banned: bool
+    after_ban: bool
     attributes: dict[str, dict[str, Any]] | None
 
 
@@ -79,24 +93,17 @@ class Reader:
         self.has_stops = events.filter(type__in=[STOPPED, RESUMED]).exists()
         self.needs_day = any(terms.limits.of_campaign or terms.limits.per_referrer_year for terms in rules)
         self.metadata = self.has_stops or "event" in self.asked or "leaderboard" in self.types
-        self.more = self._more()
         self.closed = _closed(campaign)
         self.zone = campaign.merchant.zone
         self.money = lru_cache(maxsize=8192)(lambda minor: Money(minor, campaign.currency))
         self.campaign_known = campaign_attributes(campaign) if "campaign" in self.asked else None
 
-    def _more(self) -> tuple[str, ...]:
-        found: tuple[str, ...] = ("metadata",) if self.metadata else ()
-        if "invitee" in self.asked:
-            found += tuple(f"participant__{name}" for name in _PERSON)
-        if "referrer" in self.asked:
-            found += tuple(f"{_REFERRER}__{name}" for name in _PERSON)
-        return found
-
     def rows(self) -> QuerySet[QualifyingEvent, Row]:
         """The events that the rules may be about."""
         events = QualifyingEvent.objects.filter(campaign=self.campaign, type__in=self.types)
-        return events.values_list(*_FIELDS, *self.more)
+        return events.annotate(at=as_text("occurred_at")).values_list(
+            *_FIELDS, *(["metadata"] if self.metadata else [])
+        )
 
     def chunks(
         self, rows: QuerySet[QualifyingEvent, Row]
@@ -107,25 +114,18 @@ class Reader:
             yield self._read(chunk), self._recorded([row[1] for row in chunk])
 
     def _read(self, chunk: Sequence[Row]) -> list[Read]:
+        people = {row[2] for row in chunk}
+        friends = self._friends(people)
         back = returned([row[1] for row in chunk if not row[5] and row[4] != "join"])
-        stops = self._stops({row[2] for row in chunk}) if self.has_stops else {}
-        friends: dict[int, tuple[PersonFacts, Bond | None]] = {}
-        return [self._one(row, back, stops, friends) for row in chunk]
+        stops = self._stops(people) if self.has_stops else {}
+        banned = _after_ban([row[1] for row in chunk if friends[row[2]].is_banned])
+        return [self._one(row, friends[row[2]], back, banned, stops) for row in chunk]
 
     def _one(
-        self,
-        row: Row,
-        back: Collection[int],
-        stops: dict[int, list[Stop]],
-        friends: dict[int, tuple[PersonFacts, Bond | None]],
+        self, row: Row, friend: Friend, back: Collection[int], banned: Collection[int], stops: dict[int, list[Stop]]
     ) -> Read:
-        (referrer, pk, friend_id, version, type_, minor, source, at, recorded_at, refunded, disputed_at, cancelled_at,
-         identity, customer, banned, since, status, referrer_identity, referrer_banned, *more) = row  # fmt: skip
-        people = friends.get(friend_id)
-        if people is None:
-            bond = None if referrer is None else Bond(PersonFacts(referrer_identity), since, status == "denied")
-            people = friends[friend_id] = (PersonFacts(identity, customer, banned), bond)
-        metadata = more[0] if self.metadata else {}
+        referrer, pk, friend_id, version, type_, minor, source, text, refunded, disputed_at, cancelled_at, *more = row
+        at, metadata = read_moment(text), more[0] if more else {}
         event = EventFacts(
             pk,
             type_,
@@ -134,31 +134,46 @@ class Reader:
             None if minor is None else self.money(minor),
             self.money(refunded),
             pk in back,
-            cancelled_at is not None or is_undone(type_, source, status),
+            cancelled_at is not None or is_undone(type_, source, friend.status),
             disputed_at,
             stopped_at(at, metadata, stops[friend_id]) if friend_id in stops else None,
             self.closed(at),
             at.astimezone(self.zone).date() if self.needs_day else None,
             metadata.get("rank") if type_ == "leaderboard" else None,
         )
-        attributes = self._attributes(event, source, more) if self.asked else None
-        return Read(referrer, recorded_at, version, referrer_banned, friend_id, event, *people, attributes)
-
-    def _attributes(self, event: EventFacts, source: str, more: list[Any]) -> dict[str, dict[str, Any]]:
-        known: dict[str, dict[str, Any]] = {}
+        known = friend.known
         if "event" in self.asked:
-            known["event"] = event_attributes(event.type, event.amount, event.currency, source, more[0])
-        people = more[1:] if self.metadata else more
-        if "invitee" in self.asked:
-            known["invitee"], people = person_attributes(*people[:6]), people[6:]
-        if "referrer" in self.asked and people[0] is not None:
-            known["referrer"] = person_attributes(*people[:6])
-        if self.campaign_known is not None:
-            known["campaign"] = self.campaign_known
-        return known
+            known = {**known, "event": event_attributes(type_, event.amount, event.currency, source, metadata)}
+        return Read(
+            referrer,
+            version,
+            friend_id,
+            event,
+            friend.facts,
+            friend.bond,
+            friend.is_banned,
+            pk in banned,
+            known or None,
+        )
+
+    def _friends(self, keys: Collection[int]) -> dict[int, Friend]:
+        """The people behind a chunk's events, with who invited them. One query."""
+        more = _ASKED if "invitee" in self.asked else ()
+        theirs = [f"{_REFERRER}__{name}" for name in _ASKED] if "referrer" in self.asked else []
+        found = {}
+        for row in Participant.objects.filter(Among("pk", keys)).values_list(*_PERSON, *more, *theirs):
+            pk, identity, customer, banned, since, status, by, by_banned, *facts = row
+            bond = None if by is None else Bond(PersonFacts(by), since, status == "denied")
+            known = {} if self.campaign_known is None else {"campaign": self.campaign_known}
+            if more:
+                known["invitee"] = person_attributes(*facts[: len(more)])
+            if theirs and by is not None:
+                known["referrer"] = person_attributes(*facts[len(more) :])
+            found[pk] = Friend(PersonFacts(identity, customer, banned), bond, status, by_banned is not None, known)
+        return found
 
     def _stops(self, friends: Collection[int]) -> dict[int, list[Stop]]:
-        rows = QualifyingEvent.objects.filter(participant__in=friends, type__in=[STOPPED, RESUMED])
+        rows = QualifyingEvent.objects.filter(Among("participant_id", friends), type__in=[STOPPED, RESUMED])
         found: dict[int, list[Stop]] = {}
         for friend, at, type_, given in rows.order_by("occurred_at", "pk").values_list(
             "participant_id", "occurred_at", "type", "metadata"
@@ -167,7 +182,7 @@ class Reader:
         return found
 
     def _recorded(self, events: Sequence[int]) -> dict[tuple[int, str], Recorded]:
-        rows = Reward.objects.filter(event__in=events, rule_key__in=self.keys).order_by()
+        rows = Reward.objects.filter(Among("event_id", events), rule_key__in=self.keys).order_by()
         found: dict[tuple[int, str], Recorded] = {}
         for event, key, side, state, reason, minor, units, label in rows.values_list(
             "event_id", "rule_key", "side", "state", "reason", "amount_minor", "units", "units_label"
@@ -187,6 +202,15 @@ class Reader:
         return found
 
 
+def _after_ban(events: Sequence[int]) -> frozenset[int]:
+    """Which of these events were recorded when the referrer was banned already."""
+    if not events:
+        return frozenset()
+    since = models.F(f"participant__{_REFERRER}__banned_at")
+    rows = QualifyingEvent.objects.filter(Among("pk", events), recorded_at__gt=since)
+    return frozenset(rows.values_list("pk", flat=True))
+
+
 def _types(campaign: Campaign, rules: Iterable[RuleTerms]) -> frozenset[str]:
     """The events that these rules are about, or were in any version: what they gave then has to be found too."""
     keys = {terms.key for terms in rules}
@@ -196,14 +220,16 @@ def _types(campaign: Campaign, rules: Iterable[RuleTerms]) -> frozenset[str]:
 
 
 def _closed(campaign: Campaign) -> Callable[[datetime], str | None]:
-    """Campaign.closed_reasons() for any number of moments, with one query for all of them."""
+    """Campaign.closed_reasons() for any number of moments, with one query for all of them: what holds from each change to the next."""
     changes = list(StatusChange.objects.filter(campaign=campaign).order_by("at", "pk").values_list("at", "status"))
-    moments, since = [at for at, _status in changes], campaign.status_since
-
-    def closed(at: datetime) -> str | None:
-        if at >= since:
-            return campaign.closed_reason(at)
-        before = bisect_right(moments, at)
-        return campaign.closed_reason(at, changes[before - 1][1] if before else "draft")
-
-    return closed
+    since = campaign.status_since
+    bounds = {since, campaign.starts_at, campaign.ends_at, *(at for at, _status in changes if at < since)}
+    moments = sorted(at for at in bounds if at is not None)
+    statuses = [
+        str(campaign.status)
+        if at >= since
+        else next((status for when, status in reversed(changes) if when <= at), "draft")
+        for at in moments
+    ]
+    reasons = ["campaign_not_started", *map(campaign.closed_reason, moments, statuses)]
+    return lambda at: reasons[bisect_right(moments, at)]
