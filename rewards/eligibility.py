@@ -95,7 +95,12 @@ def _in_time(case: Case) -> bool:
     if case.bond is None:
         return not case.friend.click_expired
     days = case.terms.within_days
-    return days is None or case.event.occurred_at <= case.bond.since + timedelta(days=days)
+    return days is None or case.event.occurred_at - case.bond.since <= _days(days)
+
+
+@lru_cache(maxsize=256)
+def _days(number: int) -> timedelta:
+    return timedelta(days=number)
 
 
 def _times(case: Case) -> Facts:
@@ -420,20 +425,23 @@ def _briefly(case: Case, questions: Questions) -> Verdict:
 
 def _give(case: Case, questions: Questions, checked: tuple[Checked, ...]) -> Verdict:
     """What there is to give when every condition is met. A share of nothing is nothing: there is no purchase to take it from."""
-    units = _amount(case)
-    if isinstance(units, Units):
-        return Verdict(True, "", checked, Money.zero(case.event.currency), units, True)
-    amount = wanted_of(case)
+    offered = _amount(case)
+    if isinstance(offered, Units):
+        return Verdict(True, "", checked, Money.zero(case.event.currency), offered, True)
+    amount = _wanted(offered, case)
     if amount.minor == 0:
         return Verdict(False, "below_minimum_purchase", checked, None)
-    most = min([most(case) for most in questions.limits], default=amount.minor)
-    given = amount if most >= amount.minor else Money(most, amount.currency)
-    return Verdict(True, "", checked, given, None, True)
+    if questions.limits:
+        amount = Money(min(amount.minor, *(most(case) for most in questions.limits)), amount.currency)
+    return Verdict(True, "", checked, amount, None, True)
 
 
 def wanted_of(case: Case) -> Money:
     """What the rule would pay were there no limits: fixed, or a share of what the friend kept paying, at most the cap."""
-    amount = _amount(case)
+    return _wanted(_amount(case), case)
+
+
+def _wanted(amount: Amount, case: Case) -> Money:
     if isinstance(amount, Fixed):
         return amount.money
     kept = case.event.kept

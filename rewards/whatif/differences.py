@@ -89,7 +89,7 @@ class Differences:
         given = after or before
         if given is None:
             return
-        line = self.line(key, given[0])
+        line = self.lines.get((key, given[0])) or self.line(key, given[0])
         was, will = before[1] if before else None, after[1] if after else None
         if was is not None:
             line.now.add(was)

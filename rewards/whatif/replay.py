@@ -185,7 +185,7 @@ class Replay:
     def _compare(self, one: Read, terms: RuleTerms, verdict: Verdict, case: Case, known: Recorded | None) -> None:
         before = known.given if known else None
         after: Given | None = None
-        if verdict.rewardable and verdict.amount is not None and not _kept_from(one, known):
+        if verdict.amount is not None and not _kept_from(one, known):
             units = verdict.units
             after = (terms.side, Worth(0, units.units, units.label) if units else Worth(verdict.amount.minor))
         if before is None and after is None:
