@@ -10,9 +10,11 @@ from bench.fraud_people import FIRST, NOW, person, strangers
 from participants.fraud.facts import Facts, Person
 from participants.fraud.lists import DISPOSABLE
 
+_DISPOSABLE = sorted(DISPOSABLE)
+
 
 def _throwaway(rng: Random) -> Person:
-    return person(rng, domain=rng.choice(sorted(DISPOSABLE)))
+    return person(rng, domain=rng.choice(_DISPOSABLE))
 
 
 def second_mailbox(rng: Random) -> Facts:

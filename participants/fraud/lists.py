@@ -1,9 +1,11 @@
-"""Short lists that signals look things up in, written by hand; whoever needs longer ones blocks further domains (docs/fraud.md)."""
+"""Lists that signals look things up in, most of them short and written by hand; a merchant blocks further domains (docs/fraud.md)."""
 
 from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+
+from disposable_email_domains import blocklist
 
 # Mailboxes for anybody: the same domain says nothing about two people.
 PUBLIC_MAIL = frozenset(
@@ -33,28 +35,8 @@ RELAYS = frozenset(
     slmails.com silomails.com addy.io anonaddy.com anonaddy.me passmail.net passmail.com passinbox.com 8alias.com dralias.com
     """.split()
 )
-# Mailboxes that are thrown away.
-DISPOSABLE = frozenset(
-    """
-    mailinator.com mailinator.net mailinator2.com reallymymail.com sogetthis.com spamherelots.com thisisnotmyrealemail.com guerrillamail.com
-    guerrillamail.net guerrillamail.org guerrillamail.biz guerrillamail.de guerrillamailblock.com grr.la sharklasers.com pokemail.net
-    spam4.me 10minutemail.com 10minutemail.net 10minutemail.co.uk 10minutemail.de 20minutemail.com 20minutemail.it 30minutemail.com
-    temp-mail.org temp-mail.io tempmail.com tempmail.net tempmail.dev tempmail.plus tempmailo.com tempmailaddress.com temp-mail.ru
-    tempail.com tempr.email tempinbox.com tempemail.com tempemail.net tmpmail.org tmpmail.net tmpeml.com throwawaymail.com
-    throwaway.email throwam.com trashmail.com trashmail.net trashmail.de trashmail.me trashmail.io trashmail.ws trash-mail.com
-    trash-mail.de wegwerfmail.de wegwerfmail.net wegwerfmail.org wegwerfemail.de yopmail.com yopmail.fr yopmail.net yopmail.gq cool.fr.nf
-    jetable.fr.nf nospam.ze.tm nomail.xl.cx mega.zik.dj jetable.org maildrop.cc mailnesia.com mailcatch.com mailnull.com mailsac.com
-    mailpoof.com mailtemp.info mail-temp.com mailtothis.com getnada.com nada.email nada.ltd inboxkitten.com inboxbear.com dispostable.com
-    discard.email discardmail.com discardmail.de spambog.com spambog.de spambog.ru spambox.us spamgourmet.com spamex.com spamfree24.org
-    fakeinbox.com fakemail.net fakemailgenerator.com emailfake.com email-fake.com generator.email emailondeck.com emailsensei.com
-    moakt.com moakt.cc moakt.co moakt.ws mohmal.com mohmal.im mohmal.tech minutemail.io mintemail.com mytemp.email mytrashmail.com
-    burnermail.io burnthespam.info anonbox.net anonymbox.com armyspy.com cuvox.de dayrep.com einrot.com fleckens.hu gustr.com
-    jourrapide.com rhyta.com superrito.com teleworm.us getairmail.com harakirimail.com incognitomail.org luxusmail.org kurzepost.de
-    objectmail.com proxymail.eu rcpt.at sneakemail.com sofort-mail.de spoofmail.de mailde.de maildx.com owlymail.com crazymailing.com
-    dropmail.me 10mail.org 1secmail.com 1secmail.net 1secmail.org esiix.com wwjmp.com xojxe.com yoggm.com linshiyouxiang.net 33mail.com
-    emltmp.com mailto.plus fexpost.com fexbox.org rover.info chitthi.in inpwa.com intopwa.com mailbox.in.ua disposable.example
-    """.split()
-)
+# Mailboxes that are thrown away: ten thousand of them, and the one of the demo shop's stories.
+DISPOSABLE = frozenset(blocklist) | {"disposable.example"}
 # Sites that collect codes.
 COUPON_HOSTS = frozenset(
     """

@@ -15,6 +15,7 @@ from bench.fraud import count, main
 from bench.fraud_attacks import ATTACKS
 from bench.fraud_honest import HONEST
 from participants.fraud.facts import Facts, Person
+from participants.fraud.lists import DISPOSABLE, PLUS_MAIL, PUBLIC_MAIL, RELAYS, under
 from participants.fraud.presets import HIGH, LOW, MEDIUM, PRESETS, RANK, UNKNOWN
 from participants.fraud.scoring import Reason, assess, sentence, trusted, unknown, without_doubles
 from participants.fraud.signals import BY_CODE, SIGNALS, VARIANTS, Signal
@@ -64,6 +65,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, int]]]] = [
     ("S07 a public mailbox", {"friend": somebody("maya@gmail.com"), "referrer": somebody("asha@gmail.com", "Asha", "Rao")}, []),
     ("S08 throw-away", {"friend": somebody("maya@mailinator.com")}, [("S08", "disposable_address", 30)]),
     ("S08 below a throw-away", {"friend": somebody("maya@x7.mailinator.com")}, [("S08", "disposable_address", 30)]),
+    ("S08 throw-away, little known", {"friend": somebody("maya@0clickemail.com")}, [("S08", "disposable_address", 30)]),
     ("S08 forwarding", {"friend": somebody("a1b2c3@privaterelay.appleid.com")}, [("S08", "relay_address", 5)]),
     ("S08 lookalike name", {"friend": somebody("maya@example.net", "Mаya")}, [("S08", "lookalike_letters", 40)]),
     ("S08 lookalike domain", {"friend": somebody("maya@xn--pypal-4ve.example")}, [("S08", "lookalike_letters", 40)]),
@@ -103,6 +105,12 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, int]]]] = [
 @pytest.mark.parametrize(("facts", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_a_signal_by_its_facts(facts: dict[str, Any], expected: list[tuple[str, str, int]]) -> None:
     assert found(**facts) == expected
+
+
+def test_a_mailbox_for_anybody_is_not_thrown_away() -> None:
+    """The list of throw-away domains is somebody else's: an update must not make everybody with a Gmail address a suspect."""
+    assert len(DISPOSABLE) > 9000
+    assert not [domain for domain in PUBLIC_MAIL | PLUS_MAIL | RELAYS if under(domain, DISPOSABLE)]
 
 
 def test_there_is_one_entry_for_each_signal_of_the_specification() -> None:
