@@ -79,8 +79,23 @@ class Watch:
 def axe_violations(page: Page) -> list[str]:
     """Every accessibility rule (WCAG 2.2 AA and good practice) this page breaks, one readable line each."""
     results = Axe().run(page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}})
+    return _lines(results.response["violations"])
+
+
+def axe_violations_in_both_schemes(page: Page) -> list[str]:
+    """The same in the page's colour scheme, and what changes with the scheme (contrast) in the other one; restores the scheme."""
+    found = axe_violations(page)
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    page.emulate_media(color_scheme="light" if dark else "dark")
+    other = page.evaluate("axe.run(document, {runOnly: {type: 'rule', values: ['color-contrast']}})")
+    page.emulate_media(color_scheme="dark" if dark else "light")
+    name = "light" if dark else "dark"
+    return found + [f"{name}: {line}" for line in _lines(other["violations"])]
+
+
+def _lines(violations: list[dict[str, Any]]) -> list[str]:
     lines = []
-    for violation in results.response["violations"]:
+    for violation in violations:
         places = ", ".join(" ".join(map(str, node["target"])) for node in violation["nodes"][:5])
         lines.append(f"{violation['id']} ({violation['impact']}): {violation['help']} at {places}")
     return lines

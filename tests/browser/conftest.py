@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from scripts.browser import NARROWEST, Watch, axe_violations, launch_options, sideways_overflow
+from scripts.browser import NARROWEST, Watch, axe_violations_in_both_schemes, launch_options, sideways_overflow
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,10 +59,10 @@ def context(context: BrowserContext, watch: Watch) -> BrowserContext:
 
 @pytest.fixture
 def axe() -> Callable[[Page], None]:
-    """`axe(page)` fails with a readable list when the page breaks an accessibility rule."""
+    """`axe(page)` fails with a readable list when the page breaks an accessibility rule, in light or in dark colours."""
 
     def check(page: Page) -> None:
-        assert axe_violations(page) == []
+        assert axe_violations_in_both_schemes(page) == []
 
     return check
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Literal
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -18,7 +17,6 @@ from referrals.accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
-Scheme = Literal["light", "dark"]
 
 # address and heading of every page that anybody may open
 OPEN_PAGES = {
@@ -84,12 +82,10 @@ def heading(page: Page) -> Locator:
     return page.get_by_role("heading", level=1)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("path", "title"), OPEN_PAGES.values(), ids=OPEN_PAGES.keys())
 def test_an_open_page_keeps_the_rules(
-    page: Page, live_server: LiveServer, axe: Check, fits: Check, path: str, title: str, scheme: Scheme
+    page: Page, live_server: LiveServer, axe: Check, fits: Check, path: str, title: str
 ) -> None:
-    page.emulate_media(color_scheme=scheme)
     page.goto(live_server.url + path)
 
     expect(heading(page)).to_have_text(title)
@@ -97,11 +93,9 @@ def test_an_open_page_keeps_the_rules(
     fits(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_account_area_keeps_the_rules(
-    page: Page, live_server: LiveServer, axe: Check, fits: Check, alice: User, scheme: Scheme
+    page: Page, live_server: LiveServer, axe: Check, fits: Check, alice: User
 ) -> None:
-    page.emulate_media(color_scheme=scheme)
     log_in(page, live_server)
     for path, title in OWN_PAGES.items():
         page.goto(live_server.url + path)

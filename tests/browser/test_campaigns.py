@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
@@ -16,7 +15,6 @@ from tests.factories import ACTOR, Cast, buy, make_campaign, make_cast, make_fri
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
-Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture
@@ -32,9 +30,8 @@ def any_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_readable_and_fits(
-    page: Page, alice: Cast, live_server: LiveServer, axe: Check, fits: Check, scheme: Scheme
+    page: Page, alice: Cast, live_server: LiveServer, axe: Check, fits: Check
 ) -> None:
     campaign = make_campaign(
         alice.tenant, name="A name that is longer than anybody would give to a campaign in earnest"
@@ -42,7 +39,6 @@ def test_every_page_is_readable_and_fits(
     draft = services.duplicate(campaign=campaign, actor=ACTOR)
     buy(make_friend(make_participant(campaign, first_name="Asha")))
     log_in(page, alice.client, live_server)
-    page.emulate_media(color_scheme=scheme)
     one, other = f"/app/campaigns/{campaign.public_id}/", f"/app/campaigns/{draft.public_id}/"
     for path in [
         "/app/",
@@ -59,13 +55,11 @@ def test_every_page_is_readable_and_fits(
         fits(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_editor_is_readable_and_fits(
-    page: Page, alice: Cast, live_server: LiveServer, axe: Check, fits: Check, scheme: Scheme
+    page: Page, alice: Cast, live_server: LiveServer, axe: Check, fits: Check
 ) -> None:
     campaign = make_campaign(alice.tenant)
     log_in(page, alice.client, live_server)
-    page.emulate_media(color_scheme=scheme)
     page.goto(f"{live_server.url}/app/campaigns/{campaign.public_id}/design/")
     expect(page.frame_locator("#frame").locator("h1")).to_be_visible()
     axe(page)

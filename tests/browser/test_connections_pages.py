@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import pytest
 from django.conf import settings
@@ -18,7 +17,6 @@ from tests.integrations.sending import SECRET, connect, deliver, post, sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
-Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture
@@ -69,7 +67,6 @@ def _path(name: str, connection: Connection) -> str:
     return f"/app/connections/{connection.public_id}/{'disconnect/' if name == 'disconnect' else ''}"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_readable_and_fits(
     page: Page,
@@ -78,11 +75,9 @@ def test_every_page_is_readable_and_fits(
     live_server: LiveServer,
     axe: Check,
     fits: Check,
-    scheme: Scheme,
     name: str,
 ) -> None:
     log_in(page, alice.client, live_server)
-    page.emulate_media(color_scheme=scheme)
     page.goto(live_server.url + _path(name, connection))
     expect(page.locator("h1")).to_be_visible()
     axe(page)
@@ -117,4 +112,5 @@ def test_a_merchant_connects_stripe(any_page: Page, alice: Cast, asha: Participa
     expect(page.get_by_text("Working", exact=True)).to_be_visible()
     page.get_by_role("link", name="checkout.session.completed").click()
     page.get_by_role("link", name="See the payment and its decisions").click()
-    expect(page.get_by_role("heading", name="Purchase of $64.20")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Maya Lindqvist")
+    expect(page.locator("#content")).to_contain_text("$64.20")
