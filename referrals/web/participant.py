@@ -29,7 +29,7 @@ from referrals.web.campaigns import locale
 from referrals.web.limits import limits_of_person
 from referrals.web.participant_forms import CompleteForm, DetailsForm, NoteForm, ReasonForm
 from referrals.web.participants import referrer_of
-from referrals.web.timeline import entries_of
+from referrals.web.timeline import Entry, entries_of, visit_entry
 from rewards import bans, services
 from rewards.balances import balances_of
 from rewards.customers import change_participant
@@ -51,7 +51,7 @@ class Friend:
 
 
 def _person(request: MerchantRequest, public_id: str) -> Participant:
-    rows = Participant.objects.select_related("campaign", "merchant", "referral__referrer")
+    rows = Participant.objects.select_related("campaign", "merchant", "referral__referrer", "referral__visit")
     return own(rows, request, public_id)
 
 
@@ -103,11 +103,21 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         "friends": friends_of(person),
         "rewards": rewards,
         "events": person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN],
-        "timeline": entries_of(timeline(person), viewpoint=person.public_id),
+        "timeline": _timeline(person),
         "limits": limits_of_person(person, locale()),
         "may_change": request.membership.may(Role.MANAGER),
     }
     return render(request, "web/participants/person.html", context, status=status)
+
+
+def _timeline(person: Participant) -> list[Entry]:
+    """What happened, newest first; the click that they came by is the first thing that did."""
+    events = timeline(person)
+    referral = getattr(person, "referral", None)
+    came = (
+        [visit_entry(referral)] if referral is not None and referral.visit is not None and len(events) < SHOWN else []
+    )
+    return entries_of(events, viewpoint=person.public_id) + came
 
 
 def _side(balance: Any, currency: str) -> list[tuple[str, Money]]:

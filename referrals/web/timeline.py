@@ -89,6 +89,21 @@ def entries_of(events: Iterable[Event], *, viewpoint: str = "") -> list[Entry]:
     return [_entry(event, viewpoint) for event in events]
 
 
+def visit_entry(referral: Referral) -> Entry:
+    """The click that a referral came by, as a line; read the referral with its visit and referrer."""
+    visit = referral.visit
+    if visit is None:
+        raise ValueError("The referral has no visit.")
+    words = {"who": str(referral.referrer), "channel": visit.channel, "site": visit.referer}
+    if visit.channel:
+        text = _("Opened the link of %(who)s (%(channel)s)") % words
+    elif visit.referer:
+        text = _("Opened the link of %(who)s on %(site)s") % words
+    else:
+        text = _("Opened the link of %(who)s") % words
+    return Entry("mouse-pointer-click", "", text, str(ACTORS["visitor"]), visit.occurred_at)
+
+
 def _entry(event: Event, viewpoint: str) -> Entry:
     words = WORDS.get(event.type)
     if words is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.models import Campaign
-from participants.models import Participant, QualifyingEvent, Visit
+from participants.models import Participant, QualifyingEvent, Referral, Visit
 from participants.visits import VisitCount, visit_row
 from referrals.events.models import Event
 from referrals.lib.money import Money
@@ -66,6 +67,25 @@ def test_the_page_tells_both_sides_of_the_story(alice: Cast, asha: Participant, 
     assert "Earned $15.00" in texts
     assert f"referralCode={asha.referral_code}" in page.content.decode()
     assert alice.client.get(_url(maya)).context["referrer"] == asha
+
+
+@pytest.mark.parametrize(
+    ("channel", "referer", "text"),
+    [
+        ("whatsapp", "", "Opened the link of Asha Verma (whatsapp)"),
+        ("", "blog.example.net", "Opened the link of Asha Verma on blog.example.net"),
+        ("", "", "Opened the link of Asha Verma"),
+    ],
+)
+def test_the_click_is_the_first_thing_that_happened(
+    alice: Cast, asha: Participant, maya: Participant, channel: str, referer: str, text: str
+) -> None:
+    before = maya.joined_at - timedelta(days=2)
+    visit = visit_row(referrer=asha, visitor="a", at=before, channel=channel, referer=referer)
+    visit.save()
+    Referral.objects.filter(invitee=maya).update(visit=visit)
+    first = alice.client.get(_url(maya)).context["timeline"][-1]
+    assert (first.text, first.at) == (text, visit.occurred_at)
 
 
 def test_why_a_friend_earned_nothing(alice: Cast) -> None:
