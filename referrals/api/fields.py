@@ -408,7 +408,8 @@ def read_body(fields: Mapping[str, Field], data: Mapping[str, Any], at: str = ""
     for name in data:
         if name not in fields:
             known = ", ".join(fields) or "none"
-            raise malformed("unknown_field", f"There is no field {name[:64]!r} here; known are: {known}.", name[:64])
+            said = f"There is no field {name[:64]!r} here; known are: {known}."
+            raise malformed("unknown_field", said, f"{prefix}{name[:64]}")
     found: dict[str, Any] = {}
     for name, one in fields.items():
         value = data.get(name, ABSENT)

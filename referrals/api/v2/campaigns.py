@@ -13,6 +13,7 @@ from campaigns.models import Campaign, CampaignText, CampaignType, Status
 from campaigns.presets import PRESETS
 from campaigns.terms import RuleTerms
 from campaigns.terms_json import terms_from_json
+from participants.fraud.presets import PRESETS as FRAUD_PRESETS
 from referrals.accounts.models import Scope
 from referrals.api.errors import refused
 from referrals.api.fields import Choice, Currency, Field, Flag, Group, Json, Listing, Moment, Text, Whole
@@ -65,6 +66,11 @@ _SETTINGS: dict[str, Field] = {
         },
         example={"model": "first_click", "window_days": 60},
     ),
+    "fraud": Group(
+        about="How strict the fraud check is.",
+        fields={"preset": Choice(about="Sets where Medium and High begin.", options=tuple(FRAUD_PRESETS))},
+        example={"preset": "strict"},
+    ),
     "landing": Group(
         about="Where links lead.",
         fields={
@@ -102,6 +108,7 @@ _SETTINGS: dict[str, Field] = {
 }
 _COLUMNS = {
     "attribution": {"model": "attribution_model", "window_days": "window_days"},
+    "fraud": {"preset": "fraud_preset"},
     "landing": {
         "mode": "landing_mode",
         "url": "landing_url",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from campaigns.models import Campaign, CampaignType, RewardRule, Status
 from integrations.models import InboundEvent
+from participants.fraud.presets import PRESETS
 from participants.models import Refund
 from referrals.api.fields import MONEY_INPUT
 from referrals.api.fraud import FRAUD
@@ -83,6 +84,13 @@ CAMPAIGN = record(
             {
                 "model": text("Which click counts.", "first_click", enum=[name for name, _ in Campaign.MODELS]),
                 "window_days": whole("For how many days a click counts.", 60),
+            }
+        ),
+        "fraud": record(
+            {
+                "preset": text("How strict the fraud check is.", "balanced", enum=list(PRESETS)),
+                "medium": whole("From how many points on a referral is Medium.", 34),
+                "high": whole("From how many points on it is High.", 67),
             }
         ),
         "is_test": boolean("Whether it belongs to the test side.", False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db.models import Count, Q, Sum
 from campaigns.models import Campaign
 from campaigns.terms_json import money_to_json, terms_to_json
 from participants.fraud.assessing import shown_for
+from participants.fraud.presets import PRESETS
 from participants.links import campaign_link, qr_link, share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit, WaitingEvent
 from referrals.lib.money import Money
@@ -88,6 +90,7 @@ def campaign_json(campaign: Campaign) -> Json:
             "consent": campaign.consent,
         },
         "attribution": {"model": campaign.attribution_model, "window_days": campaign.window_days},
+        "fraud": {"preset": campaign.fraud_preset} | asdict(PRESETS[campaign.fraud_preset]),
         "is_test": campaign.is_test,
         "link": campaign_link(campaign),
         "version": version.number if version else None,

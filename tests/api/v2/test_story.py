@@ -188,6 +188,7 @@ def test_change_a_campaign(shop: Shop) -> None:
             "name": "Winter",
             "ends_at": "2027-01-31T23:00:00+01:00",
             "attribution": {"window_days": 30},
+            "fraud": {"preset": "strict"},
             "theme": {"brand_color": "#c93a17"},
             "rules": [rule],
             "texts": {"share_header": "Give and get"},
@@ -196,6 +197,7 @@ def test_change_a_campaign(shop: Shop) -> None:
     assert reply.status == 200
     assert (reply.data["name"], reply.data["ends_at"]) == ("Winter", "2027-01-31T22:00:00.000+00:00")
     assert reply.data["attribution"] == {"model": "first_click", "window_days": 30}
+    assert reply.data["fraud"] == {"preset": "strict", "medium": 20, "high": 50}
     assert reply.data["theme"]["brand_color"] == "#c93a17"
     assert reply.data["texts"]["share_header"] == "Give and get"
     assert [(one["trigger"], one["amount"]["percent"], one["amount"]["cap"]) for one in reply.data["rules"]] == [
@@ -205,6 +207,7 @@ def test_change_a_campaign(shop: Shop) -> None:
     assert (emptied.status, emptied.data["ends_at"]) == (200, None)
     copy = shop.api.post(f"/api/v2/campaigns/{campaign.public_id}/duplicate")
     assert (copy.status, copy.data["name"], copy.data["status"]) == (201, "Winter (copy)", "draft")
+    assert copy.data["fraud"]["preset"] == "strict"
 
 
 def test_a_rule_that_cannot_be_kept_names_its_field(shop: Shop) -> None:
@@ -221,8 +224,9 @@ def test_a_rule_that_cannot_be_kept_names_its_field(shop: Shop) -> None:
         ({"theme": {"brand_color": "red"}}, ("invalid_value", "theme.brand_color")),
         ({"attribution": {"window_days": 0}}, ("out_of_range", "attribution.window_days")),
         ({"texts": {"reward_header": "x" * 121}}, ("too_long", "texts.reward_header")),
+        ({"fraud": {"preset": "paranoid"}}, ("invalid_choice", "fraud.preset")),
     ],
-    ids=["landing", "theme", "attribution", "texts"],
+    ids=["landing", "theme", "attribution", "texts", "fraud"],
 )
 def test_a_refusal_names_the_field_of_the_request(shop: Shop, body: dict[str, Any], expected: tuple[str, str]) -> None:
     campaign = shop.campaign()
@@ -231,6 +235,15 @@ def test_a_refusal_names_the_field_of_the_request(shop: Shop, body: dict[str, An
     created = shop.api.post("/api/v2/campaigns", {"name": "X", **body})
     assert (created.status, created.data["code"], created.data["field"]) == (422, *expected)
     assert Campaign.objects.count() == 1
+
+
+@pytest.mark.parametrize("field", ["medium", "high"])
+def test_the_points_of_a_preset_are_read_only(shop: Shop, field: str) -> None:
+    campaign = shop.campaign()
+    reply = shop.api.patch(f"/api/v2/campaigns/{campaign.public_id}", {"fraud": {"preset": "strict", field: 1}})
+    assert (reply.status, reply.data["code"], reply.data["field"]) == (400, "unknown_field", f"fraud.{field}")
+    shown = shop.api.get(f"/api/v2/campaigns/{campaign.public_id}").data["fraud"]
+    assert shown == {"preset": "balanced", "medium": 34, "high": 67}
 
 
 def test_issue_everything_that_matches(shop: Shop, campaign: Campaign, event: dict[str, Any]) -> None:
