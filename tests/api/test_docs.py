@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 
+from campaigns.conditions import FIELDS as ENTITIES
+from campaigns.conditions import OPERATORS
 from campaigns.models import Campaign
+from campaigns.terms import Limits
 from participants.models import Participant
+from referrals.api.v2.rule_schemas import RULE_INPUT, TRIGGERS
 from rewards.models import PayoutBatch, Reward
 from tests.api.conftest import Caller, Reply, Shop, open_shop
 from tests.factories import fixed_rule
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "api"
+AMOUNTS = ("fixed", "percent", "units")
+LIMITS = Limits.__slots__
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -134,3 +140,41 @@ def test_version_2(shop: Shop, values: dict[str, str]) -> None:
             same_shape(example.answer, reply.data)
     assert sum(example.answer is not None for example in found) == 6
     assert Reward.objects.get(side="referrer").state == "due"
+
+
+def given(value: Any) -> Any:
+    """The same without what is null."""
+    if isinstance(value, dict):
+        return {name: given(one) for name, one in value.items() if one is not None}
+    return [given(one) for one in value] if isinstance(value, list) else value
+
+
+def test_rules_in_json(shop: Shop, values: dict[str, str]) -> None:
+    """Each object of rules.md is sent, as a rule or as a part of one, and comes back as it is shown."""
+    (example,) = examples("rules.md")
+    values["CAMPAIGN"] = shop.campaign(launched=False).public_id
+    (base,) = carry_out(example.command, values).data["rules"]
+    whole, *blocks = [
+        json.loads(block[2]) for block in BLOCK.finditer((FOLDER / "rules.md").read_text()) if block[1] == "json"
+    ]
+    same_shape(whole, base)
+    address = f"/api/v2/campaigns/{values['CAMPAIGN']}"
+    for sent in blocks:
+        rule = (
+            sent
+            if "trigger" in sent
+            else {"side": "referrer", "trigger": "every_event", "amount": base["amount"], **sent}
+        )
+        reply = shop.api.patch(address, {"rules": [rule]})
+        assert reply.status == 200, (sent, reply.data)
+        (kept,) = reply.data["rules"]
+        assert given({name: kept[name] for name in sent}) == given(sent)
+
+    text = json.dumps(blocks)
+    shown: list[str] = [name for names in (TRIGGERS, AMOUNTS, LIMITS, OPERATORS, ENTITIES) for name in names]
+    assert [name for name in shown if f'"{name}"' not in text] == []
+
+
+def test_every_field_of_the_input_stands_on_the_page_of_rules() -> None:
+    text = (FOLDER / "rules.md").read_text()
+    assert [name for name in RULE_INPUT["properties"] if f'"{name}":' not in text] == []

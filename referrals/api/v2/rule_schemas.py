@@ -1,4 +1,4 @@
-"""A reward rule as JSON Schema, as it is read and as it is sent (API.md, `Rule`). docs/rules.md has an example of each trigger."""
+"""A reward rule as JSON Schema, as it is read and as it is sent (API.md, `Rule`). docs/api/rules.md has an example of each."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ RULE_INPUT: Schema = {
     "type": "object",
     "description": (
         "A rule as it is sent. An `id` keeps a rule's identity; without one it is a new rule. `amount` may be left out where there"
-        " are `tiers`. docs/rules.md has an example of each trigger."
+        " are `tiers`. docs/api/rules.md has an example of each."
     ),
     "required": ["side", "trigger"],
     "properties": {
