@@ -49,6 +49,7 @@ class Shot:
     login: bool = True
     test: bool = False
     press: str = ""
+    code: str = "code"  # which of `demo_words` is the referral code of the person whose `{token}` it is
 
 
 # One line per page; add yours.
@@ -61,11 +62,19 @@ PAGES = [
     Shot("landing", "/campaign?id={campaign}&referralCode={code}", login=False),
     Shot("landing-own", "/campaign?id={campaign}", login=False),
     Shot("landing-terms", "/campaign/terms?id={campaign}", login=False),
+    Shot("landing-partners", "/campaign?id={affiliate}", login=False),
+    Shot("landing-leaderboard", "/campaign?id={leaderboard}", login=False),
+    Shot("landing-milestones", "/campaign?id={milestone}&referralCode={milestone_code}", login=False),
+    Shot("landing-newsletter", "/campaign?id={newsletter}&referralCode={newsletter_code}", login=False),
     Shot("unknown-campaign", "/campaign?id=doesnotexist", login=False),
     Shot("unknown-code", "/r/doesnotexist", login=False),
     Shot("portal-ask", "/me/", login=False),
     Shot("portal-open", "/me/open/{token}", login=False),
     Shot("portal", "/me/open/{token}", login=False, press="main form button"),
+    Shot("portal-partner", "/me/open/{token}", login=False, press="main form button", code="affiliate_code"),
+    Shot("portal-leaderboard", "/me/open/{token}", login=False, press="main form button", code="leaderboard_code"),
+    Shot("portal-milestones", "/me/open/{token}", login=False, press="main form button", code="milestone_code"),
+    Shot("portal-newsletter", "/me/open/{token}", login=False, press="main form button", code="newsletter_code"),
     Shot("docs", "/docs/", login=False),
     Shot("docs-v1", "/docs/v1/", login=False),
     Shot("docs-v2", "/docs/v2/", login=False),
@@ -77,6 +86,9 @@ PAGES = [
     Shot("campaign", "/app/campaigns/{campaign}/"),
     Shot("campaign-design", "/app/campaigns/{campaign}/design/"),
     Shot("campaign-rules", "/app/campaigns/{campaign}/rules/"),
+    Shot("campaign-rules-tiers", "/app/campaigns/{affiliate}/rules/"),
+    Shot("campaign-rules-milestones", "/app/campaigns/{milestone}/rules/"),
+    Shot("campaign-rules-ranks", "/app/campaigns/{leaderboard}/rules/"),
     Shot("what-if", "/app/campaigns/{campaign}/rules/", press="main button[value=what_if]"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
     Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),
@@ -85,6 +97,8 @@ PAGES = [
     Shot("participant", "/app/participants/{person}/"),
     Shot("participant-complete", "/app/participants/{friend}/complete/"),
     Shot("fraud", "/app/fraud/"),
+    Shot("fraud-denied", "/app/fraud/?status=denied"),
+    Shot("fraud-case", "/app/fraud/{case}/"),
     Shot("fraud-lists", "/app/fraud/lists/"),
     Shot("participant-attach", "/app/participants/{person}/attach/"),
     Shot("participant-detach", "/app/participants/{friend}/detach/"),
@@ -92,6 +106,7 @@ PAGES = [
     Shot("participant-ban", "/app/participants/{person}/ban/"),
     Shot("purchases", "/app/purchases/"),
     Shot("purchases-refused", "/app/purchases/?outcome=refused"),
+    Shot("purchases-review", "/app/purchases/?outcome=review"),
     Shot("purchases-waiting", "/app/purchases/?outcome=waiting&waits=refund"),
     Shot("purchase", "/app/purchases/{event}/"),
     Shot("rewards", "/app/rewards/"),
@@ -179,7 +194,7 @@ class Gallery:
 
     def _one(self, page: Page, shot: Shot, name: str, watch: Watch, *, rules: bool) -> None:
         watch.problems.clear()
-        words = {**self.words, "token": portal_token(self.words["code"])} if "{token}" in shot.path else self.words
+        words = {**self.words, "token": portal_token(self.words[shot.code])} if "{token}" in shot.path else self.words
         answer = page.goto(shot.path.format(**words), wait_until="networkidle")  # htmx fills parts in
         if shot.login and answer and answer.status >= 400:
             self.problems.append(f"{name}: {answer.status} for {page.url}")
@@ -239,7 +254,21 @@ def demo_words() -> dict[str, str]:
     events = apps.get_model("participants", "QualifyingEvent").objects.filter(campaign=campaigns.first())
     connections = apps.get_model("integrations", "Connection").objects.filter(removed_at=None, is_test=False)
     messages = apps.get_model("integrations", "InboundEvent").objects.filter(is_test=False, state="processed")
+    further = {
+        kind: apps.get_model("campaigns", "Campaign")
+        .objects.filter(type=kind, status="active", is_test=False)
+        .order_by("pk")
+        for kind in ("affiliate", "leaderboard", "milestone", "newsletter")
+    }
+    sharers = {
+        kind: apps.get_model("participants", "Participant").objects.filter(campaign=rows.first(), referral=None)
+        for kind, rows in further.items()
+    }
+    cases = apps.get_model("participants", "FraudCase").objects.filter(is_test=False, status="open")
     return {
+        **{kind: first(rows) for kind, rows in further.items()},
+        **{f"{kind}_code": first(rows.order_by("pk"), "referral_code") for kind, rows in sharers.items()},
+        "case": str(getattr(getattr(cases.order_by("-score", "pk").first(), "participant", None), "public_id", "none")),
         "connection": first(connections.order_by("pk")),
         "message": first(messages.order_by("pk")),
         "campaign": first(campaigns),
