@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SPECS = Path(os.environ.get("SPECS_DIR", ROOT.parent / "shared" / "specs"))
 PYTEST = [f"{BIN}/python", "-m", "pytest"]
+# A worker that has finished its half takes from the other one.
+ON_TWO_CORES = ["-n", "2", "--dist", "worksteal"]
 EVERYWHERE = "not browser and not conformance and not localstripe"
 NOTHING_COLLECTED = 5  # pytest's exit code
 
@@ -115,17 +117,17 @@ def static_steps() -> list[Step]:
 
 def sqlite_step() -> Step:
     """The tests on SQLite, on two cores."""
-    return Step("sqlite", [*PYTEST, "-n", "2", "-m", EVERYWHERE], {"DATABASE_URL": ""})
+    return Step("sqlite", [*PYTEST, *ON_TWO_CORES, "-m", EVERYWHERE], {"DATABASE_URL": ""})
 
 
 def postgres_step(url: str) -> Step:
     """The same tests on PostgreSQL, and those about real concurrency."""
-    return Step("postgres", [*PYTEST, "-n", "2", "-m", EVERYWHERE], {"DATABASE_URL": url})
+    return Step("postgres", [*PYTEST, *ON_TWO_CORES, "-m", EVERYWHERE], {"DATABASE_URL": url})
 
 
 def browser_step() -> Step:
     """The tests in Chromium, on SQLite."""
-    command = [*PYTEST, "-n", "2", "-m", "browser"]
+    command = [*PYTEST, *ON_TWO_CORES, "-m", "browser"]
     return Step("browser", command, {"DATABASE_URL": ""}, may_be_empty=True)
 
 

@@ -27,12 +27,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests marked `postgres` out on SQLite: they are about concurrency that SQLite does not have. And `once` the other way."""
-    on_postgres = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
-    left_out = [item for item in items if item.get_closest_marker("once" if on_postgres else "postgres")]
+    """Leave out what says nothing about the database at hand.
+
+    On SQLite that is `postgres`, which is about concurrency that SQLite does not have; on PostgreSQL it is `once`, and
+    what opens no database at all.
+    """
+    if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        left_out = [item for item in items if item.get_closest_marker("once") or not _opens_a_database(item)]
+    else:
+        left_out = [item for item in items if item.get_closest_marker("postgres")]
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+def _opens_a_database(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db", "kept"} & set(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or item.get_closest_marker("django_db") is not None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
