@@ -63,7 +63,12 @@ class Campaign(LinkFields, TenantModel):
         ("mono", _("Technical")),
     )
     FRAUD_PRESETS = (("relaxed", _("Relaxed")), ("balanced", _("Balanced")), ("strict", _("Strict")))
-    MODELS = (("first_click", _("First click wins")), ("last_click", _("Last click wins")))
+    MODELS = (
+        ("first_click", _("First click wins")),
+        ("last_click", _("Last click wins")),
+        ("linear", _("Shared, every click the same")),
+        ("position", _("Shared, 40% for the first and the last click")),
+    )
 
     public_id = models.CharField(max_length=10, unique=True, default=campaign_id, editable=False)
     name = models.CharField(_("name"), max_length=120)
@@ -92,6 +97,8 @@ class Campaign(LinkFields, TenantModel):
     # Whether any version of the rules has looked at a referrer as a whole, or kept a budget: what deciding has to lock and load.
     counts_referrers = models.BooleanField(default=False, editable=False)
     has_budget = models.BooleanField(default=False, editable=False)
+    # Whether a friend was ever shared between several referrers (campaigns.splits): set by the first one, and kept.
+    has_splits = models.BooleanField(default=False, editable=False)
     # When the prizes of its leaderboard were given.
     leaderboard_closed_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -28,6 +28,7 @@ from campaigns.models import (
 )
 from campaigns.presets import preset
 from campaigns.rules import current_terms
+from campaigns.splits import check_rules_of, refuse_setting
 from campaigns.terms import Fixed, Percent, RuleTerms, TermsError
 from campaigns.terms_json import check_terms, terms_to_json
 from referrals.accounts.tenancy import Tenant
@@ -78,8 +79,17 @@ def create_campaign(
     return campaign
 
 
-def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = None, **fields: Any) -> Campaign:
+def update_campaign(
+    *,
+    campaign: Campaign,
+    actor: Actor,
+    revision: int | None = None,
+    rules: Sequence[RuleTerms] | None = None,
+    **fields: Any,
+) -> Campaign:
     """Change fields by name (see CHANGEABLE); `revision` is the one the form was made from, for two open tabs.
+
+    `rules` are those that the caller publishes next, in the same transaction: the fields have to go with them.
 
     Raises Refused: unknown field, bad value, the currency of a launched campaign, an end in the past or a later start of one that
     runs, or 409 `changed_meanwhile`.
@@ -92,6 +102,8 @@ def update_campaign(*, campaign: Campaign, actor: Actor, revision: int | None = 
             )
         before = {name: getattr(campaign, name) for name in fields if name in CHANGEABLE}
         _apply(campaign, fields)
+        if campaign.attribution_model != before.get("attribution_model", campaign.attribution_model):
+            refuse_setting(campaign.attribution_model, current_terms(campaign) if rules is None else rules)
         if campaign.status != Status.DRAFT:
             _keep_the_past(campaign, before)
             _refuse_endless_board(campaign, current_terms(campaign))
@@ -363,6 +375,7 @@ def check_rules(campaign: Campaign, rules: Sequence[RuleTerms]) -> None:
     if len(set(keys)) != len(keys):
         raise Refused("duplicate_rule", _("Two rules have the same id."), field="rules")
     _check_together(rules)
+    check_rules_of(campaign, rules)
     for position, rule in enumerate(rules):
         check_terms(rule, at=f"rules[{position}]")
         _check_currency_of(rule, campaign.currency, position)

@@ -21,6 +21,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import refunds
 from rewards import services as rewards
+from rewards.locking import lock_people
 
 # More partial refunds of one payment than anybody makes.
 MAX_REFUNDS = 200
@@ -106,7 +107,7 @@ def _qualified(
     row: InboundEvent, signal: Signal, participant: Participant, actor: Actor, who: dict[str, Any]
 ) -> Effect:
     # Whatever is decided about one person happens in turn: two names of one payment must not both look new.
-    Participant.objects.select_for_update(of=("self",), no_key=True).get(pk=participant.pk)
+    lock_people(participant)
     source = row.connection.provider
     try:
         done = rewards.qualify(

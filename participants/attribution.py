@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import Max, Min, Q
+from django.db.models import Count, Max, Min, Q
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from campaigns.splits import SPLITTING
+from participants.attribution_models import weigh
 from participants.codes import find_by_code
 from participants.models import Participant, Visit
 from referrals.lib import clock
@@ -48,11 +51,21 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The referrer, how we know (Referral.HOW), and the visit that led here if there was one."""
+    """The referrer, how we know (Referral.HOW), and the visit that led here if there was one.
+
+    Where several share the friend, `shares` says who gets which part of the whole, in the order of their first clicks, by which `model`.
+    """
 
     referrer: Participant
     how: str
     visit_id: int | None = None
+    shares: tuple[tuple[Participant, Fraction], ...] = ()
+    model: str = ""
+
+    @property
+    def people(self) -> frozenset[int]:
+        """The primary keys of all who get something."""
+        return frozenset([self.referrer.pk, *(person.pk for person, _share in self.shares)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class _Clicks:
     referrer: Participant
     first: tuple[datetime, int] | None
     last: tuple[datetime, int] | None
+    times: int = 0
 
 
 def resolve(campaign: Campaign, invitee: Email, claim: Claim) -> Resolved:
@@ -95,7 +109,7 @@ def resolve(campaign: Campaign, invitee: Email, claim: Claim) -> Resolved:
     found = _named(campaign, invitee, claim) or _by_link(campaign, invitee, claim, clicks)
     lost = []
     for row in clicks:
-        if found is None or row.referrer.pk != found.referrer.pk:
+        if found is None or row.referrer.pk not in found.people:
             lost.append(Lost(row.referrer, EXPIRED if row.first is None else ALREADY_REFERRED))
     return Resolved(found, tuple(lost))
 
@@ -125,6 +139,8 @@ def _by_link(campaign: Campaign, invitee: Email, claim: Claim, clicks: list[_Cli
     Where none is kept of this visitor, the signed cookie's word and the page they stand on have to do.
     """
     inside = [row for row in clicks if row.first is not None]
+    if len(inside) > 1 and campaign.attribution_model in SPLITTING:
+        return _shared(campaign, claim, inside)
     if inside:
         last_click = campaign.attribution_model == "last_click"
         row = max(inside, key=attrgetter("last")) if last_click else min(inside, key=attrgetter("first"))
@@ -140,6 +156,22 @@ def _by_link(campaign: Campaign, invitee: Email, claim: Claim, clicks: list[_Cli
     return None
 
 
+def _shared(campaign: Campaign, claim: Claim, inside: list[_Clicks]) -> Found:
+    """Everybody whose link was opened within the window, by the campaign's model.
+
+    Where one name has to stand for them (lists, version 1, the fraud check) it is the one with the largest part; of equal ones the
+    one who was first, who brought the friend.
+    """
+    ordered = sorted(inside, key=attrgetter("first"))
+    last = max(inside, key=attrgetter("last")).referrer
+    people = {row.referrer.pk: row.referrer for row in ordered}
+    parts = weigh({row.referrer.pk: row.times for row in ordered}, last.pk, campaign.attribution_model)
+    primary = people[max(parts, key=lambda key: parts[key])]
+    how = "code" if primary.referral_code == claim.link_code else "cookie"
+    shares = tuple((people[key], part) for key, part in parts.items())
+    return Found(primary, how, _visit(campaign, primary, claim.visitor), shares, campaign.attribution_model)
+
+
 def _clicks(campaign: Campaign, invitee: Email, visitor: str) -> list[_Clicks]:
     """Whose links this visitor opened, one row for each person; one's own link is passed over."""
     if not visitor:
@@ -153,12 +185,17 @@ def _clicks(campaign: Campaign, invitee: Email, visitor: str) -> list[_Clicks]:
             first_id=Min("pk", filter=inside),
             last=Max("occurred_at", filter=inside),
             last_id=Max("pk", filter=inside),
+            times=Count("pk", filter=inside),
         )
         .order_by("referrer_id")[:MOST_CLICKED]
     )
     times = {row["referrer_id"]: row for row in rows}
     people = Participant.objects.filter(pk__in=times).order_by("pk") if times else ()
-    return [_Clicks(person, *_ends(times[person.pk])) for person in people if person.identity_key != invitee.identity]
+    return [
+        _Clicks(person, *_ends(times[person.pk]), times[person.pk]["times"])
+        for person in people
+        if person.identity_key != invitee.identity
+    ]
 
 
 def _ends(row: Any) -> tuple[tuple[datetime, int] | None, tuple[datetime, int] | None]:

@@ -33,25 +33,29 @@ def within(clicks: Iterable[Click], joined_at: datetime, window_days: int) -> li
 
 def weights(clicks: Sequence[Click], model: str) -> dict[int, Fraction]:
     """The share of each referrer, in the order of their first clicks; they add up to one, or there are none. ValueError: no model."""
+    counts: dict[int, int] = {}
+    for click in clicks:
+        counts[click.referrer] = counts.get(click.referrer, 0) + 1
+    return weigh(counts, clicks[-1].referrer if clicks else None, model)
+
+
+def weigh(counts: Mapping[K, int], last: K | None, model: str) -> dict[K, Fraction]:
+    """weights() by how often each one's link was opened, in the order of the first clicks; `last` opened it last. ValueError: no model."""
     if model not in MODELS:
         raise ValueError(f"{model!r} is no model of attribution")
-    if not clicks:
+    total = sum(counts.values())
+    if not total or last is None:
         return {}
-    if model == "first_click":
-        return {clicks[0].referrer: Fraction(1)}
-    if model == "last_click":
-        return {clicks[-1].referrer: Fraction(1)}
-    found: dict[int, Fraction] = {}
-    for click, weight in zip(clicks, _per_click(len(clicks), model), strict=True):
-        found[click.referrer] = found.get(click.referrer, Fraction(0)) + weight
-    return found
-
-
-def _per_click(count: int, model: str) -> list[Fraction]:
-    if model == "linear" or count <= 2:
-        return [Fraction(1, count)] * count
-    middle = Fraction(1, 5) / (count - 2)
-    return [Fraction(2, 5), *[middle] * (count - 2), Fraction(2, 5)]
+    first = next(iter(counts))
+    if model in {"first_click", "last_click"}:
+        return {first if model == "first_click" else last: Fraction(1)}
+    if model == "linear" or total <= 2:
+        return {key: Fraction(count, total) for key, count in counts.items()}
+    middle, ends = Fraction(1, 5) / (total - 2), Fraction(2, 5)
+    return {
+        key: middle * (count - (key == first) - (key == last)) + ends * ((key == first) + (key == last))
+        for key, count in counts.items()
+    }
 
 
 def split(minor: int, shares: Mapping[K, Fraction]) -> dict[K, int]:

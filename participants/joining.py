@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -13,7 +15,7 @@ from django.utils.translation import gettext as _
 from campaigns.models import Campaign
 from participants.attribution import ALREADY_REFERRED, EXPIRED, Claim, Found, Lost, claimant, resolve
 from participants.customers import why_customer
-from participants.models import Participant, QualifyingEvent, Referral
+from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.services import check_email, closed_message
 from referrals.events import types
 from referrals.events.models import Event
@@ -94,7 +96,7 @@ def enrol(
     happenings = [_joined(participant, origin)]
     referral = _bind(participant, origin) if origin else None
     if referral is not None:
-        happenings.append(_referred(referral))
+        happenings += [_referred(referral), *credited(referral)]
     happenings += [_lost(participant, lost, origin) for lost in resolved.lost]
     record(campaign.tenant, actor, *happenings)
     return Enrolment(participant, True, referral, referral is not None)
@@ -165,7 +167,7 @@ def _bind_late(
             _tell_refused(participant, resolved.found.referrer, ALREADY_REFERRED, standing.referrer, actor)
         return standing, False
     lost = (_lost(participant, lost, resolved.found) for lost in resolved.lost)
-    record(participant.tenant, actor, _referred(referral), *lost)
+    record(participant.tenant, actor, _referred(referral), *credited(referral), *lost)
     return referral, True
 
 
@@ -180,7 +182,28 @@ def _here_before(participant: Participant) -> str:
 
 
 def _bind(participant: Participant, origin: Found) -> Referral:
-    return bind(participant, referrer=origin.referrer, how=origin.how, visit_id=origin.visit_id)
+    shares = origin.shares if _may_split(participant.campaign, origin.model) else ()
+    return bind(
+        participant,
+        referrer=origin.referrer,
+        how=origin.how,
+        visit_id=origin.visit_id,
+        shares=shares,
+        split_by=origin.model if shares else "",
+    )
+
+
+def _may_split(campaign: Campaign, model: str) -> bool:
+    """Note on the campaign that its friends may be shared; False when somebody has just changed the model.
+
+    From then on no rule can be published that contradicts it (campaigns.splits); the condition keeps the two apart.
+    """
+    if not model:
+        return False
+    if not campaign.has_splits:
+        rows = Campaign.objects.filter(pk=campaign.pk, attribution_model=model)
+        campaign.has_splits = bool(rows.update(has_splits=True))
+    return campaign.has_splits
 
 
 def bind(
@@ -190,9 +213,14 @@ def bind(
     how: str,
     visit_id: int | None = None,
     since: datetime | None = None,
+    shares: Sequence[tuple[Participant, Fraction]] = (),
+    split_by: str = "",
 ) -> Referral:
-    """Add the bond; raises IntegrityError when one stands. `since` is when they came, now unless said otherwise."""
-    return Referral.objects.create(
+    """Add the bond, with its shares if several referrers have the friend; raises IntegrityError when one stands.
+
+    `since` is when they came, now unless said otherwise.
+    """
+    referral = Referral.objects.create(
         merchant_id=participant.merchant_id,
         is_test=participant.is_test,
         campaign_id=participant.campaign_id,
@@ -200,8 +228,17 @@ def bind(
         invitee=participant,
         how=how,
         visit_id=visit_id,
+        split_by=split_by if shares else "",
         created_at=since or clock.now(),
     )
+    whole = lcm(*(part.denominator for _person, part in shares))
+    ReferralShare.objects.bulk_create(
+        ReferralShare(
+            referral=referral, participant=person, position=number, numerator=int(part * whole), denominator=whole
+        )
+        for number, (person, part) in enumerate(shares, start=1)
+    )
+    return referral
 
 
 def _joined(participant: Participant, origin: Found | None) -> Happening:
@@ -223,8 +260,26 @@ def _referred(referral: Referral) -> Happening:
         campaign=referral.invitee.campaign.public_id,
         participant=referral.invitee.public_id,
         referrer=referral.referrer.public_id,
-        data={"how": referral.how},
+        data={"how": referral.how} | ({"split_by": referral.split_by} if referral.split_by else {}),
     )
+
+
+def credited(referral: Referral) -> list[Happening]:
+    """A line for each referrer who shares the friend: on the friend's time line and on theirs."""
+    if not referral.split_by:
+        return []
+    return [
+        Happening(
+            types.REFERRAL_SHARED,
+            "participant",
+            referral.invitee.public_id,
+            campaign=referral.invitee.campaign.public_id,
+            participant=referral.invitee.public_id,
+            referrer=share.participant.public_id,
+            data={"share": share.words},
+        )
+        for share in ReferralShare.objects.filter(referral=referral).select_related("participant").order_by("position")
+    ]
 
 
 def _lost(participant: Participant, lost: Lost, winner: Found | None) -> Happening:

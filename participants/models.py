@@ -20,6 +20,7 @@ from participants.fraud.models import FraudEvaluation as FraudEvaluation
 from participants.fraud.models import FraudReason as FraudReason
 from participants.fraud.models import Trace as Trace
 from participants.fraud.models import TrustedPair as TrustedPair
+from participants.share_models import ReferralShare as ReferralShare
 from participants.waiting_models import WaitingEvent as WaitingEvent
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
@@ -143,6 +144,8 @@ class Visit(models.Model):
 class Referral(TenantModel):
     """The bond between a referrer and an invitee. A detached one stays as history, and the invitee may be attached again.
 
+    Where several share the friend (`split_by` names the model), `referrer` is the one with the largest part, and `shares` has all.
+
     `standing_for` is the invitee while the bond stands and empty afterwards, so that the database itself sees to it that at most one
     stands, and `participant.referral` is that one: detached ones are found under `participant.referrals_had` only.
     """
@@ -168,6 +171,7 @@ class Referral(TenantModel):
         Participant, on_delete=models.PROTECT, null=True, editable=False, related_name="referral"
     )
     how = models.CharField(max_length=14, choices=HOW)
+    split_by = models.CharField(max_length=8, blank=True, editable=False)
     status = models.CharField(max_length=9, choices=STATUSES, default="pending")
     visit = models.ForeignKey(Visit, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     created_at = models.DateTimeField(default=clock.now)

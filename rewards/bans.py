@@ -16,7 +16,9 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import lifecycle
 from rewards.deciding import redecide, refold
+from rewards.locking import lock_all
 from rewards.models import Reward, State
+from rewards.sharing import sharers_friends
 
 
 def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
@@ -49,11 +51,11 @@ def unban(*, participant: Participant, actor: Actor, note: str = "") -> Particip
         row.save(update_fields=["banned_at", "ban_reason"])
         record(row.tenant, actor, _about(types.PARTICIPANT_UNBANNED, row, {"note": note}))
         now = clock.now()
-        friends = list(
-            Participant.objects.filter(referral__referrer=row, qualifying_events__decisions__reason="referrer_banned")
-            .distinct()
-            .order_by("pk")
+        refused = Participant.objects.filter(
+            referral__referrer=row, qualifying_events__decisions__reason="referrer_banned"
         )
+        keys = {*refused.values_list("pk", flat=True), *sharers_friends(row.pk)}
+        friends = list(Participant.objects.filter(pk__in=keys).order_by("pk"))
         # Also those that deciding again may touch, all in the order of their keys.
         locked = _locked_rewards(Q(participant=row, state=State.HELD), Q(event__participant__in=friends))
         held = [reward for reward in locked if (reward.participant_id, reward.reason) == (row.pk, lifecycle.BANNED)]
@@ -72,8 +74,7 @@ def unban(*, participant: Participant, actor: Actor, note: str = "") -> Particip
 def _lock_with_friends(participant_id: int) -> Participant:
     """The person's row; those whom they invited are locked with it, so that what a friend does meanwhile is decided before or after."""
     friends = Referral.objects.filter(referrer=participant_id).values_list("invitee_id", flat=True)
-    people = Participant.objects.filter(pk__in=[participant_id, *friends]).order_by("pk")
-    list(people.select_for_update(of=("self",), no_key=True).only("pk"))
+    lock_all({participant_id, *friends, *sharers_friends(participant_id)})
     return lock_person(participant_id)
 
 

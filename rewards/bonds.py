@@ -6,13 +6,14 @@ new one earns by the same rules and facts.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from participants.codes import find_by_code
-from participants.joining import bind
+from participants.joining import bind, credited
 from participants.models import Participant, Referral
 from participants.services import check_email
 from referrals.events import types
@@ -21,8 +22,10 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import fraud
 from rewards.deciding import redecide, refold
+from rewards.loading import referral_of
 from rewards.models import Reward
 from rewards.services import award_joining
+from rewards.sharing import load_shares, shares_of
 
 REASON_LENGTH = 300
 
@@ -45,19 +48,34 @@ def find_referrer(participant: Participant, text: str) -> Participant:
 
 
 def attach(*, participant: Participant, referrer: Participant, actor: Actor, reason: str) -> Referral:
-    """Make `participant` the friend of `referrer`, from the day they joined; all their events are decided again.
+    """Make `participant` the friend of `referrer` as a whole, from the day they joined; all their events are decided again.
 
     Raises Refused: note_required, self_referral, referrer_not_found (another campaign), referrer_banned, referral_loop,
     already_referred (409, naming by whom: detach first).
     """
-    reason = _reason(reason)
+    return _attach(participant, referrer, actor, _reason(reason))
+
+
+def _attach(
+    participant: Participant, referrer: Participant, actor: Actor, reason: str, former: Referral | None = None
+) -> Referral:
+    """attach(); with the shares of a `former` bond, if it had some."""
+    shares = shares_of(former) if former is not None else []
     with transaction.atomic():
-        people = _lock(participant.pk, referrer.pk)
+        people = _lock(participant.pk, referrer.pk, *(row.participant_id for row in shares))
         friend, by = people[participant.pk], people[referrer.pk]
         _refuse(friend, by)
+        parts: list[tuple[Participant, Fraction]] = [(people[row.participant_id], row.weight) for row in shares]
+        for person, _part in parts:
+            _refuse_loop(friend, person)
         _lock_rewards(friend, by)
-        referral = bind(friend, referrer=by, how="manual", since=friend.joined_at)
-        record(friend.tenant, actor, _told(types.REFERRAL_CREATED, referral, {"how": "manual", "reason": reason}))
+        model = former.split_by if former is not None else ""
+        referral = bind(
+            friend, referrer=by, how="manual", since=friend.joined_at, shares=parts, split_by=model,
+            visit_id=former.visit_id if former is not None and parts else None,
+        )  # fmt: skip
+        data = {"how": "manual", "reason": reason}
+        record(friend.tenant, actor, _told(types.REFERRAL_CREATED, referral, data), *credited(referral))
         fraud.after_joining(friend, None, referred=True)
         award_joining(friend, actor, at=friend.joined_at)
         redecide(friend, actor)
@@ -65,16 +83,16 @@ def attach(*, participant: Participant, referrer: Participant, actor: Actor, rea
 
 
 def detach(*, participant: Participant, actor: Actor, reason: str) -> Referral:
-    """End the bond to the referrer: what was earned by it is void or taken back. attach() undoes it.
+    """End the bond to the referrer, or to all who share the friend: what was earned by it is void or taken back. undo() undoes it.
 
     Raises Refused: note_required, not_referred (409).
     """
     reason = _reason(reason)
     with transaction.atomic():
-        standing = Referral.objects.filter(standing_for=participant).first()
+        standing = referral_of(participant)
         if standing is None:
             raise _nobody_s(participant)
-        people = _lock(participant.pk, standing.referrer_id)
+        people = _lock(participant.pk, standing.referrer_id, *(row.participant_id for row in shares_of(standing)))
         now = clock.now()
         ended = Referral.objects.filter(pk=standing.pk, detached_at=None).update(detached_at=now, standing_for=None)
         if not ended:
@@ -85,17 +103,19 @@ def detach(*, participant: Participant, actor: Actor, reason: str) -> Referral:
         _lock_rewards(friend, standing.referrer)
         record(friend.tenant, actor, _told(types.REFERRAL_DETACHED, standing, {"reason": reason}))
         redecide(friend, actor)
-        refold(standing.referrer, actor)
+        if not standing.split_by:
+            refold(standing.referrer, actor)
     return standing
 
 
 def undo(*, referral: Referral, actor: Actor) -> None:
-    """The opposite of what was done to this bond last. Raises Refused as attach() and detach() do."""
+    """The opposite of what was done to this bond last; shares end with it and come back with it. Raises as attach() and detach() do."""
     reason = _("Undone")
     if referral.detached_at is None:
         detach(participant=referral.invitee, actor=actor, reason=reason)
     else:
-        attach(participant=referral.invitee, referrer=referral.referrer, actor=actor, reason=reason)
+        load_shares([referral])
+        _attach(referral.invitee, referral.referrer, actor, reason, referral)
 
 
 def _reason(text: str) -> str:
@@ -140,18 +160,24 @@ def _refuse(friend: Participant, referrer: Participant) -> None:
             status=409,
             details={"referred_by": standing.referrer.public_id},
         )
+    _refuse_loop(friend, referrer)
+
+
+def _refuse_loop(friend: Participant, referrer: Participant) -> None:
     if _comes_through(referrer, friend):
         message = _("%(who)s came through %(friend)s; two people can't have referred each other.")
         raise Refused("referral_loop", message % {"who": referrer, "friend": friend}, field="referrer")
 
 
 def _comes_through(person: Participant, ancestor: Participant) -> bool:
-    """Whether `person` was referred by `ancestor`, or by somebody who was, however far back. One query."""
+    """Whether `person` was referred by `ancestor`, as a whole or in part, or by somebody who was, however far back. One query."""
     query = """
         WITH RECURSIVE line(id) AS (
-            SELECT referrer_id FROM participants_referral WHERE standing_for_id = %s
+            SELECT COALESCE(s.participant_id, r.referrer_id) FROM participants_referral r
+            LEFT JOIN participants_referralshare s ON s.referral_id = r.id WHERE r.standing_for_id = %s
             UNION
-            SELECT r.referrer_id FROM participants_referral r JOIN line ON r.standing_for_id = line.id
+            SELECT COALESCE(s.participant_id, r.referrer_id) FROM line JOIN participants_referral r ON r.standing_for_id = line.id
+            LEFT JOIN participants_referralshare s ON s.referral_id = r.id
         )
         SELECT 1 FROM line WHERE id = %s
     """

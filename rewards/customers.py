@@ -17,6 +17,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from rewards.deciding import redecide
+from rewards.locking import lock_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,7 @@ def recheck(participants: Iterable[int], actor: Actor) -> int:
 
 def _recheck(pk: int, actor: Actor) -> bool:
     with transaction.atomic():
-        rows = Participant.objects.select_for_update(of=("self",), no_key=True).select_related("campaign__merchant")
-        row = rows.get(pk=pk)
+        row, _referral = lock_people(Participant.objects.select_related("campaign__merchant").get(pk=pk))
         if row.customer_by in {"hand", "source"}:
             return False
         ids = CustomerReference.objects.filter(participant=row).values_list("customer_id", flat=True)
@@ -105,6 +105,8 @@ def note(participant: Participant, actor: Actor, *, customer_id: str, first_purc
         )
     if not why:
         return
+    # Before the row is written: whoever else deciding locks comes in the order of their keys.
+    lock_people(participant)
     rows = Participant.objects.filter(pk=participant.pk, existing_customer=False).exclude(customer_by="hand")
     if rows.update(existing_customer=True, customer_by=why):
         participant.existing_customer, participant.customer_by = True, why
@@ -114,6 +116,7 @@ def note(participant: Participant, actor: Actor, *, customer_id: str, first_purc
 def change_participant(*, participant: Participant, actor: Actor, **fields: Any) -> Participant:
     """As participants.services.update_participant; a person's word about being a customer decides their events again."""
     with transaction.atomic():
+        lock_people(participant)
         # Not from `participant`, which a form may have written into.
         before = Participant.objects.values_list("existing_customer", flat=True).get(pk=participant.pk)
         row = update_participant(participant=participant, actor=actor, **fields)

@@ -22,8 +22,10 @@ from rewards import lifecycle
 from rewards.budgets import FALLEN, lock_budgets
 from rewards.facts import Verdict
 from rewards.fold import Budget, Item, Standing, decide_all
-from rewards.loading import Asked, asked_of, asked_of_referrer, events_of, referral_of, standing_before
+from rewards.loading import Asked, asked_of, asked_of_referrer, events_of, standing_before
+from rewards.locking import lock_people
 from rewards.models import Decision, Reward, State
+from rewards.sharing import TOO_SMALL, beneficiaries, declined_part
 
 Key = tuple[int, str]  # event, rule key
 
@@ -33,15 +35,15 @@ class Decided:
     """The current decisions and rewards of a friend's events."""
 
     decisions: dict[Key, Decision] = field(default_factory=dict)
-    rewards: dict[Key, Reward] = field(default_factory=dict)
+    rewards: dict[Key, list[Reward]] = field(default_factory=dict)
 
     def decisions_of(self, event: QualifyingEvent) -> list[Decision]:
         """The event's current decisions, in the order of its rules."""
         return [decision for (event_id, _key), decision in self.decisions.items() if event_id == event.pk]
 
     def rewards_of(self, event: QualifyingEvent) -> list[Reward]:
-        """The event's rewards."""
-        return [reward for (event_id, _key), reward in self.rewards.items() if event_id == event.pk]
+        """The event's rewards: where several share the friend, one for each of them."""
+        return [row for (event_id, _key), rows in self.rewards.items() if event_id == event.pk for row in rows]
 
 
 @dataclass(slots=True)
@@ -75,31 +77,15 @@ class _Answered:
     def key(self) -> Key:
         return self.asked.key
 
-    @property
-    def beneficiary(self) -> Participant:
-        """Who gets the reward: the referrer, or the friend; a leaderboard's prize goes to the one whose rank it is."""
-        to_referrer = self.asked.item.terms.side == "referrer" and self.asked.referral is not None
-        return self.asked.referral.referrer if to_referrer and self.asked.referral else self.asked.friend
+    def cut(self, amount: Money | None) -> list[tuple[Participant, int]]:
+        """Who gets how many minor units: the referrer, or all who share the friend; else the friend.
 
-
-def lock_people(friend: Participant) -> tuple[Participant, Referral | None]:
-    """The friend's row, fresh and locked, and the bond that stands; with the referrer's row locked where rules look at it.
-
-    No stronger lock than this: whoever writes a reward or a payout for these people refers to their rows, and must not have to
-    wait. People are locked in the order of their keys, and before rewards.
-    """
-    rows = Participant.objects.select_for_update(of=("self",), no_key=True).select_related("campaign__merchant")
-    if friend.campaign.counts_referrers:
-        while True:
-            bond = referral_of(friend)
-            people = [friend.pk] if bond is None else [friend.pk, bond.referrer_id]
-            list(rows.filter(pk__in=people).order_by("pk").only("pk", "campaign__merchant"))
-            again = referral_of(friend)
-            if (again and again.referrer_id) == (bond and bond.referrer_id):
-                break
-    friend = rows.get(pk=friend.pk)
-    friend.merchant = friend.campaign.merchant  # the same row, without asking for it again
-    return friend, referral_of(friend)
+        A leaderboard's prize goes to the one whose rank it is.
+        """
+        minor = amount.minor if amount else 0
+        if self.asked.item.terms.side != "referrer" or self.asked.referral is None:
+            return [(self.asked.friend, minor)]
+        return beneficiaries(self.asked.referral, minor)
 
 
 def redecide(
@@ -149,7 +135,8 @@ def _decide(
     whole: Participant | None = None,
 ) -> Decided:
     campaign = friend.campaign
-    referrer = whole or (referral.referrer if referral else None)
+    # Who is shared counts for nobody as a whole: the rules that count friends can't be theirs (campaigns.splits).
+    referrer = whole or (referral.referrer if referral and not referral.split_by else None)
     standings: dict[str, Standing] = {}
     if referrer is not None and campaign.counts_referrers:
         keys = referrer_keys(campaign.pk)
@@ -162,13 +149,15 @@ def _decide(
         friends = {one.friend.pk for one in asked}
         standings = standing_before(referrer, campaign, keys, since, friends)
     known = _Known() if nothing_known else _known({one.event.pk for one in asked})
-    answered = _answer(asked, standings, _budgets(friend, asked, known))
+    answered = _answer(asked, standings, _budgets(friend, referral, asked, known))
     decided = _write_decisions(answered, known)
     happenings += _reconcile(answered, known, decided, actor)
     return decided
 
 
-def _budgets(friend: Participant, asked: Sequence[Asked], known: _Known) -> dict[str, Budget]:
+def _budgets(
+    friend: Participant, referral: Referral | None, asked: Sequence[Asked], known: _Known
+) -> dict[str, Budget]:
     """The budgets of the rules that have one, locked, with what each event's own reward has of them now."""
     days: dict[str, set[Any]] = {}
     for one in asked:
@@ -180,7 +169,8 @@ def _budgets(friend: Participant, asked: Sequence[Asked], known: _Known) -> dict
     for key, budget in budgets.items():
         rewards = known.of(key)
         budget.standing = {
-            pk: sum(row.amount_minor for row in rows if row.state not in FALLEN) for pk, rows in rewards.items()
+            pk: sum(row.amount_minor for row in rows if row.state not in FALLEN) + declined_part(rows, referral)
+            for pk, rows in rewards.items()
         }
         budget.declined = frozenset(
             pk
@@ -238,7 +228,8 @@ def _write_decisions(answered: Sequence[_Answered], known: _Known) -> Decided:
         asked, verdict, old = item.asked, item.verdict, known.decisions.get(item.key)
         conditions = [condition.as_json() for condition in verdict.conditions]
         amount = verdict.amount.minor if verdict.amount else 0
-        referrer = asked.referral.referrer_id if asked.referral else None
+        whole = asked.referral is not None and not asked.referral.split_by
+        referrer = asked.referral.referrer_id if asked.referral and whole else None
         if old is not None and (old.conditions, old.amount_minor, old.referrer_id) == (conditions, amount, referrer):
             result.decisions[item.key] = old
             continue
@@ -277,16 +268,17 @@ def _reconcile(answered: Sequence[_Answered], known: _Known, decided: Decided, a
         recorded.setdefault((row.event_id, row.rule_key), []).append(row)
     for item in answered:
         rows = recorded.get(item.key, [])
-        reward = next((row for row in rows if row.participant_id == item.beneficiary.pk), None)
-        acts = [_fall(row, "not_referred") for row in rows if row is not reward]
-        if reward is not None:
-            decided.rewards[item.key] = reward
-            amount = item.unbanned.amount
-            if amount is not None and amount.minor != reward.amount_minor:
-                resized.append((reward, amount.minor))
-            acts.append(_correction(reward, item))
-        elif item.verdict.amount is not None:
-            create.append((_new_reward(item, item.verdict.amount), item))
+        given, new = item.cut(item.unbanned.amount), dict(item.cut(item.verdict.amount))
+        acts = [_fall(row, "not_referred") for row in rows if row.participant_id not in {who.pk for who, _ in given}]
+        for who, minor in given:
+            reward = next((row for row in rows if row.participant_id == who.pk), None)
+            if reward is not None:
+                decided.rewards.setdefault(item.key, []).append(reward)
+                if item.unbanned.rewardable and minor != reward.amount_minor and _takes(reward, minor):
+                    resized.append((reward, minor))
+                acts.append(_correction(reward, item, minor))
+            elif item.verdict.rewardable and (new[who] or item.verdict.units):
+                create.append((_new_reward(item, who, new[who]), item))
         for act in acts:
             if act is not None:
                 moves[act[0]].append(act[1])
@@ -294,12 +286,20 @@ def _reconcile(answered: Sequence[_Answered], known: _Known, decided: Decided, a
     for name, targets in moves.items():
         lifecycle.move(lifecycle.ACTS[name], targets, actor=actor)
     happenings += _create(create, actor)
-    decided.rewards.update({(reward.event_id, reward.rule_key): reward for reward, _item in create})
+    for reward, item in create:
+        decided.rewards.setdefault(item.key, []).append(reward)
     return happenings
 
 
-def _correction(reward: Reward, item: _Answered) -> tuple[str, lifecycle.Target] | None:
+def _takes(reward: Reward, minor: int) -> bool:
+    """Whether an amount is written to a reward: one that falls to nothing keeps what it was, unless a person may bring it back."""
+    return bool(minor) or (reward.state in FALLEN and reward.reason in lifecycle.BY_HAND)
+
+
+def _correction(reward: Reward, item: _Answered, minor: int) -> tuple[str, lifecycle.Target] | None:
     """The action that brings a reward in line with its verdict, or None when it stands right or a person has decided."""
+    if item.unbanned.rewardable and not minor and not item.unbanned.units:
+        return _fall(reward, TOO_SMALL, item.unbanned)
     if item.unbanned.rewardable:
         fallen = reward.state in FALLEN and reward.reason not in lifecycle.BY_HAND
         # A ban takes nothing that was earned before it, and lets nothing come back while it lasts.
@@ -317,7 +317,7 @@ def _fall(reward: Reward, reason: str, verdict: Verdict | None = None) -> tuple[
     return None
 
 
-def _new_reward(item: _Answered, amount: Money) -> Reward:
+def _new_reward(item: _Answered, who: Participant, minor: int) -> Reward:
     asked, units = item.asked, item.verdict.units
     terms, event, friend = asked.item.terms, asked.event, asked.friend
     now = clock.now()
@@ -327,14 +327,14 @@ def _new_reward(item: _Answered, amount: Money) -> Reward:
         merchant=friend.merchant,
         is_test=friend.is_test,
         campaign=friend.campaign,
-        participant=item.beneficiary,
+        participant=who,
         side=terms.side,
         rule_id=asked.rule_id,
         rule_key=terms.key,
         event=event,
         kind=terms.kind,
-        amount_minor=amount.minor,
-        currency=amount.currency,
+        amount_minor=minor,
+        currency=event.currency,
         units=units.units if units else None,
         units_label=units.label if units else "",
         review_ends_at=ends,
@@ -345,7 +345,7 @@ def _new_reward(item: _Answered, amount: Money) -> Reward:
     if friend.fraud_holds:
         reward.state, reward.reason = State.HELD, lifecycle.SUSPECT
     elif reward.participant.is_banned:
-        # A banned friend: what they earn waits with the rest of theirs; the ban of a referrer is a condition.
+        # A banned friend, or one of several referrers: what they earn waits with the rest of theirs; the ban of all is a condition.
         reward.state, reward.reason = State.HELD, lifecycle.BANNED
     return reward
 

@@ -16,7 +16,7 @@ from campaigns.conditions import Found
 from campaigns.conditions import check as check_conditions
 from campaigns.terms import Amount, Fixed, Percent, RuleTerms, Units
 from referrals.lib.money import Money
-from rewards.facts import Case, Checked, Facts, Verdict
+from rewards.facts import Case, Checked, Facts, Verdict, shared_between
 
 # Triggers that go on for as long as the friend pays.
 RECURRING: frozenset[str] = frozenset({"every_event", "from_nth_event", "tier"})
@@ -261,6 +261,10 @@ def _budgets(terms: RuleTerms) -> tuple[tuple[str, Money], ...]:
     return terms.limits.of_campaign
 
 
+def _shares(case: Case) -> Facts:
+    return shared_between(case.bond.shares) if case.bond else {}
+
+
 def friend_limit(terms: RuleTerms) -> int | None:
     """How many events of one friend a rule rewards; None is any number."""
     if terms.trigger in {"join", "first_event", "nth_event", "milestone", "status"}:
@@ -292,6 +296,14 @@ CONDITIONS: tuple[Condition, ...] = (
         lambda case: _banned_at(case) is None,
         _ban,
         applies=lambda case: _bound(case) or not _by_a_friend(case.terms),
+    ),
+    # Stands against nothing: it says between whom the reward is shared.
+    Condition(
+        "shared",
+        lambda terms: terms.side == "referrer" and _by_a_friend(terms),
+        _always,
+        _shares,
+        applies=lambda case: case.bond is not None and bool(case.bond.shares),
     ),
     Condition("refunded", _paid, lambda case: not case.event.is_refunded, _refund),
     Condition(

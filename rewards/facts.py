@@ -6,13 +6,15 @@ and what-if asks a million times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any
 
 from campaigns.conditions import Attributes
 from campaigns.terms import RuleTerms, Units
+from participants.attribution_models import split
 from referrals.lib.money import Money
 
 Facts = dict[str, Any]
@@ -70,12 +72,46 @@ class EventFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """One of several referrers who share a friend: their part of the whole, and since when they are banned."""
+
+    participant: int
+    public_id: str
+    weight: Fraction
+    banned_at: datetime | None = None
+
+
+def banned_since(shares: Sequence[Share]) -> datetime | None:
+    """Since when all of them are banned; None while somebody is not: a ban concerns one's own part only."""
+    bans = [share.banned_at for share in shares if share.banned_at is not None]
+    return max(bans) if bans and len(bans) == len(shares) else None
+
+
+def shared_between(shares: Sequence[Share]) -> Facts:
+    """The facts of `shared`: how many share, each one's part, and what stands against paying it ("referrer_banned")."""
+    rows = [
+        {"participant": row.public_id, "share": str(row.weight), "held": "referrer_banned" if row.banned_at else None}
+        for row in shares
+    ]
+    return {"people": len(rows), "held": sum(row["held"] is not None for row in rows), "shares": rows}
+
+
+def parts(minor: int, shares: Sequence[Share]) -> dict[int, int]:
+    """Minor units of each by primary key, adding up to `minor` exactly; of equal remainders the earlier click gets the unit."""
+    return split(minor, {share.participant: share.weight for share in shares})
+
+
+@dataclass(frozen=True, slots=True)
 class Bond:
-    """The referral: who invited, since when, and whether the merchant denied it (multi-step sales)."""
+    """The referral: who invited, since when, and whether the merchant denied it (multi-step sales).
+
+    Where several share the friend, `referrer` is the one who stands for them, banned only when all of them are (since the last ban).
+    """
 
     referrer: PersonFacts
     since: datetime
     denied: bool = False
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(slots=True)

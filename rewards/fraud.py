@@ -22,7 +22,7 @@ from referrals.events.models import Event
 from referrals.events.services import SYSTEM, Actor
 from referrals.lib import clock
 from rewards import lifecycle
-from rewards.deciding import lock_people
+from rewards.locking import lock_people
 from rewards.models import Reward, State
 
 # The reason of a reward that waits for a person (PRODUCT.md, "Decisions").

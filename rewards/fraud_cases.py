@@ -24,6 +24,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import bans, fraud, lifecycle
+from rewards.locking import lock_all
 from rewards.models import Decision, Reward, State
 
 NOTE_LENGTH = 300
@@ -123,8 +124,11 @@ def trust(*, case: FraudCase, actor: Actor, note: str) -> FraudAction:
     note = _note(note)
     with transaction.atomic():
         referral = _referral(case.participant)
-        friends = _same_pair(referral)
-        _lock_in_order([*friends, case.participant_id])
+        if referral.shares.filter(participant=case.referrer_id).exists():
+            # The pair that was found suspicious, of those who share the friend.
+            referral.referrer = case.referrer
+        friends = sorted({*_same_pair(referral), case.participant_id})
+        lock_all(friends)
         friend, row = _locked(case)
         _undecided(row)
         before = _before(row, friend)
@@ -302,12 +306,6 @@ def _locked(case: FraudCase) -> tuple[Participant, FraudCase]:
     row = FraudCase.objects.select_related("participant", "referrer", "campaign", "merchant").get(pk=case.pk)
     row.participant = friend
     return friend, row
-
-
-def _lock_in_order(keys: Collection[int]) -> None:
-    """Several people's rows, in the order of their keys, as everybody locks them."""
-    people = Participant.objects.filter(pk__in=keys).order_by("pk")
-    list(people.select_for_update(of=("self",), no_key=True).only("pk"))
 
 
 def _undecided(row: FraudCase) -> None:

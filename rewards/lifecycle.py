@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from participants.models import ReferralShare
 from referrals.accounts.models import Merchant, MerchantClock
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -352,13 +353,23 @@ def restore(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: 
                 event__in=[row.event_id for row in rows], current=True, rewardable=False
             ).values_list("event_id", "rule_key")
         )
+        shared = ReferralShare.objects.filter(
+            participant=OuterRef("participant"), referral__standing_for=OuterRef("event__participant")
+        )
         given_away = set(
             Reward.objects.filter(pk__in=[row.pk for row in rows], side="referrer")
             .exclude(participant=F("event__participant__referral__referrer"))
+            .exclude(Exists(shared))
             .values_list("pk", flat=True)
         )
         for row in rows:
-            if row.reason not in BY_HAND or (row.event_id, row.rule_key) in forbidden or row.pk in given_away:
+            nothing = not row.amount_minor and row.units is None
+            if (
+                row.reason not in BY_HAND
+                or (row.event_id, row.rule_key) in forbidden
+                or row.pk in given_away
+                or nothing
+            ):
                 message = _(
                     "The reward of %(amount)s to %(who)s was not declined by hand but by its conditions: %(reason)s."
                 )

@@ -18,9 +18,10 @@ from campaigns.terms import STATUS_EVENTS, RuleTerms
 from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.lib.money import Money
 from referrals.lib.queries import Among
-from rewards.facts import Bond, EventFacts, PersonFacts
+from rewards.facts import Bond, EventFacts, PersonFacts, banned_since
 from rewards.fold import Item, OfFriend, Standing
 from rewards.models import Decision
+from rewards.sharing import load_shares, share_facts
 
 # What a friend's own records of a recurring payment's end and return are called.
 STOPPED, RESUMED = "subscription_cancelled", "subscription_resumed"
@@ -53,8 +54,10 @@ class Asked:
 
 
 def referral_of(friend: Participant) -> Referral | None:
-    """The bond that stands, with the referrer."""
-    return Referral.objects.filter(standing_for=friend).select_related("referrer").first()
+    """The bond that stands, with the referrer, and with all who share the friend. One query, two if some do."""
+    referral = Referral.objects.filter(standing_for=friend).select_related("referrer").first()
+    load_shares([referral] if referral is not None else [])
+    return referral
 
 
 def events_of(friend: Participant) -> list[QualifyingEvent]:
@@ -78,7 +81,9 @@ def asked_of_referrer(
 
     `leave_out` is a friend whose events the caller has already. Two queries.
     """
-    events = QualifyingEvent.objects.filter(participant__referral__referrer=referrer).exclude(participant=leave_out)
+    # Who is shared counts for nobody as a whole (campaigns.splits).
+    mine = QualifyingEvent.objects.filter(participant__referral__referrer=referrer, participant__referral__split_by="")
+    events = mine.exclude(participant=leave_out)
     if since is not None:
         events = events.filter(occurred_at__gte=since)
     rows = list(events.order_by("occurred_at", "pk"))
@@ -152,8 +157,9 @@ def _bond(referral: Referral | None) -> Bond | None:
     if referral is None:
         return None
     referrer = referral.referrer
-    person = PersonFacts(referrer.identity_key, banned_at=referrer.banned_at)
-    return Bond(person, referral.created_at, denied=referral.status == "denied")
+    shares = share_facts(referral)
+    person = PersonFacts(referrer.identity_key, banned_at=banned_since(shares) if shares else referrer.banned_at)
+    return Bond(person, referral.created_at, denied=referral.status == "denied", shares=shares)
 
 
 def is_undone(type_: str, source: str, status: str | None) -> bool:

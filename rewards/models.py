@@ -108,11 +108,6 @@ class RewardQuerySet(TenantQuerySet["Reward"]):
         """Earned, and waiting for the review period to end."""
         return self.filter(state=State.REVIEW)
 
-    def standing_last(self) -> RewardQuerySet:
-        """Of two for one event and rule (the friend was given to another referrer), the one that stands comes last."""
-        fallen = models.Case(models.When(state__in=[State.VOID, State.REVERSED], then=0), default=1)
-        return self.order_by(fallen, "stage_at", "pk")
-
 
 class Reward(TenantModel):
     """What one participant is owed for one event under one rule. `amount_minor` is owed now; the ledger tells how it came to that."""

@@ -40,6 +40,29 @@ REASONS: dict[str, Reason] = {
         "attach",
         _("You did not come through anybody's link"),
     ),
+    "shared": Reason(
+        _("Shared between %(people)s referrers, by the links that were opened"),
+        _("Shared between %(people)s referrers"),
+        _("It is shared between %(people)s people whose links were opened"),
+    ),
+    "shared:held": Reason(
+        _("Shared between %(people)s referrers; the part of %(held)s of them waits, because of a ban"),
+        _("Shared between %(people)s referrers; the part of %(held)s of them waits, because of a ban"),
+        _("It is shared between %(people)s people whose links were opened; a part of it is not paid now"),
+        _("Lift the ban; the part that waits is then paid"),
+        "unban",
+    ),
+    "shared:bare": Reason(
+        _("Shared between several referrers, by the links that were opened"),
+        _("Shared between several referrers"),
+        _("It is shared between several people whose links were opened"),
+    ),
+    "share_too_small": Reason(
+        _("The part comes to an amount that can be paid"),
+        _("Shared between several referrers, this part comes to nothing"),
+        _("Shared with the other people whose links were opened, your part comes to nothing"),
+        _("Nothing, unless the amount is corrected"),
+    ),
     "self_referral": Reason(
         _("Two different people"),
         _("Referrer and friend are the same person"),

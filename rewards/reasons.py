@@ -91,6 +91,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "annual_limit": ("limit", "used"),
     "budget_spent": ("limit", "used", "period"),
     "in_review_until": ("until",),
+    "shared": ("people",),
     "provider_rejected": ("message",),
 }
 
@@ -116,6 +117,10 @@ def _part(facts: Facts) -> str:
     return "part" if _minor(facts.get("refunded")) else ""
 
 
+def _held(facts: Facts) -> str:
+    return "held" if facts.get("held") else ""
+
+
 _PICK: dict[str, Callable[[Facts], str]] = {
     "payment_count_not_reached": _past("payment", "needed"),
     "tier_not_reached": _past("friends", "needed"),
@@ -124,6 +129,7 @@ _PICK: dict[str, Callable[[Facts], str]] = {
     "annual_limit": _cut,
     "budget_spent": _cut,
     "refunded": _part,
+    "shared": _held,
 }
 
 

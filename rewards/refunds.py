@@ -18,7 +18,8 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards.deciding import lock_people, redecide
+from rewards.deciding import redecide
+from rewards.locking import lock_people
 
 
 @dataclass(frozen=True, slots=True)

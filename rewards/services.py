@@ -27,7 +27,8 @@ from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import customers, fraud, refunds
-from rewards.deciding import lock_people, redecide
+from rewards.deciding import redecide
+from rewards.locking import lock_people
 from rewards.models import Decision, Reward
 
 
@@ -181,7 +182,7 @@ def identify(*, participant: Participant, source: str, customer_id: str, actor: 
     """Remember a source's id of a person, and decide what waited for it. Returns how many events came of it; idempotent."""
     with transaction.atomic():
         # People before rows about them, here as everywhere.
-        participant = facts.lock_person(participant.pk)
+        participant, _referral = lock_people(participant)
         facts.name_customer(participant, source, customer_id)
         rows = waiting.take(participant, source, customer_id)
         for row in rows:

@@ -66,6 +66,27 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
+        "shares of a friend and the whole",
+        """
+        SELECT s.referral_id, SUM(s.numerator), MAX(s.denominator) FROM participants_referralshare s
+        GROUP BY s.referral_id HAVING SUM(s.numerator) <> MAX(s.denominator) OR MIN(s.denominator) <> MAX(s.denominator)
+        """,
+    ),
+    (
+        "decided amount and what several share of it",
+        """
+        SELECT d.id, d.amount_minor, COALESCE(SUM(r.amount_minor), 0)
+        FROM participants_referral f
+        JOIN participants_referralshare s ON s.referral_id = f.id
+        JOIN participants_qualifyingevent e ON e.participant_id = f.standing_for_id
+        JOIN rewards_decision d ON d.event_id = e.id AND d.current AND d.rewardable AND d.side = 'referrer'
+        LEFT JOIN rewards_reward r ON r.event_id = e.id AND r.rule_key = d.rule_key AND r.participant_id = s.participant_id
+          AND (r.state NOT IN ('void', 'reversed') OR r.reason IN ('denied_by_merchant', 'fraud_denied'))
+        WHERE f.split_by <> ''
+        GROUP BY d.id, d.amount_minor HAVING COALESCE(SUM(r.amount_minor), 0) <> d.amount_minor
+        """,
+    ),
+    (
         "rewards without a decision that says so",
         """
         SELECT r.public_id, 1, COUNT(d.id) FROM rewards_reward r

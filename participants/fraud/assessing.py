@@ -5,6 +5,7 @@ Runs in the caller's transaction under a lock on the friend's row, so that an an
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,11 @@ def assess(friend: Participant, event: QualifyingEvent | None = None) -> Assesse
     if referral is None:
         return None
     preset = referral.campaign.fraud_preset
-    answer = _answer(referral, event, preset)
+    # Where several share the friend, the worst of the pairs speaks for all: it is one friend and one purchase.
+    referral, answer = max(
+        ((pair, _answer(pair, event, preset)) for pair in _pairs(referral)),
+        key=lambda found: (RANK[found[1].level], found[1].score),
+    )
     case = FraudCase.objects.filter(participant=friend).first()
     names = {reason.name for reason in answer.reasons}
     cleared = case is not None and case.status == FraudCase.APPROVED and names <= set(case.cleared)
@@ -60,6 +65,18 @@ def assess(friend: Participant, event: QualifyingEvent | None = None) -> Assesse
     evaluation = _write(referral, event, answer, preset, holds=holds)
     _bring_up_to_date(friend, evaluation, case, referral)
     return Assessed(evaluation, holds)
+
+
+def _pairs(referral: Referral) -> list[Referral]:
+    """The referral as each of those who share the friend has it, the one with the largest part first; itself where one has the whole."""
+    if not referral.split_by:
+        return [referral]
+    found = [referral]
+    for share in referral.shares.select_related("participant").exclude(participant=referral.referrer_id):
+        pair = copy.copy(referral)
+        pair.referrer = share.participant
+        found.append(pair)
+    return found
 
 
 def _answer(referral: Referral, event: QualifyingEvent | None, preset: str) -> Assessment:

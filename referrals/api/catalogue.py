@@ -72,6 +72,7 @@ CODES: dict[str, tuple[int, str]] = {
     "amount_precision": (422, "An amount has more decimals than its currency."),
     "amount_not_positive": (422, "An amount is zero or below."),
     "currency": (422, "No such currency, or not the campaign's."),
+    "split_not_possible": (422, "A rule and the sharing of friends between several referrers contradict each other."),
     "currency_fixed": (422, "The currency of a launched campaign can't change."),
     "refund_too_large": (422, "The refund is more than what is left of the payment."),
     "ip_invalid": (422, "An internet address can't be read."),

@@ -218,7 +218,7 @@ def _check(
     context: dict[str, Any],
 ) -> int:
     """Check the rules and, for "publish" or a draft, put them in force, or ask what they would change. Returns the status; 303: done."""
-    wrong = [form for form in forms if not form.is_valid()]
+    wrong = [form for form in forms if not (form.is_valid() and form.check_shared(campaign))]
     if wrong:
         return 422
     terms = [form.terms for form in forms]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_safe
 
 from campaigns.models import Campaign
+from participants.friends import count_friends, is_referrer, shares_by_referral
 from participants.links import share_link
-from participants.models import Participant, Referral
+from participants.models import Participant, Referral, ReferralShare
 from participants.search import search
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
@@ -100,7 +101,7 @@ class PeopleState:
         if self.q:
             rows = rows.filter(search(self.q))
         if self.role == "referrer":
-            rows = rows.filter(Exists(Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)))
+            rows = rows.filter(is_referrer())
         elif self.role == "friend":
             rows = rows.filter(Exists(Referral.objects.filter(invitee=OuterRef("pk"), detached_at=None)))
         if self.banned:
@@ -142,15 +143,29 @@ def participant_list(request: MerchantRequest) -> HttpResponse:
 
 def _people(rows: Sequence[Participant]) -> list[dict[str, Any]]:
     balances = balances_of([row.pk for row in rows])
+    shared = _shared_counts(rows)
     return [
         {
             "row": row,
-            "friends": counts.words(row.friends),
+            "friends": counts.words(shared.get(row.pk, row.friends)),
             "earned": Money(balances[row.pk].referrer.earned + balances[row.pk].invitee.earned, row.campaign.currency),
             "referrer": referrer_of(row),
         }
         for row in cast("Sequence[Any]", rows)
     ]
+
+
+def _shared_counts(rows: Sequence[Participant]) -> dict[int, int]:
+    """How many friends those have who may share some; the others' are counted with the list."""
+    people = [row for row in rows if row.campaign.has_splits]
+    return {row.pk: 0 for row in people} | count_friends(people) if people else {}
+
+
+def shares_text(participant: Participant, shares: Mapping[int, Sequence[ReferralShare]]) -> str:
+    """ "a@example.com 1/3, b@example.com 2/3" for who is shared; `shares` are by referral."""
+    referral = getattr(participant, "referral", None)
+    rows = shares.get(referral.pk, ()) if referral is not None else ()
+    return ", ".join(f"{row.participant.email} {row.words}" for row in rows)
 
 
 def referrer_of(participant: Participant) -> Participant | None:
@@ -161,7 +176,7 @@ def referrer_of(participant: Participant) -> Participant | None:
 
 COLUMNS = (
     "id", "campaign", "email", "first_name", "last_name", "referral_code", "link", "referred_by", "joined_at",
-    "existing_customer", "banned", "friends", "currency", "earned", "issued", "left",
+    "existing_customer", "banned", "friends", "currency", "earned", "issued", "left", "shared_by",
 )  # fmt: skip
 
 
@@ -183,6 +198,9 @@ def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
     while piece := list(rows.filter(pk__gt=last)[:EXPORT_CHUNK]):
         last = piece[-1].pk
         balances = balances_of([row.pk for row in piece])
+        shared = _shared_counts(piece)
+        bonds = (row.referral for row in piece if referrer_of(row) is not None)
+        shares = shares_by_referral(bonds)
         for row in cast("list[Any]", piece):
             both = balances[row.pk]
             earned = Money(both.referrer.earned + both.invitee.earned, row.campaign.currency)
@@ -200,11 +218,12 @@ def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
                 row.joined_at.isoformat(timespec="seconds"),
                 "yes" if row.existing_customer else "no",
                 "yes" if row.banned_at else "no",
-                counts.words(row.friends),
+                counts.words(shared.get(row.pk, row.friends)),
                 row.campaign.currency,
                 earned.plain(),
                 issued.plain(),
                 (earned - issued).plain(),
+                shares_text(row, shares) if referrer_of(row) else "",
             ]
 
 

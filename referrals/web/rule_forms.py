@@ -11,7 +11,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from campaigns.models import RewardRule
+from campaigns.models import Campaign, RewardRule
+from campaigns.splits import check_rule_of
 from campaigns.terms import NO_LIMITS, REFERRER_TRIGGERS, TIER_TRIGGERS, Limits, RuleTerms, TermsError
 from campaigns.terms_json import amount_to_json, money_to_json, terms_from_json, terms_to_json
 from campaigns.wording import days_of_months, months_of_days
@@ -171,6 +172,15 @@ class RuleForm(AmountForm):
         except TermsError as error:
             self._place(error, rows)
         return data
+
+    def check_shared(self, campaign: Campaign) -> bool:
+        """Whether the rule goes with a campaign whose friends are shared; if not, it is said at the field."""
+        try:
+            check_rule_of(campaign, self.terms)
+        except TermsError as error:
+            self._place(error, [])
+            return False
+        return True
 
     def _rule(self, data: dict[str, Any], rows: list[TierForm]) -> dict[str, Any]:
         """The form as a `Rule` of API.md, over what the rule says that the form does not show."""

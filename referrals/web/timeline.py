@@ -15,7 +15,7 @@ from campaigns.models import CampaignText, Status
 from campaigns.terms import Units
 from participants.fraud.models import FraudAction
 from participants.fraud.scoring import level_label
-from participants.models import Referral
+from participants.models import Participant, Referral
 from referrals.events import types
 from referrals.events.models import Event
 from referrals.lib.money import Money, MoneyError
@@ -85,7 +85,17 @@ FIELD_WORDS = {
 
 
 def entries_of(events: Iterable[Event], *, viewpoint: str = "") -> list[Entry]:
-    """Events as lines, in the given order. `viewpoint` is the public id of the person whose page it is."""
+    """Events as lines, in the given order. `viewpoint` is the public id of the person whose page it is.
+
+    One query for the names of those between whom a friend is shared, if one is.
+    """
+    events = list(events)
+    shared = {event.referrer_ref for event in events if event.type == types.REFERRAL_SHARED and event.referrer_ref}
+    people = Participant.objects.filter(public_id__in=shared).order_by("pk") if shared else ()
+    names = {person.public_id: str(person) for person in people}
+    for event in events:
+        if event.type == types.REFERRAL_SHARED and event.referrer_ref in names:
+            event.data = {**event.data, "who": names[event.referrer_ref]}
     return [_entry(event, viewpoint) for event in events]
 
 
@@ -162,6 +172,14 @@ def _refused(event: Event, viewpoint: str) -> str:
         ("detached", False): _("A later link or code did not count: they were detached by hand"),
     }
     return words.get(code, _("Another person's link or code did not count"))
+
+
+def _shared(event: Event, viewpoint: str) -> str:
+    """One line for each referrer who shares a friend: on the friend's page with the name, on the referrer's with what it is of."""
+    words = {"share": event.data.get("share", ""), "who": event.data.get("who") or event.referrer_ref}
+    if event.referrer_ref == viewpoint:
+        return _("Shares a friend with others whose links were opened: %(share)s of each reward") % words
+    return _("%(share)s credited to %(who)s, whose link was opened") % words
 
 
 def _detached(event: Event, viewpoint: str) -> str:
@@ -284,6 +302,7 @@ WORDS: dict[str, Words] = {
     types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),
     types.REFERRAL_CREATED: ("users", "", _referred),
     types.REFERRAL_REFUSED: ("users", "", _refused),
+    types.REFERRAL_SHARED: ("split", "", _shared),
     types.REFERRAL_DETACHED: ("unlink", "", _detached),
     types.REFERRAL_STATUS_CHANGED: ("users", "", lazy("Status of the referral changed")),
     types.FRAUD_FLAGGED: ("shield-alert", "problem", _flagged),

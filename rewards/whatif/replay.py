@@ -14,7 +14,7 @@ from campaigns.models import Campaign
 from campaigns.terms import RuleTerms
 from participants.models import Referral
 from rewards.eligibility import decide
-from rewards.facts import Case, Verdict
+from rewards.facts import Case, Share, Verdict, parts
 from rewards.fold import Budget, Standing, decide_next
 from rewards.whatif.differences import Differences, Given, Reason, Worth
 from rewards.whatif.plan import Plan
@@ -64,7 +64,7 @@ class Replay:
         self.prizes = frozenset(terms.key for terms in asked if terms.trigger == "leaderboard")
         self.of_type: dict[tuple[int, str, str], tuple[RuleTerms, ...]] = {}
         self.referrer: int | None = None
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[tuple[str, bool], Standing] = {}
 
     def go_on(self, seconds: float | None = None, told: Callable[[], bool] | None = None) -> bool:
         """Work; True when it is over. `told` is called between reads, and ends the work when it says False."""
@@ -126,19 +126,20 @@ class Replay:
         self,
         one: Read,
         terms: RuleTerms,
-        standings: dict[str, Standing],
+        standings: dict[tuple[str, bool], Standing],
         recorded: dict[tuple[int, str], Recorded],
     ) -> None:
-        """One event under one rule; those before it under the rule have made `standings`."""
-        standing = standings.get(terms.key)
+        """One event under one rule; those before it under the rule have made `standings`. Who is shared counts for nobody as a whole."""
+        name = (terms.key, _is_shared(one))
+        standing = standings.get(name)
         if standing is None:
-            standing = standings[terms.key] = Standing()
+            standing = standings[name] = Standing()
         verdict, case = decide_next(terms, one, standing, explain=False)
         self._compare(one, terms, verdict, case, recorded.pop((one.event.id, terms.key), None))
 
     def _in_order_of_recording(self) -> None:
         """Rules with a budget of the campaign's: what is given to one is not there for the next, whoever invited them."""
-        standings: dict[tuple[str, int | None], Standing] = {}
+        standings: dict[tuple[str, int | None, bool], Standing] = {}
         budgets = {key: Budget({}) for key in self.budgeted}
         for chunk, recorded in self.reader.chunks(
             self.reader.rows().filter(participant__referral__isnull=False).order_by("pk")
@@ -146,12 +147,17 @@ class Replay:
             for one in chunk:
                 for terms in self._rules(one, "budgeted"):
                     known = recorded.pop((one.event.id, terms.key), None)
-                    standing = standings.get((terms.key, one.referrer))
+                    whose = (terms.key, one.referrer, _is_shared(one))
+                    standing = standings.get(whose)
                     if standing is None:
-                        standing = standings[terms.key, one.referrer] = Standing()
+                        standing = standings[whose] = Standing()
                     budget = budgets[terms.key]
                     budget.declined = frozenset([one.event.id]) if known and known.declined else frozenset()
                     verdict, case = decide_next(terms, one, standing, None if one.after_ban else budget, explain=False)
+                    if budget.declined and not one.after_ban:
+                        # What several share may be declined in part: the rest of it is used all the same.
+                        budget.declined = frozenset()
+                        budget.take(one.event, _not_declined(one, terms, verdict, known))
                     self._compare(one, terms, verdict, case, known)
             self._left_over(chunk, recorded, self.reader.keys - self.budgeted)
             self.progress.events += len(chunk)
@@ -183,11 +189,22 @@ class Replay:
         return found
 
     def _compare(self, one: Read, terms: RuleTerms, verdict: Verdict, case: Case, known: Recorded | None) -> None:
-        before = known.given if known else None
+        shares = _shares_of(one, terms)
+        if shares:
+            minor = verdict.amount.minor if verdict.amount else 0
+            for who, part in parts(minor, shares).items():
+                mine = known.part(who) if known else None
+                given = Worth(part) if part and not _kept_from(one, mine) else None
+                self._note(one, terms, case, mine, (terms.side, given) if given else None)
+            return
         after: Given | None = None
         if verdict.amount is not None and not _kept_from(one, known):
             units = verdict.units
             after = (terms.side, Worth(0, units.units, units.label) if units else Worth(verdict.amount.minor))
+        self._note(one, terms, case, known, after)
+
+    def _note(self, one: Read, terms: RuleTerms, case: Case, known: Recorded | None, after: Given | None) -> None:
+        before = known.given if known else None
         if before is None and after is None:
             return
         self.progress.differences.compare(
@@ -200,10 +217,29 @@ class Replay:
         """Rewards for events that their rule would no longer be about."""
         times = {one.event.id: one.event.occurred_at for one in chunk} if recorded else {}
         for (event, key), known in recorded.items():
-            if known.given is not None and key not in elsewhere:
-                self.progress.differences.compare(
-                    key, known.given, None, times[event], event, lambda: Reason("other_event", {})
-                )
+            for one in (known.parts or {0: known}).values() if key not in elsewhere else ():
+                if one.given is not None:
+                    self.progress.differences.compare(
+                        key, one.given, None, times[event], event, lambda: Reason("other_event", {})
+                    )
+
+
+def _is_shared(one: Read) -> bool:
+    return one.bond is not None and bool(one.bond.shares)
+
+
+def _shares_of(one: Read, terms: RuleTerms) -> tuple[Share, ...]:
+    """Who shares what the rule gives."""
+    return one.bond.shares if one.bond is not None and terms.side == "referrer" else ()
+
+
+def _not_declined(one: Read, terms: RuleTerms, verdict: Verdict, known: Recorded | None) -> int:
+    """The minor units that are given of an amount that a person declined to some of those who share it."""
+    minor = verdict.amount.minor if verdict.amount else 0
+    cut = parts(minor, _shares_of(one, terms))
+    return sum(
+        part for who, part in cut.items() if not ((mine := known.part(who) if known else None) and mine.declined)
+    )
 
 
 def _kept_from(one: Read, known: Recorded | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -15,11 +15,11 @@ from django.db.models import QuerySet
 from campaigns.conditions import fields_used
 from campaigns.models import Campaign, RewardRule, StatusChange
 from campaigns.terms import RuleTerms
-from participants.models import Participant, QualifyingEvent
+from participants.models import Participant, QualifyingEvent, ReferralShare
 from referrals.lib.money import Money
 from referrals.lib.queries import Among, as_text, read_moment
 from rewards.budgets import FALLEN
-from rewards.facts import Bond, EventFacts, PersonFacts
+from rewards.facts import Bond, EventFacts, PersonFacts, Share, banned_since
 from rewards.lifecycle import BY_HAND
 from rewards.loading import (
     RESUMED,
@@ -74,11 +74,19 @@ class Read(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What there is for an event under a rule: the reward that stands; whether a person declined it; whether one has fallen."""
+    """What there is for an event under a rule: the reward that stands; whether a person declined it; whether one has fallen.
+
+    `parts` has the same for each who got one, in a campaign whose friends may be shared.
+    """
 
     given: Given | None
     declined: bool
     fallen: bool
+    parts: Mapping[int, Recorded] = {}
+
+    def part(self, participant: int) -> Recorded | None:
+        """What one of several referrers has."""
+        return self.parts.get(participant)
 
 
 class Reader:
@@ -115,10 +123,13 @@ class Reader:
 
     def _read(self, chunk: Sequence[Row]) -> list[Read]:
         people = {row[2] for row in chunk}
-        friends = self._friends(people)
+        shares = self._shares(people) if self.campaign.has_splits else {}
+        friends = self._friends(people, shares)
         back = returned([row[1] for row in chunk if not row[5] and row[4] != "join"])
         stops = self._stops(people) if self.has_stops else {}
-        banned = _after_ban([row[1] for row in chunk if friends[row[2]].is_banned])
+        banned = _after_ban([row[1] for row in chunk if friends[row[2]].is_banned and row[2] not in shares])
+        if shares:
+            banned |= _after_all_bans({row[1]: banned_since(shares[row[2]]) for row in chunk if row[2] in shares})
         return [self._one(row, friends[row[2]], back, banned, stops) for row in chunk]
 
     def _one(
@@ -156,20 +167,30 @@ class Reader:
             known or None,
         )
 
-    def _friends(self, keys: Collection[int]) -> dict[int, Friend]:
+    def _shares(self, friends: Collection[int]) -> dict[int, tuple[Share, ...]]:
+        rows = ReferralShare.objects.filter(Among("referral__standing_for_id", friends))
+        found: dict[int, tuple[Share, ...]] = {}
+        for share in rows.order_by("referral_id", "position").select_related("participant", "referral"):
+            facts = Share(share.participant_id, share.participant.public_id, share.weight, share.participant.banned_at)
+            found[share.referral.invitee_id] = (*found.get(share.referral.invitee_id, ()), facts)
+        return found
+
+    def _friends(self, keys: Collection[int], shares: Mapping[int, tuple[Share, ...]]) -> dict[int, Friend]:
         """The people behind a chunk's events, with who invited them. One query."""
         more = _ASKED if "invitee" in self.asked else ()
         theirs = [f"{_REFERRER}__{name}" for name in _ASKED] if "referrer" in self.asked else []
         found = {}
         for row in Participant.objects.filter(Among("pk", keys)).values_list(*_PERSON, *more, *theirs):
             pk, identity, customer, banned, since, status, by, by_banned, *facts = row
-            bond = None if by is None else Bond(PersonFacts(by), since, status == "denied")
+            between = shares.get(pk, ())
+            bond = None if by is None else Bond(PersonFacts(by), since, status == "denied", between)
+            is_banned = by_banned is not None if not between else banned_since(between) is not None
             known = {} if self.campaign_known is None else {"campaign": self.campaign_known}
             if more:
                 known["invitee"] = person_attributes(*facts[: len(more)])
             if theirs and by is not None:
                 known["referrer"] = person_attributes(*facts[len(more) :])
-            found[pk] = Friend(PersonFacts(identity, customer, banned), bond, status, by_banned is not None, known)
+            found[pk] = Friend(PersonFacts(identity, customer, banned), bond, status, is_banned, known)
         return found
 
     def _stops(self, friends: Collection[int]) -> dict[int, list[Stop]]:
@@ -184,21 +205,23 @@ class Reader:
     def _recorded(self, events: Sequence[int]) -> dict[tuple[int, str], Recorded]:
         rows = Reward.objects.filter(Among("event_id", events), rule_key__in=self.keys).order_by()
         found: dict[tuple[int, str], Recorded] = {}
-        for event, key, side, state, reason, minor, units, label in rows.values_list(
-            "event_id", "rule_key", "side", "state", "reason", "amount_minor", "units", "units_label"
+        for event, key, who, side, state, reason, minor, units, label in rows.values_list(
+            "event_id", "rule_key", "participant_id", "side", "state", "reason", "amount_minor", "units", "units_label"
         ):
             has_fallen = state in FALLEN
             given = None if has_fallen else (side, Worth(minor, units or 0, label))
             declined = has_fallen and reason in BY_HAND
+            parts = {who: Recorded(given, declined, has_fallen)} if self.campaign.has_splits else {}
             known = found.get((event, key))
             if known is not None:
+                parts = {**known.parts, **parts}
                 # After the friend was given to another referrer there are two, of which one stands.
                 given, declined, has_fallen = (
                     known.given or given,
                     known.declined or declined,
                     known.fallen or has_fallen,
                 )
-            found[event, key] = Recorded(given, declined, has_fallen)
+            found[event, key] = Recorded(given, declined, has_fallen, parts)
         return found
 
 
@@ -209,6 +232,15 @@ def _after_ban(events: Sequence[int]) -> frozenset[int]:
     since = models.F(f"participant__{_REFERRER}__banned_at")
     rows = QualifyingEvent.objects.filter(Among("pk", events), recorded_at__gt=since)
     return frozenset(rows.values_list("pk", flat=True))
+
+
+def _after_all_bans(events: Mapping[int, datetime | None]) -> frozenset[int]:
+    """Which of these events were recorded when all who share the friend were banned already; since when, by event."""
+    since = {pk: at for pk, at in events.items() if at is not None}
+    if not since:
+        return frozenset()
+    rows = QualifyingEvent.objects.filter(Among("pk", list(since))).values_list("pk", "recorded_at")
+    return frozenset(pk for pk, at in rows if at > since[pk])
 
 
 def _types(campaign: Campaign, rules: Iterable[RuleTerms]) -> frozenset[str]:

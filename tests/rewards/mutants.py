@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from referrals.events.services import record_many
-from rewards import deciding, lifecycle, payouts
+from rewards import deciding, lifecycle, payouts, sharing
 from rewards.models import State
 
 Patch = pytest.MonkeyPatch
@@ -71,6 +71,11 @@ def undo_keeps_the_money(patch: Patch) -> None:
     )
 
 
+def odd_cents_forgotten(patch: Patch) -> None:
+    """What several share is rounded down for each."""
+    patch.setattr(sharing, "split", lambda minor, shares: {who: int(minor * share) for who, share in shares.items()})
+
+
 def tail_forgotten(patch: Patch) -> None:
     """What the referrer's other friends did is not looked at again."""
     patch.setattr(deciding, "asked_of_referrer", lambda *args: [])
@@ -99,6 +104,7 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     shrinking_forgotten,
     tally_forgotten,
     undo_keeps_the_money,
+    odd_cents_forgotten,
     tail_forgotten,
     history_forgotten,
     ban_takes_what_was_earned,

@@ -52,6 +52,8 @@ PRODUCT: dict[str, dict[str, Any]] = {
     "waiting_for_recipient": {},
     "waiting_for_funds": {},
     "provider_rejected": {"message": "account closed"},
+    "shared": {"people": 3, "held": 0, "shares": []},
+    "share_too_small": {},
     "condition_not_met": {
         "failed": [{"of": "event", "field": "country", "op": "one_of", "value": ["NO", "SE"], "found": "DE"}]
     },

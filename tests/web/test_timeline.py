@@ -52,6 +52,7 @@ def _said(type_: str, data: dict[str, Any] | None = None, **fields: Any) -> str:
         (types.CAMPAIGN_STATUS_CHANGED, {"from": "draft", "to": "active"}, "Went live"),
         (types.CAMPAIGN_RULES_PUBLISHED, {"version": 2, "rules": [{}]}, "Version 2 of the rules published, 1 rule"),
         (types.CAMPAIGN_CREATED, {"copied_from": "x"}, "Copied from another campaign"),
+        (types.REFERRAL_SHARED, {"share": "1/3", "who": "Asha"}, "1/3 credited to Asha, whose link was opened"),
         ("something.new_here", {}, "something new here"),
     ],
 )

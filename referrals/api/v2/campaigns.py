@@ -35,6 +35,7 @@ RULE_ERRORS = (
     "percent",
     "too_many_rules",
     "duplicate_rule",
+    "split_not_possible",
 )
 LINK_ERRORS = ("landing_url", "host_invalid", "scheme_invalid", "name_reserved", "name_taken")
 
@@ -59,9 +60,12 @@ _SETTINGS: dict[str, Field] = {
     "ends_at": Moment(about="Nobody can join from then on.", clears=True, example="2027-11-20T00:00:00.000+00:00"),
     "default_language": Choice(about="The language of its texts.", options=("en", "de", "ar"), example="en"),
     "attribution": Group(
-        about="Which click counts, and for how long.",
+        about="Which click counts, or how several share a friend, and for how long.",
         fields={
-            "model": Choice(about="Which click counts.", options=("first_click", "last_click")),
+            "model": Choice(
+                about="Which click counts. linear and position share a friend between all whose links were opened.",
+                options=tuple(name for name, _label in Campaign.MODELS),
+            ),
             "window_days": Whole(about="For how many days a click counts.", low=1, high=365),
         },
         example={"model": "first_click", "window_days": 60},
@@ -228,11 +232,12 @@ def update_campaign(call: Call) -> Answer:
     """
     campaign = _find(call, call.params["id"])
     columns = _columns(call.body)
+    currency = columns.get("currency", campaign.currency) if campaign.status == "draft" else campaign.currency
+    rules = read_rules(call.body["rules"], currency) if "rules" in call.body else None
     if columns:
         with _our_names():
-            campaign = services.update_campaign(campaign=campaign, actor=call.actor, **columns)
-    if "rules" in call.body:
-        rules = read_rules(call.body["rules"], campaign.currency)
+            campaign = services.update_campaign(campaign=campaign, actor=call.actor, rules=rules, **columns)
+    if rules is not None:
         services.publish_rules(campaign=campaign, rules=rules, actor=call.actor)
     _save_texts(call, campaign)
     return Answer(_shown(call, campaign.public_id))

@@ -15,7 +15,7 @@ from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, expand_field, id_text, page_json, page_of
-from referrals.api.v2.shapes import decision_json, events_json, refund_json, reward_ids, waiting_json
+from referrals.api.v2.shapes import decision_json, events_json, refund_json, rewards_of, waiting_json
 from referrals.lib.codes import random_text
 from referrals.lib.emails import parse_email
 from rewards import refunds, services
@@ -285,9 +285,9 @@ def list_decisions(call: Call) -> Answer:
     if "since" in query:
         rows = rows.filter(decided_at__gte=query["since"])
     page = page_of(call, rows, sort="-decided_at")
-    rewards = reward_ids({row.event_id for row in page.rows})
+    rewards = rewards_of({row.event_id for row in page.rows})
     data = [
-        decision_json(row, row.event, rewards.get((row.event_id, row.rule_key, row.side)) if row.current else None)
+        decision_json(row, row.event, rewards.get((row.event_id, row.rule_key, row.side), []) if row.current else [])
         for row in page.rows
     ]
     body, headers = page_json(call, page, data)

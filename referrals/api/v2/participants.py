@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, QuerySet
 
 from participants.codes import choose_code
+from participants.friends import is_referrer
 from participants.models import Participant, Referral
 from participants.search import search
 from referrals.accounts.models import Scope
@@ -67,7 +68,7 @@ def _filtered(call: Call) -> QuerySet[Participant]:
     if "banned" in query:
         rows = rows.filter(banned_at__isnull=not query["banned"])
     if query.get("role") == "referrer":
-        rows = rows.filter(Exists(Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)))
+        rows = rows.filter(is_referrer())
     elif query.get("role") == "friend":
         rows = rows.filter(Exists(Referral.objects.filter(invitee=OuterRef("pk"), detached_at=None)))
     return rows.filter(search(query["q"])) if "q" in query else rows

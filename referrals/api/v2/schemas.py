@@ -82,7 +82,11 @@ CAMPAIGN = record(
         ),
         "attribution": record(
             {
-                "model": text("Which click counts.", "first_click", enum=[name for name, _ in Campaign.MODELS]),
+                "model": text(
+                    "Which click counts, or how a friend is shared.",
+                    "first_click",
+                    enum=[name for name, _ in Campaign.MODELS],
+                ),
                 "window_days": whole("For how many days a click counts.", 60),
             }
         ),
@@ -117,7 +121,13 @@ PARTICIPANT = record(
         "short_link": text("The same, shorter.", "https://referrals.example.com/r/8Mnu79TD"),
         "qr_svg": text("A picture of the short link, to print.", "https://referrals.example.com/r/8Mnu79TD/qr.svg"),
         "qr_png": text("The same as PNG.", "https://referrals.example.com/r/8Mnu79TD/qr.png"),
-        "referred_by": text("The participant who invited them.", PT, null=True),
+        "referred_by": text(
+            "The participant who invited them; of several who share them, the one with the most.", PT, null=True
+        ),
+        "shared_by": array(
+            record({"participant": text("Who has a part.", PT), "share": text("The part of each reward.", "1/3")}),
+            "All who share them; empty when one participant has the whole.",
+        ),
         "joined_at": instant("When they joined."),
         "existing_customer": boolean("Whether they were a customer before.", False),
         "banned": boolean("Whether they are banned.", False),
@@ -161,7 +171,8 @@ DECISION = record(
         "reason": text("The first condition that failed.", None, null=True),
         "conditions": array(CONDITION, "Every condition that was checked."),
         "decided_at": instant("When."),
-        "reward": text("What it led to.", RW, null=True),
+        "reward": text("What it led to; of several, the largest.", RW, null=True),
+        "rewards": array(text("A reward.", RW), "All that it led to: one for each who shares the friend."),
         "amount": ref("Money"),
         "event": text("The event.", EV),
         "current": boolean("False when a later decision replaced it.", True),

@@ -14,10 +14,12 @@ from campaigns.models import Campaign
 from campaigns.terms_json import money_to_json, terms_to_json
 from participants.fraud.assessing import shown_for
 from participants.fraud.presets import PRESETS
+from participants.friends import count_friends, shares_by_referral
 from participants.links import campaign_link, qr_link, share_link, short_link
 from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit, WaitingEvent
 from referrals.lib.money import Money
 from rewards.balances import SideBalance, balances_of
+from rewards.budgets import FALLEN
 from rewards.models import Decision, Payout, PayoutBatch, Reward
 from rewards.reasons import can_change, failing, sentence
 
@@ -112,18 +114,11 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
     keys = [person.pk for person in people]
     fraud = shown_for(people)
     balances = balances_of(keys)
-    referrers = {
-        pk: (referrer, status)
-        for pk, referrer, status in Referral.objects.filter(standing_for__in=keys).values_list(
-            "standing_for", "referrer__public_id", "status"
-        )
-    }
-    friends = dict(
-        Referral.objects.filter(referrer__in=keys, detached_at=None)
-        .values_list("referrer")
-        .annotate(Count("pk"))
-        .order_by()
-    )
+    bonds = list(Referral.objects.filter(standing_for__in=keys).select_related("referrer"))
+    referrers = {bond.invitee_id: (bond.referrer.public_id, bond.status) for bond in bonds}
+    shared = shares_by_referral(bonds)
+    shares = {bond.invitee_id: shared[bond.pk] for bond in bonds if bond.pk in shared}
+    friends = count_friends(people)
     visits = {
         pk: (counted, hidden)
         for pk, counted, hidden in Visit.objects.filter(referrer__in=keys)
@@ -145,6 +140,9 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
             "qr_svg": qr_link(person, "svg"),
             "qr_png": qr_link(person, "png"),
             "referred_by": referrers.get(person.pk, (None, None))[0],
+            "shared_by": [
+                {"participant": row.participant.public_id, "share": row.words} for row in shares.get(person.pk, ())
+            ],
             "joined_at": moment(person.joined_at),
             "existing_customer": person.existing_customer,
             "banned": person.is_banned,
@@ -167,8 +165,8 @@ def participants_json(people: Sequence[Participant]) -> list[Json]:
     ]
 
 
-def decision_json(decision: Decision, event: QualifyingEvent, reward: str | None) -> Json:
-    """One decision with every condition and its sentence; `reward` is the public id of what it led to."""
+def decision_json(decision: Decision, event: QualifyingEvent, rewards: Sequence[str]) -> Json:
+    """One decision with every condition and its sentence; `rewards` are the public ids of what it led to."""
     failed = failing(decision.conditions, decision.reason)
     return {
         "rule": decision.rule_key,
@@ -177,7 +175,8 @@ def decision_json(decision: Decision, event: QualifyingEvent, reward: str | None
         "reason": decision.reason or None,
         "conditions": [{**condition, "sentence": sentence(condition)} for condition in decision.conditions],
         "decided_at": moment(decision.decided_at),
-        "reward": reward,
+        "reward": rewards[0] if rewards else None,
+        "rewards": list(rewards),
         "amount": money(decision.amount_minor, event.currency),
         "event": event.public_id,
         "current": decision.current,
@@ -186,14 +185,27 @@ def decision_json(decision: Decision, event: QualifyingEvent, reward: str | None
     }
 
 
-def reward_ids(events: Iterable[int]) -> dict[tuple[int, str, str], str]:
-    """Public ids of rewards by (event, rule, side)."""
-    rows = (
-        Reward.objects.filter(event__in=list(events))
-        .standing_last()
-        .values_list("event_id", "rule_key", "side", "public_id")
-    )
-    return {(event, rule, side): public_id for event, rule, side, public_id in rows}
+def reward_ids(rewards: Iterable[Reward]) -> dict[tuple[int, str, str], list[str]]:
+    """Public ids of rewards by (event, rule, side): those that stand, of several who share a friend the largest first.
+
+    Where none stands, the one that fell last.
+    """
+    found: dict[tuple[int, str, str], list[Reward]] = {}
+    for row in rewards:
+        found.setdefault((row.event_id, row.rule_key, row.side), []).append(row)
+    return {key: [row.public_id for row in _standing(rows)] for key, rows in found.items()}
+
+
+def _standing(rewards: Sequence[Reward]) -> list[Reward]:
+    standing = [row for row in rewards if row.state not in FALLEN]
+    if standing:
+        return sorted(standing, key=lambda row: (-row.amount_minor, row.pk))
+    return sorted(rewards, key=lambda row: (row.stage_at, row.pk))[-1:]
+
+
+def rewards_of(events: Iterable[int]) -> dict[tuple[int, str, str], list[str]]:
+    """reward_ids() of these events' rewards. One query."""
+    return reward_ids(Reward.objects.filter(event__in=list(events)).order_by("pk"))
 
 
 def events_json(
@@ -205,10 +217,10 @@ def events_json(
     """Events read with participant and campaign; two more queries unless `decided` holds their current decisions and rewards."""
     keys = [event.pk for event in events]
     if decided is None:
-        rewards = reward_ids(keys)
+        rewards = rewards_of(keys)
         found = list(Decision.objects.filter(event__in=keys, current=True).order_by("pk"))
     else:
-        rewards = {(row.event_id, row.rule_key, row.side): row.public_id for row in decided[1]}
+        rewards = reward_ids(decided[1])
         found = sorted(decided[0], key=lambda one: one.pk)
     decisions: dict[int, list[Decision]] = {}
     for decision in found:
@@ -227,7 +239,7 @@ def events_json(
             "refunded": money(event.refunded_minor or None, event.currency),
             "rewardable": any(one.rewardable for one in decisions.get(event.pk, ())),
             "decisions": [
-                decision_json(one, event, rewards.get((event.pk, one.rule_key, one.side)))
+                decision_json(one, event, rewards.get((event.pk, one.rule_key, one.side), []))
                 for one in decisions.get(event.pk, ())
             ],
             "participant": people.get(event.participant_id, event.participant.public_id),

@@ -14,14 +14,16 @@ from campaigns import services as campaigns
 from campaigns.conditions import Comparison, Group
 from campaigns.models import Campaign
 from campaigns.rules import current_terms
-from campaigns.terms import Fixed, Limits, RuleTerms, Tier, Units
-from participants.models import Participant, QualifyingEvent
+from campaigns.splits import contradiction
+from campaigns.terms import Fixed, Limits, RuleTerms, TermsError, Tier, Units
+from participants.models import Participant, QualifyingEvent, Referral
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import bans, bonds, lifecycle, payouts, refunds, services
 from rewards.models import Reward
 from tests.factories import ACTOR, fixed_rule, make_campaign, make_participant, percent_rule
+from tests.rewards.splits import make_shared_friend
 
 
 def usd(minor: int) -> Money:
@@ -63,6 +65,7 @@ _step = st.one_of(
     st.tuples(st.just("publish"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)),
     st.tuples(st.just("detach"), st.integers(0, 5)),
     st.tuples(st.just("attach"), st.integers(0, 5), st.integers(0, 1)),
+    st.tuples(st.just("undo"), st.integers(0, 5)),
     st.tuples(st.sampled_from(["pause", "resume"])),
 )  # fmt: skip
 rule_names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)
@@ -71,29 +74,42 @@ steps = st.lists(_step, min_size=4, max_size=14)
 
 @dataclass
 class History:
-    """A campaign with two referrers, and what was done so far."""
+    """A campaign with two referrers, and what was done so far. Under a model that shares friends, some of them are both's."""
 
     tenant: Tenant
     names: list[str]
+    model: str = "first_click"
     campaign: Campaign = field(init=False)
     referrers: list[Participant] = field(init=False)
     friends: list[Participant] = field(default_factory=list)
     count: int = 0
 
     def __post_init__(self) -> None:
-        self.campaign = make_campaign(self.tenant, [RULES[name] for name in self.names])
+        rules = [RULES[name] for name in self.names]
+        if self.is_shared:
+            rules = [rule for rule in rules if contradiction(rule) is None] or [RULES["share"]]
+        self.campaign = make_campaign(self.tenant, rules, attribution_model=self.model)
         self.referrers = [make_participant(self.campaign, f"r{number}@example.com") for number in range(2)]
         for number in range(3):
-            self.join(number % 2)
+            self.join(2 if self.is_shared and number < 2 else number % 2)
+
+    @property
+    def is_shared(self) -> bool:
+        return self.model == "linear"
 
     def play(self, done: list[tuple[Any, ...]]) -> None:
         """Carry out the steps; what the services refuse is left out, as in life."""
         for name, *values in done:
             self.count += 1
-            with suppress(Refused):
+            with suppress(Refused, TermsError):
                 getattr(self, name)(*values)
 
     def join(self, number: int) -> None:
+        if number == 2 and self.is_shared:
+            both = {"a": self.referrers[0], "b": self.referrers[1]}
+            friend = make_shared_friend(both, "abbab"[: 3 + len(self.friends) % 3], f"f{len(self.friends)}@example.net")
+            self.friends.append(friend)
+            return
         referrer = self.referrers[number] if number < 2 else None
         code = referrer.referral_code if referrer else ""
         done = services.join(
@@ -173,6 +189,11 @@ class History:
 
     def attach(self, friend: int, referrer: int) -> None:
         bonds.attach(participant=self._friend(friend), referrer=self.referrers[referrer], actor=ACTOR, reason="theirs")
+
+    def undo(self, friend: int) -> None:
+        last = Referral.objects.filter(invitee=self._friend(friend)).order_by("pk").last()
+        if last is not None:
+            bonds.undo(referral=Referral.objects.select_related("invitee", "referrer").get(pk=last.pk), actor=ACTOR)
 
     def pause(self) -> None:
         campaigns.pause(campaign=self._fresh(), actor=ACTOR)

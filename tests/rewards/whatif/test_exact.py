@@ -42,13 +42,13 @@ def _found(campaign: Campaign, plan: Plan) -> list[Any]:
 
 
 @EXAMPLES
-@given(names=rule_names, done=steps, budget=st.booleans())
+@given(names=rule_names, done=steps, budget=st.booleans(), model=st.sampled_from(["first_click", "linear"]))
 def test_judging_every_event_again_by_its_own_rules_differs_in_nothing(
-    alice: Cast, names: list[str], done: list[tuple[Any, ...]], budget: bool
+    alice: Cast, names: list[str], done: list[tuple[Any, ...]], budget: bool, model: str
 ) -> None:
     with transaction.atomic():
         rules._rules.cache_clear()  # primary keys come again in the next example
-        history = History(alice.tenant, [*names, "budget"] if budget else names)
+        history = History(alice.tenant, [*names, "budget"] if budget else names, model)
         history.play(done)
         campaign = Campaign.objects.select_related("merchant", "version").get(pk=history.campaign.pk)
         assert _found(campaign, plan_for(campaign, current_terms(campaign))) == []
