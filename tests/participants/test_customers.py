@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -271,3 +273,37 @@ def test_joining_with_the_word_of_a_person_is_by_hand(campaign: Campaign) -> Non
         campaign=campaign, email="maya@example.net", actor=ACTOR, source="manual", existing_customer=True
     )
     assert known(joined.participant) == (True, "hand")
+
+
+# --- Whoever writes the column decides again ---
+
+ROOT = Path(customers.__file__).resolve().parents[1]
+# New people have decided nothing yet; everything else goes through rewards.customers, which decides their events again.
+WRITERS = {
+    ("participants/joining.py", "Participant"),
+    ("rewards/customers.py", "assigned"),
+    ("rewards/customers.py", "update"),
+    ("rewards/customers.py", "update_participant"),
+}
+# What takes the word of a person further to one of those, and what only reads.
+HANDED_ON = {"enrol", "join", "change_participant", "filter", "exclude"}
+
+
+def writers(path: Path) -> Iterator[str]:
+    """How a module writes a participant's `existing_customer`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr == "existing_customer" and isinstance(node.ctx, ast.Store):
+            yield "assigned"
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name == "update_participant" or any(word.arg == "existing_customer" for word in node.keywords):
+                yield name
+
+
+def test_nobody_else_writes_whether_somebody_was_a_customer() -> None:
+    found = set()
+    for package in ("referrals", "campaigns", "participants", "rewards", "integrations"):
+        for path in (ROOT / package).rglob("*.py"):
+            if "migrations" not in path.parts:
+                found |= {(path.relative_to(ROOT).as_posix(), name) for name in writers(path)}
+    assert {one for one in found if one[1] not in HANDED_ON} == WRITERS

@@ -15,7 +15,6 @@ from django.db import transaction
 
 from campaigns import services as campaigns
 from campaigns.models import Campaign
-from participants import services as facts
 from participants.models import Participant, Visit
 from participants.visits import visit_row
 from referrals.accounts.tenancy import Tenant
@@ -27,6 +26,7 @@ from referrals.web.demo.people import Person, people
 from referrals.web.demo.plan import PLANS, Plan
 from referrals.web.demo.suspects import add_suspects
 from rewards import bans, lifecycle, payouts, refunds, services
+from rewards.customers import change_participant
 from rewards.models import Reward, State
 
 CHANNELS = ("whatsapp", "email", "copy", "qr", "instagram", "")
@@ -140,7 +140,7 @@ class Story:
         if friend is None:
             return
         if self.dice.random() < 0.05:
-            facts.update_participant(participant=friend, actor=self.owner, existing_customer=True)
+            change_participant(participant=friend, actor=self.owner, existing_customer=True)
         if self.dice.random() < 0.62:
             self._after(self.dice.random() * 6 + 0.05, lambda: self._buy(plan, friend))
 

@@ -30,6 +30,15 @@ def test_customers_are_added_and_removed_in_bulk_and_their_friends_decided_again
     assert Reward.objects.get().state == "due"
 
 
+def test_a_persons_word_decides_again(shop: Shop) -> None:
+    maya = make_friend(make_participant(make_campaign(shop.tenant, [fixed_rule(new_customers_only=True)])))
+    buy(maya)
+    for said, after in ((True, ("void", "existing_customer")), (False, ("due", ""))):
+        reply = shop.api.patch(f"/api/v2/participants/{maya.public_id}", {"existing_customer": said})
+        assert (reply.status, reply.data["existing_customer"]) == (200, said)
+        assert list(Reward.objects.values_list("state", "reason")) == [after]
+
+
 @pytest.mark.parametrize(
     ("one", "status", "code", "field"),
     [
@@ -37,7 +46,7 @@ def test_customers_are_added_and_removed_in_bulk_and_their_friends_decided_again
         ({"email": "a@example.com", "customer_id": "x"}, 400, "missing_field", "customers[1]"),
         ({"email": "nobody"}, 422, "email_invalid", "customers[1].email"),
         ({"customer_id": " "}, 422, "blank", "customers[1].customer_id"),
-        ({"email": "a@example.com", "since": "2020-01-01"}, 400, "unknown_field", "since"),
+        ({"email": "a@example.com", "since": "2020-01-01"}, 400, "unknown_field", "customers[1].since"),
         (
             {"email": "a@example.com", "customer_since": (clock.now() + timedelta(days=9)).isoformat()},
             422, "occurred_at", "customers[1].customer_since",

@@ -149,6 +149,17 @@ def test_details_are_saved(alice: Cast, asha: Participant) -> None:
     assert event.data == {"fields": ["existing_customer", "last_name", "note"]}
 
 
+def test_saying_that_somebody_was_a_customer_decides_again(alice: Cast) -> None:
+    maya = make_friend(make_participant(make_campaign(alice.tenant, [fixed_rule(new_customers_only=True)])))
+    buy(maya)
+
+    alice.client.post(_url(maya, "edit/"), {"first_name": "Maya", "existing_customer": "on"})
+    assert list(Reward.objects.values_list("state", "reason")) == [("void", "existing_customer")]
+
+    alice.client.post(_url(maya, "edit/"), {"first_name": "Maya"})
+    assert list(Reward.objects.values_list("state", "reason")) == [("due", "")]
+
+
 def test_a_name_that_is_too_long_changes_nothing(alice: Cast, asha: Participant) -> None:
     answer = alice.client.post(_url(asha, "edit/"), {"first_name": "x" * 81, "last_name": "New", "note": "typed"})
 
