@@ -91,6 +91,8 @@ PAGES = [
     Shot("campaign-rules-ranks", "/app/campaigns/{leaderboard}/rules/"),
     Shot("what-if", "/app/campaigns/{campaign}/rules/", press="main button[value=what_if]"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
+    Shot("campaign-links", "/app/campaigns/{campaign}/links/"),
+    Shot("campaign-host", "/app/campaigns/{campaign}/host/"),
     Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),
     Shot("participants", "/app/participants/"),
     Shot("participant-new", "/app/participants/new/"),
