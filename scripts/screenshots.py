@@ -91,6 +91,7 @@ PAGES = [
     Shot("campaign-rules-ranks", "/app/campaigns/{leaderboard}/rules/"),
     Shot("what-if", "/app/campaigns/{campaign}/rules/", press="main button[value=what_if]"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
+    Shot("campaign-report", "/app/campaigns/{campaign}/report/"),
     Shot("campaign-links", "/app/campaigns/{campaign}/links/"),
     Shot("campaign-host", "/app/campaigns/{campaign}/host/"),
     Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),
