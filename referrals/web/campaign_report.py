@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from campaigns.models import Campaign
 from referrals.lib import clock
-from referrals.lib.money import Money
+from referrals.lib.money import Money, exponent_of
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.campaigns import campaign_context
 from referrals.web.charts import Series, days_until, line_chart
@@ -150,17 +150,24 @@ def _charts(found: Report, campaign: Campaign) -> list[Any]:
             _("Revenue and reward cost in whole %(currency)s") % unit,
             days,
             [
-                Series("k-2", _("Revenue"), [_whole(row.revenue, campaign) for row in rows]),
-                Series("k-4", _("Reward cost"), [_whole(row.cost, campaign) for row in rows]),
+                Series("k-2", _("Revenue"), _whole([row.revenue for row in rows], campaign)),
+                Series("k-4", _("Reward cost"), _whole([row.cost for row in rows], campaign)),
             ],
             last=last,
         ),
     ]
 
 
-def _whole(minor: int, campaign: Campaign) -> int:
-    """Whole units of the currency for the scale of a chart; refunds above revenue draw as nothing."""
-    return max(0, int(Money(minor, campaign.currency).major))
+def _whole(amounts: Sequence[int], campaign: Campaign) -> list[int]:
+    """Each day in whole units of the currency, for a chart; what is rounded off is carried on, so that the days add up to the rounded sum."""
+    unit = 10 ** exponent_of(campaign.currency)
+    found, before, total = [], 0, 0
+    for minor in amounts:
+        total += minor
+        rounded = (2 * total + unit) // (2 * unit)
+        found.append(rounded - before)
+        before = rounded
+    return found
 
 
 def _line(row: Figures, campaign: Campaign) -> dict[str, Any]:
