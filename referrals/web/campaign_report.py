@@ -159,7 +159,7 @@ def _charts(found: Report, campaign: Campaign) -> list[Any]:
 
 
 def _whole(amounts: Sequence[int], campaign: Campaign) -> list[int]:
-    """Each day in whole units of the currency, for a chart; what is rounded off is carried on, so that the days add up to the rounded sum."""
+    """Each day in whole units of the currency, for a chart; what is rounded off is carried on, so that the days add up to the sum."""
     unit = 10 ** exponent_of(campaign.currency)
     found, before, total = [], 0, 0
     for minor in amounts:

@@ -23,6 +23,7 @@ from campaigns.models import Campaign, CampaignVersion, Status
 from campaigns.presets import PRESETS
 from campaigns.rules import current_terms
 from campaigns.terms import RuleTerms
+from participants.links import campaign_link
 from participants.models import Participant, QualifyingEvent, Referral, Visit
 from referrals.accounts.models import Role
 from referrals.events.models import Event
@@ -222,7 +223,7 @@ def campaign_page(request: MerchantRequest, public_id: str) -> HttpResponse:
         "versions": versions_of(campaign),
         "limits": limits_panel(campaign, locale()),
         "history": entries_of(history),
-        "link": request.build_absolute_uri(f"/campaign?id={campaign.public_id}"),
+        "link": campaign_link(campaign),
     }
     return render(request, "web/campaigns/overview.html", context)
 

@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign, Status
 from participants.models import Participant, Visit
-from referrals.hosted import clicks, fast, journal, visitor
+from referrals.hosted import clicks, fast, hosts, journal, visitor
 from referrals.hosted.models import ClickSegment
 from tests.factories import make_campaign, make_cast, make_merchant, make_participant
 from tests.hosted.conftest import CHROME
@@ -187,6 +187,21 @@ def test_an_unknown_host_is_refused_each_time(site: Site, asha: Participant) -> 
         assert site.get(path, HTTP_HOST="evil.example.com")[0] == "400 Bad Request"
     journal.load()
     assert Visit.objects.count() == 0
+
+
+def test_an_own_host_name_shows_its_campaign_only(site: Site, double: Campaign, asha: Participant) -> None:
+    hosts.forget()
+    other = make_participant(make_campaign(double.tenant), "bela@example.org")
+    Campaign.objects.filter(pk=double.pk).update(host="go.halden.example", host_verified_at=timezone.now())
+    path = f"/r/{asha.referral_code}"
+    for _ in range(2):
+        status, headers, _body = site.get(path, HTTP_HOST="go.halden.example")
+        assert (status, headers["Location"].partition("?")[0]) == ("302 Found", "/campaign")
+        assert site.get(f"/r/{other.referral_code}", HTTP_HOST="go.halden.example")[0] == "404 Not Found"
+        assert site.get(path, HTTP_HOST="evil.example.com")[0] == "400 Bad Request"
+    assert journal.load() == (1 if is_fast(site) else 0)
+    assert Visit.objects.count() == 2
+    hosts.forget()
 
 
 def test_the_channel_is_kept(site: Site, asha: Participant) -> None:
