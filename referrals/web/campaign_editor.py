@@ -37,7 +37,7 @@ from referrals.web.campaign_forms import (
 from referrals.web.campaign_words import changes, title_of
 from referrals.web.campaigns import campaign_context, locale
 from referrals.web.rule_forms import RuleForm
-from referrals.web.rule_set import opened, posted
+from referrals.web.rule_set import opened, posted, problems_of
 from rewards.models import WhatIf
 from rewards.whatif import jobs as what_ifs
 
@@ -220,6 +220,7 @@ def _check(
     """Check the rules and, for "publish" or a draft, put them in force, or ask what they would change. Returns the status; 303: done."""
     wrong = [form for form in forms if not (form.is_valid() and form.check_shared(campaign))]
     if wrong:
+        context["problems"] = problems_of(forms)
         return 422
     terms = [form.terms for form in forms]
     if step == "review" and campaign.status != Status.DRAFT:

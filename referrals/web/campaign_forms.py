@@ -177,6 +177,9 @@ FRAUD_CHOICES = (
 )
 
 
+WINDOW = lazy("Enter a number of days from 1 to 365.")
+
+
 class SettingsForm(forms.Form):
     """Everything about a campaign that is neither its look nor its rules."""
 
@@ -192,6 +195,7 @@ class SettingsForm(forms.Form):
         label=lazy("Days that a click counts"),
         min_value=1,
         max_value=365,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), WINDOW),
         help_text=lazy("How long after the click a friend may join and still count, 1 to 365."),
     )
     fraud_preset = Choice(

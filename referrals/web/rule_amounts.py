@@ -23,7 +23,11 @@ SHARE = lazy("Enter a share above 0 and at most 100, such as 12.5.")
 
 def count_field(label: Any, **kwargs: Any) -> forms.IntegerField:
     """A whole number from 1 that may stay empty."""
-    return forms.IntegerField(label=label, required=False, min_value=1, max_value=1_000_000, **kwargs)
+    wrong = {name: lazy("Enter a whole number from 1 to 1,000,000.") for name in ("invalid", "min_value", "max_value")}
+    wrong |= kwargs.pop("error_messages", {})
+    return forms.IntegerField(
+        label=label, required=False, min_value=1, max_value=1_000_000, error_messages=wrong, **kwargs
+    )
 
 
 class Choice(forms.ChoiceField):

@@ -43,6 +43,9 @@ LIMITS = tuple(Limits.__slots__)
 EMPTY_TIERS = 2
 
 
+DAYS = lazy("Enter a number of days from 0 to 365.")
+
+
 class RuleForm(AmountForm):
     """One reward rule. Valid data becomes `terms`. `base` is the rule as it stands: what the form does not show stays as it is there."""
 
@@ -83,6 +86,7 @@ class RuleForm(AmountForm):
         min_value=0,
         max_value=365,
         help_text=lazy("Refunds in this time cancel the reward."),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), DAYS),
     )
     new_customers_only = forms.BooleanField(label=lazy("Only for new customers"), required=False)
     limit_per_referrer = MoneyField(label=lazy("For one referrer, ever"), required=False)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from campaigns import services
 from campaigns.terms import RuleTerms
 from referrals.web.rule_forms import RuleForm, rule_initial
@@ -77,6 +79,27 @@ def posted(data: Mapping[str, Any], current: Sequence[RuleTerms], currency: str)
         _give_focus(fresh, "side")
         forms.append(fresh)
     return RuleSet(forms, focus)
+
+
+def problems_of(forms: Sequence[RuleForm]) -> list[tuple[str, str]]:
+    """What is wrong with checked rules, in their order: (the id of the place, the sentence), for a summary above a long page."""
+    found: list[tuple[str, str]] = []
+    for number, form in enumerate(forms, start=1):
+        for part in (form, *form.tiers, *form.conditions.tests()):
+            if not part.is_bound or getattr(part, "is_left_out", False):
+                continue
+            for bound in part:
+                facts = {"n": number, "field": bound.label}
+                found += [
+                    (bound.id_for_label, _("Rule %(n)d, %(field)s: %(text)s") % {**facts, "text": text})
+                    for text in bound.errors
+                ]
+        if not any(place.startswith(f"id_{form.prefix}-") for place, _text in found):
+            title = f"{form.prefix}-title"
+            found += [
+                (title, _("Rule %(n)d: %(text)s") % {"n": number, "text": text}) for text in form.non_field_errors()
+            ]
+    return found
 
 
 def _give_focus(form: RuleForm, name: str) -> bool:

@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from campaigns import services
@@ -148,7 +149,19 @@ def _shown(request: MerchantRequest, result: dict[str, Any]) -> dict[str, Any]:
     totals = [(SIDES[total["side"]], _cells(total)) for total in result["totals"]]
     differs = any(total[name]["rewards"] for total in result["totals"] for name in KINDS)
     heads = [_("Now"), _("Then"), *(str(head) for head, _about in KINDS.values()), _("Difference")]
-    return {"rules": rules, "totals": totals, "differs": differs, "heads": heads}
+    headlines = [line for total in result["totals"] if (line := _headline(total))]
+    return {"rules": rules, "totals": totals, "differs": differs, "heads": heads, "headlines": headlines}
+
+
+def _headline(total: dict[str, Any]) -> str:
+    """One side's difference as a sentence: "Referrer: −25 rewards, +$35.00"; "" for none."""
+    more = total["difference"]
+    worth, number = _sum(more, signed=True), more["rewards"]
+    if not worth and not number:
+        return ""
+    text = ngettext("%(side)s: %(n)s reward", "%(side)s: %(n)s rewards", abs(number)) if number else _("%(side)s")
+    said = text % {"side": SIDES[total["side"]], "n": _count(number, signed=True)}
+    return _("%(what)s, %(worth)s") % {"what": said, "worth": worth} if worth else said
 
 
 def _rule_row(rule: dict[str, Any], names: dict[str, str]) -> RuleRow:

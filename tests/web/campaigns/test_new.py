@@ -16,7 +16,7 @@ from tests.factories import Cast
 from tests.web.campaigns.conftest import new_campaign
 
 URL = "/app/campaigns/new/"
-LONG_REVIEW = "Ensure this value is less than or equal to 365."
+LONG_REVIEW = "Enter a number of days from 0 to 365."
 
 
 def test_the_form_starts_with_the_template_and_the_usual_currency(alice: Cast) -> None:
@@ -137,7 +137,7 @@ BAD: list[Any] = [
         {"referrer-review_days": "366"},
         "referrer",
         "review_days",
-        "Ensure this value is less than or equal to 365.",
+        "Enter a number of days from 0 to 365.",
         id="review",
     ),
     pytest.param(

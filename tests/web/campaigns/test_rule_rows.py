@@ -212,7 +212,7 @@ def test_all_limits_are_kept(alice: Cast, draft: Campaign) -> None:
         ),
         ({"within": "4000"}, "within", "4000 days are more than ten years, 3650 days; leave it empty for ever."),
         ({"limit_campaign_day": "0"}, "limit_campaign_day", "0 is not above zero."),
-        ({"review_days": "-1"}, "review_days", "Ensure this value is greater than or equal to 0."),
+        ({"review_days": "-1"}, "review_days", "Enter a number of days from 0 to 365."),
     ],
 )
 def test_a_contradiction_is_said_at_its_field(
@@ -224,6 +224,11 @@ def test_a_contradiction_is_said_at_its_field(
 
     assert answer.status_code == 422
     assert answer.context["forms"][0].errors[field] == [message]
+    ((place, text),) = answer.context["problems"]
+    assert place.startswith(f"id_rule-0-{field}")
+    assert f'id="{place}"' in answer.content.decode()
+    assert text.startswith("Rule 1, ")
+    assert text.endswith(f": {message}")
     assert current_terms(draft) == before
 
 

@@ -61,9 +61,9 @@ def test_the_currency_of_a_launched_campaign_stays(alice: Cast, campaign: Campai
     ("changes", "field", "message"),
     [
         ({"name": ""}, "name", "This field is required."),
-        ({"window_days": "0"}, "window_days", "Ensure this value is greater than or equal to 1."),
-        ({"window_days": "366"}, "window_days", "Ensure this value is less than or equal to 365."),
-        ({"window_days": "1.5"}, "window_days", "Enter a whole number."),
+        ({"window_days": "0"}, "window_days", "Enter a number of days from 1 to 365."),
+        ({"window_days": "366"}, "window_days", "Enter a number of days from 1 to 365."),
+        ({"window_days": "1.5"}, "window_days", "Enter a number of days from 1 to 365."),
         ({"starts_at": "yesterday"}, "starts_at", "Enter a valid date/time."),
         (
             {"starts_at": "2026-12-02T00:00", "ends_at": "2026-12-01T00:00"},
