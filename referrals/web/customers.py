@@ -38,7 +38,10 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label=lazy("CSV file"),
         allow_empty_file=True,
-        help_text=lazy("One column with e-mail addresses or customer ids, up to 100,000 rows; perhaps one with dates."),
+        help_text=lazy(
+            "One column with e-mail addresses or customer ids, and if you like one with the day they became customers."
+            " Up to 100,000 rows."
+        ),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,text/csv"}),
     )
 

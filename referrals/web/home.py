@@ -15,12 +15,14 @@ from django.utils.translation import ngettext
 
 from campaigns.models import Campaign, Status
 from integrations.models import Connection
+from participants.fraud.models import FraudCase
 from participants.models import Participant, QualifyingEvent, Visit
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.web.access import MerchantRequest, member
 from referrals.web.charts import Chart, Series, days_until, line_chart, per_day
+from referrals.web.counts import capped, words
 from referrals.web.reward_pipeline import pipeline_context
 from referrals.web.templatetags.ui import monies
 from rewards.pipeline import StageTotals, pipeline
@@ -99,6 +101,7 @@ def needs(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) 
     return [
         *_connection_needs(tenant),
         *_reward_needs({total.stage: total for total in totals}),
+        *_fraud_needs(tenant),
         *_campaign_needs(campaigns),
     ]
 
@@ -113,6 +116,17 @@ def _reward_needs(totals: dict[str, StageTotals]) -> list[Need]:
         hint = _("Held, rejected, or waiting for the recipient: %(sums)s") % {"sums": monies(odd.amounts)}
         found.append(Need("circle-alert", "problem", text, hint, _rewards("attention"), _("Look")))
     return found
+
+
+def _fraud_needs(tenant: Tenant) -> list[Need]:
+    """Odd referrals that nobody has decided: silence never pays, so somebody has to know of them. One query."""
+    count = capped(FraudCase.objects.for_tenant(tenant).filter(status=FraudCase.OPEN))
+    if not count:
+        return []
+    facts = {"n": words(count)}
+    text = ngettext("%(n)s referral looks odd", "%(n)s referrals look odd", count) % facts
+    hint = _("Nothing of theirs is paid until you decide.")
+    return [Need("shield-check", "problem", text, hint, reverse("web:fraud"), _("Review"))]
 
 
 def _rewards(stage: str) -> str:

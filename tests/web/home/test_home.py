@@ -12,6 +12,9 @@ from django.utils import timezone
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from integrations.models import Connection
+from participants.fraud import traces
+from participants.fraud.models import FraudCase
+from participants.fraud.traces import Seen
 from participants.models import Participant, Visit
 from participants.visits import visit_row
 from rewards import lifecycle
@@ -87,6 +90,17 @@ def test_an_end_that_is_near_is_said(alice: Cast) -> None:
     Campaign.objects.filter(pk=over.pk).update(ends_at=timezone.now() - timedelta(days=3))
 
     assert [text for text, _hint in _needs(alice)] == ["Over has passed its end date", "Soon ends within a week"]
+
+
+def test_odd_referrals_wait_for_a_person(alice: Cast, campaign: Campaign) -> None:
+    asha = make_participant(campaign)
+    seen = Seen("203.0.113.7", "Mozilla/5.0", ("d1",))
+    traces.keep(asha, seen)
+    make_friend(asha, "lena@example.org", seen=seen)
+    (need,) = alice.client.get(HOME).context["needs"]
+    assert (need.text, need.url) == ("1 referral looks odd", "/app/fraud/")
+    FraudCase.objects.update(status=FraudCase.APPROVED)
+    assert _needs(alice) == []
 
 
 def test_nothing_waits(alice: Cast, campaign: Campaign) -> None:
