@@ -29,6 +29,8 @@ from referrals.web.campaigns import locale
 from referrals.web.limits import limits_of_person
 from referrals.web.participant_forms import CompleteForm, DetailsForm, NoteForm, ReasonForm
 from referrals.web.participants import referrer_of
+from referrals.web.purchase_list import source_words
+from referrals.web.reward_rows import earned_for, named_by_source
 from referrals.web.timeline import Entry, entries_of, visit_entry
 from rewards import bans, services
 from rewards.balances import balances_of
@@ -102,7 +104,10 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         ],
         "friends": friends_of(person),
         "rewards": rewards,
-        "events": person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN],
+        "events": [
+            (event, earned_for(event), named_by_source(event.external_id), source_words(event.source))
+            for event in person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN]
+        ],
         "timeline": _timeline(person),
         "limits": limits_of_person(person, locale()),
         "may_change": request.membership.may(Role.MANAGER),

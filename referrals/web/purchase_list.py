@@ -28,7 +28,7 @@ from referrals.lib.pages import Page, PageError, keyset
 from referrals.web.counts import capped, words
 from referrals.web.purchase_state import PAGE_SIZE, WAITING, PurchaseState
 from referrals.web.reward_list import Empty
-from referrals.web.reward_rows import earned_for
+from referrals.web.reward_rows import earned_for, named_by_source
 from rewards.models import Decision, Reward
 from rewards.purchases import OUTCOME_WORDS, OUTCOMES, Standing, standing_of
 from rewards.reasons import CODES, reason_sentence, sentence
@@ -87,7 +87,7 @@ class Waiting:
 
 def reference_of(event: QualifyingEvent) -> str:
     """The source's own id of an event; empty where the source gave none and we made one."""
-    return "" if event.external_id.startswith(("auto:", "join:")) else event.external_id
+    return named_by_source(event.external_id)
 
 
 def source_words(source: str) -> str:
@@ -251,7 +251,7 @@ def _kept_line(row: WaitingEvent) -> Waiting:
         title=row.customer_id,
         amount=row.amount,
         source=source_words(row.source),
-        reference="" if row.external_id.startswith("auto:") else row.external_id,
+        reference=named_by_source(row.external_id),
         at=row.occurred_at,
         text=text % {"day": until},
         url="",

@@ -31,6 +31,8 @@ KIND_ICONS = {
     "gift_card": "gift",
     "custom": "sparkles",
 }
+# Ids of events whose source gave them none: without a name of their own, of joining, of a status, of a closed leaderboard.
+_OURS = ("auto:", "join:", "status:", "leaderboard:")
 # What one press in a row does, by the reward's state: the action's name, its words, its key.
 ROW_ACTIONS: dict[str, tuple[str, Any, str]] = {
     State.REVIEW: ("approve", gettext_lazy("Approve"), "i"),
@@ -202,14 +204,20 @@ def _by(reward: Reward, words: _Words) -> str:
     return f"{who} · {words.money(event.amount_minor, event.currency)}"
 
 
+def named_by_source(external_id: str) -> str:
+    """The name that an event has at its source; "" for one that we made up ourselves."""
+    return "" if external_id.startswith(_OURS) else external_id
+
+
 def earned_for(event: QualifyingEvent) -> str:
     """What was done, in a few words: "Purchase 10482", "Joined"."""
     if event.type == "join":
         return _("Joined")
+    reference = named_by_source(event.external_id)
     if event.type == "purchase":
-        return _("Purchase %(reference)s") % {"reference": event.external_id}
+        return _("Purchase %(reference)s") % {"reference": reference} if reference else _("Purchase")
     words = event.type.replace("_", " ")
-    return f"{words[:1].upper()}{words[1:]} {event.external_id}"
+    return f"{words[:1].upper()}{words[1:]} {reference}".rstrip()
 
 
 @lru_cache(maxsize=4096)

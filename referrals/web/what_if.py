@@ -28,6 +28,7 @@ from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_words import SIDES, title_of
 from referrals.web.campaigns import campaign_context, locale
 from referrals.web.exports import file_name, note_export, stream_csv
+from referrals.web.reward_rows import named_by_source
 from rewards.models import WhatIf
 from rewards.reasons import reason_sentence
 from rewards.whatif import jobs
@@ -209,7 +210,7 @@ def _example_row(one: dict[str, Any], names: dict[str, str]) -> ExampleRow:
         text = _("Until now: %(why)s") % {"why": reason_sentence(one["decided"])} if one["decided"] else ""
     return ExampleRow(
         reverse("web:purchase", args=[one["event"]]) if one["event"] else "",
-        one["external_id"] if not one["external_id"].startswith(("auto:", "join:")) else one["type"],
+        named_by_source(one["external_id"]) or one["type"],
         names.get(one["participant"], ""),
         datetime.fromisoformat(one["occurred_at"]),
         _worth(one["before"]),

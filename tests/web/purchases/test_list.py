@@ -22,6 +22,7 @@ from participants.services import name_event
 from referrals.lib.money import Money
 from referrals.web import purchase_state
 from referrals.web.purchases import COLUMNS, WAITING_COLUMNS
+from referrals.web.reward_rows import earned_for
 from rewards import lifecycle, purchases, refunds, services
 from tests.factories import (
     ACTOR,
@@ -343,3 +344,18 @@ def test_the_documents_name_every_column() -> None:
     section = text.partition("## Purchases\n")[2].partition("\n## ")[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == COLUMNS
     assert re.findall(r"`(\w+)`", section.rstrip().splitlines()[-1]) == list(WAITING_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("type_", "external_id", "said"),
+    [
+        ("purchase", "10482", "Purchase 10482"),
+        ("purchase", "auto:0123456789abcdefghijkl", "Purchase"),
+        ("approved", "status:17:approved", "Approved"),
+        ("leaderboard", "leaderboard:pt_x", "Leaderboard"),
+        ("free_trial", "t-1", "Free trial t-1"),
+        ("join", "join:pt_x", "Joined"),
+    ],
+)
+def test_ids_of_our_own_making_are_not_shown(type_: str, external_id: str, said: str) -> None:
+    assert earned_for(QualifyingEvent(type=type_, external_id=external_id)) == said
