@@ -1,11 +1,12 @@
 """A campaign's friends, what they paid and what was earned for them, under each model of attribution (docs/attribution.md).
 
-Derived anew from the visits that are kept; nothing is written. Friends who came by a code, a promotion code, an address or by hand
-belong to their referrer under every model: there was no click to choose among.
+Derived anew from the visits that are kept; nothing is written. Each amount is shared by itself, as a reward would be. Friends who came by a
+code, a promotion code, an address or by hand belong to their referrer under every model: there was no click to choose among.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,7 +15,8 @@ from django.db.models import F, Sum
 
 from campaigns.models import Campaign
 from participants.attribution_models import MODELS, Click, split, weights, within
-from participants.models import Participant, QualifyingEvent, Referral, Visit
+from participants.friends import shares_by_referral
+from participants.models import Participant, QualifyingEvent, Referral, ReferralShare, Visit
 from rewards.budgets import FALLEN
 from rewards.models import Reward
 
@@ -50,6 +52,26 @@ class Report:
     is_cut: bool
 
 
+@dataclass(slots=True)
+class _Sums:
+    """What one friend came to: every amount that is shared by itself, with how often it occurred; of rewards also who has how much."""
+
+    amounts: Counter[int] = field(default_factory=Counter)
+    by_person: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        return sum(minor * times for minor, times in self.amounts.items())
+
+    def shared(self, shares: dict[int, Fraction]) -> Counter[int]:
+        """Who gets how much by these shares."""
+        found: Counter[int] = Counter()
+        for minor, times in self.amounts.items():
+            for person, part in split(minor, shares).items():
+                found[person] += part * times
+        return found
+
+
 def report(campaign: Campaign, measure: str) -> Report:
     """The campaign's report of one of MEASURES. Five queries for each thousand friends; ValueError for another measure."""
     if measure not in MEASURES:
@@ -66,18 +88,36 @@ def report(campaign: Campaign, measure: str) -> Report:
         friends += len(bonds)
         amounts = _amounts(bonds, measure)
         clicks = _clicks(campaign, bonds)
+        shared = shares_by_referral(bonds)
         for bond in bonds:
-            amount = amounts.get(bond.invitee_id, 0)
-            total += amount
-            recorded[bond.referrer_id] = recorded.get(bond.referrer_id, 0) + amount
+            sums = amounts.get(bond.invitee_id) or _Sums()
+            total += sums.total
+            mine = _recorded(bond, sums, shared.get(bond.pk, ()), measure)
+            _add(recorded, mine)
             touched = clicks.get(bond.pk, [])
             by_clicks += bool(touched)
             for model in MODELS:
-                shares = weights(touched, model) or {bond.referrer_id: Fraction(1)}
-                for referrer, part in split(amount, shares).items():
-                    derived[model][referrer] = derived[model].get(referrer, 0) + part
+                if model == bond.split_by and measure == "rewards":
+                    # A person's no may have taken a part of one reward: what stands is what the model gave.
+                    _add(derived[model], mine)
+                else:
+                    _add(derived[model], sums.shared(weights(touched, model) or {bond.referrer_id: Fraction(1)}))
     is_cut = last is not None and friends >= MOST and bool(_bonds(campaign, last)[:1])
     return Report(_rows(recorded, derived), total, friends, by_clicks, is_cut)
+
+
+def _recorded(bond: Referral, sums: _Sums, shares: Sequence[ReferralShare], measure: str) -> Counter[int]:
+    """Who has how much of what a friend came to."""
+    if not shares:
+        return Counter({bond.referrer_id: sums.total})
+    if measure == "rewards":
+        return sums.by_person
+    return sums.shared({share.participant_id: share.weight for share in shares})
+
+
+def _add(into: dict[int, int], more: Counter[int]) -> None:
+    for person, part in more.items():
+        into[person] = into.get(person, 0) + part
 
 
 def derive(bond: Referral, model: str, clicks: Sequence[Click]) -> int:
@@ -93,16 +133,25 @@ def _bonds(campaign: Campaign, before: int | None) -> list[Referral]:
     return list(rows.order_by("-pk")[:CHUNK])
 
 
-def _amounts(bonds: Sequence[Referral], measure: str) -> dict[int, int]:
+def _amounts(bonds: Sequence[Referral], measure: str) -> dict[int, _Sums]:
     people = [bond.invitee_id for bond in bonds]
     if measure == "friends":
-        return dict.fromkeys(people, WHOLE_FRIEND)
+        return {person: _Sums(Counter([WHOLE_FRIEND])) for person in people}
     if measure == "revenue":
         paid = QualifyingEvent.objects.filter(participant__in=people, amount_minor__gt=0).order_by()
         kept = paid.values_list("participant").annotate(left=Sum(F("amount_minor") - F("refunded_minor")))
-        return dict(kept)
-    earned = Reward.objects.filter(event__participant__in=people, side="referrer").exclude(state__in=FALLEN)
-    return dict(earned.order_by().values_list("event__participant").annotate(earned=Sum("amount_minor")))
+        return {person: _Sums(Counter([left])) for person, left in kept}
+    earned = Reward.objects.filter(event__participant__in=people, side="referrer").exclude(state__in=FALLEN).order_by()
+    # The parts of one reward are one amount.
+    whole: dict[int, Counter[tuple[int, str]]] = {}
+    found: dict[int, _Sums] = {}
+    rows = earned.values_list("event__participant", "event", "rule_key", "participant", "amount_minor")
+    for friend, event, key, person, minor in rows:
+        found.setdefault(friend, _Sums()).by_person[person] += minor
+        whole.setdefault(friend, Counter())[event, key] += minor
+    for friend, by_event in whole.items():
+        found[friend].amounts.update(by_event.values())
+    return found
 
 
 def clicks_of(campaign: Campaign, bonds: Iterable[Referral]) -> dict[int, list[Click]]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from participants.models import EventReference, Participant, QualifyingEvent, Referral
+from participants.models import EventReference, Participant, QualifyingEvent, Referral, ReferralShare
 from participants.search import search
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Decision, Reward, State
@@ -124,6 +124,9 @@ def _named(tenant: Tenant, text: str) -> Q:
     )
     keys.update(QualifyingEvent.objects.for_tenant(tenant).filter(public_id=text).values_list("pk", flat=True)[:1])
     meant = Participant.objects.for_tenant(tenant).filter(search(text)).order_by()
+    parts = ReferralShare.objects.filter(participant__in=meant, referral__detached_at=None).order_by()
+    shared = QualifyingEvent.objects.filter(participant__in=parts.values("referral__invitee"))
+    keys.update(shared.values_list("pk", flat=True)[:PEOPLE])
     people = set(meant.values_list("pk", flat=True)[: PEOPLE + 1])
     friends = Referral.objects.filter(referrer__in=meant, detached_at=None).order_by()
     if len(people) <= PEOPLE:

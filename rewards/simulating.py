@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
-from participants.models import Participant, QualifyingEvent, Referral, Refund, Visit
+from campaigns.splits import SPLITTING
+from participants.models import Participant, QualifyingEvent, Referral, ReferralShare, Refund, Visit
 from participants.visits import visit_row
 from referrals.events.services import Actor
 from referrals.lib import clock
@@ -48,6 +49,8 @@ class Story:
     refund: Refund | None = None
     decisions: list[Decision] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
+    # Who shares the friend, in a campaign that does so: the links of two referrers are opened then.
+    shares: list[ReferralShare] = field(default_factory=list)
 
 
 def simulate(
@@ -109,15 +112,23 @@ def _person(campaign: Campaign, actor: Actor, first: str, last: str, code: str =
     ).participant
 
 
-def _visit(story: Story, _actor: Actor, _amount: Money | None, _refund: Money | None) -> None:
+def _visit(story: Story, actor: Actor, _amount: Money | None, _refund: Money | None) -> None:
     row = visit_row(referrer=story.referrer, visitor=random_text(22), channel=SOURCE, agent="Simulated")
     row.save(force_insert=True)
     story.visit = row
+    if story.campaign.attribution_model in SPLITTING:
+        # A second link, of somebody else: only so is there anything to share.
+        other = _person(story.campaign, actor, _("Test"), _("Second referrer"))
+        second = visit_row(
+            referrer=other, visitor=row.visitor, channel=SOURCE, agent="Simulated", at=row.occurred_at + PAUSE / 2
+        )
+        second.save(force_insert=True)
 
 
 def _join(story: Story, actor: Actor, _amount: Money | None, _refund: Money | None) -> None:
     visitor = story.visit.visitor if story.visit else ""
-    code = story.referrer.referral_code
+    by_links = story.visit is not None and story.campaign.attribution_model in SPLITTING
+    code = "" if by_links else story.referrer.referral_code
     story.friend = _person(story.campaign, actor, _("Test"), _("Friend"), code, visitor)
     story.referral = Referral.objects.filter(invitee=story.friend).select_related("referrer").first()
 
@@ -158,7 +169,7 @@ _PLAYS = {"visit": _visit, "join": _join, "purchase": _purchase, "refund": _take
 
 
 def _read(story: Story) -> None:
-    """The decisions and rewards as they stand now: a later step may have changed what an earlier one led to. Three queries."""
+    """The decisions and rewards as they stand now: a later step may have changed what an earlier one led to. Four queries."""
     if story.friend is None:
         return
     mine = Decision.objects.filter(event__participant=story.friend, current=True).select_related(
@@ -167,6 +178,8 @@ def _read(story: Story) -> None:
     story.decisions = list(mine.order_by("event__occurred_at", "pk"))
     rewards = Reward.objects.filter(event__participant=story.friend).select_related("participant", "campaign", "event")
     story.rewards = list(rewards.order_by("pk"))
+    shares = ReferralShare.objects.filter(referral__standing_for=story.friend).select_related("participant")
+    story.shares = list(shares.order_by("position"))
     if story.event is not None:
         story.event.refresh_from_db()
 

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns.terms import Units
-from participants.models import Participant, QualifyingEvent, Referral
+from participants.friends import friends_of
+from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.visits import VisitCount, counts_of
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
 from referrals.hosted.page import public_name
@@ -28,6 +29,7 @@ from rewards.leaderboard import counting_friends
 from rewards.models import Decision, Reward, State
 from rewards.purchases import GONE, on_its_way
 from rewards.reasons import failing, reason_sentence, sentence
+from rewards.sharing import TOO_SMALL
 
 FRIENDS, REWARDS = 50, 100
 # State -> (colour of the pill, its word).
@@ -101,7 +103,7 @@ def tell(participant: Participant, *, cursor: str = "") -> Story:
     story = _sums(participant)
     story.clicks = counts_of([participant.pk]).get(participant.pk, VisitCount()).counted
     ordered = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
-    made = Referral.objects.filter(referrer=participant, detached_at=None)
+    made = Referral.objects.filter(friends_of(participant))
     counts = made.aggregate(joined=Count("pk"), ordered=Count("pk", filter=Exists(ordered)))
     story.joined, story.ordered = counts["joined"], counts["ordered"]
     page = keyset(made.select_related("invitee"), sort="-id", cursor=cursor, limit=FRIENDS)
@@ -163,15 +165,38 @@ def _friends(participant: Participant, referrals: Sequence[Referral], *, some_or
     ordered = QualifyingEvent.objects.filter(participant__in=quiet).exclude(type="join") if quiet else None
     bought = frozenset(ordered.values_list("participant", flat=True)) if ordered is not None else frozenset()
     counted = counting_friends(participant, quiet)
+    shares = _shares(participant, [referral.pk for referral in referrals if referral.split_by])
     return [
         _friend(
             referral.invitee,
             rewards[referral.invitee_id],
             list(decided[referral.invitee_id].values()),
             _quiet(bought=referral.invitee_id in bought, counts=referral.invitee_id in counted),
+            shares.get(referral.pk, ""),
         )
         for referral in referrals
     ]
+
+
+def _shares(participant: Participant, referrals: Sequence[int]) -> dict[int, str]:
+    """What the participant gets of each friend who is shared, as a sentence, by referral; nobody is named. One query, or none."""
+    rows = ReferralShare.objects.filter(referral__in=referrals) if referrals else ()
+    people: dict[int, int] = defaultdict(int)
+    mine = {}
+    for row in rows:
+        people[row.referral_id] += 1
+        if row.participant_id == participant.pk:
+            mine[row.referral_id] = row.words
+    return {pk: _share_text(share, people[pk] - 1) for pk, share in mine.items()}
+
+
+def _share_text(share: str, others: int) -> str:
+    text = ngettext(
+        "You get %(share)s of it: they opened %(n)s other person's link, too.",
+        "You get %(share)s of it: they opened %(n)s other people's links, too.",
+        others,
+    )
+    return text % {"share": share, "n": others}
 
 
 def _quiet(*, bought: bool, counts: bool) -> tuple[str, str, str]:
@@ -192,8 +217,13 @@ def _friend(
     rewards: Sequence[Reward],
     events: Sequence[Sequence[Decision]],
     otherwise: tuple[str, str, str],
+    share: str = "",
 ) -> Friend:
-    """`events` are the current decisions of what they did, newest event first; `otherwise` is said where there are none."""
+    """`events` are the current decisions of what they did, newest event first; `otherwise` is said where there are none.
+
+    `share` says that others have a part of this friend.
+    """
+    shared = [share] if share else []
     name = public_name(person) or mask_email(person.email)
     letters = "".join(part[0] for part in (person.first_name.strip(), person.last_name.strip()) if part)
     initials = (letters or person.email[:1]).upper()
@@ -206,13 +236,16 @@ def _friend(
         tone, word = PILLS[latest.state]
         done = _("Joined.") if latest.event.type == "join" else _("Ordered.")
         text = _reward_text(latest, next((row for rows in events for row in rows if _is_of(row, latest)), None))
-        return Friend(name, initials, f"{done} {text}", tone, str(word), _why_not(refused))
+        return Friend(name, initials, f"{done} {text}", tone, str(word), shared + _why_not(refused))
     if refused:
         reason = refused[0].reason
         tone, word = PENDING.get(reason, ("no", _("Not eligible")))
-        return Friend(name, initials, f"{_refusal(refused[0])}.", tone, str(word), _why_not(refused[1:]))
+        return Friend(name, initials, f"{_refusal(refused[0])}.", tone, str(word), shared + _why_not(refused[1:]))
     text, tone, quiet = otherwise
-    return Friend(name, initials, text, tone, quiet)
+    if share and events:
+        # Something was earned, and this part of it comes to less than the smallest coin.
+        text, tone = f"{reason_sentence(TOO_SMALL, audience='participant')}.", "no"
+    return Friend(name, initials, text, tone, quiet, shared)
 
 
 def _telling(decisions: Sequence[Decision]) -> Decision:

@@ -189,7 +189,13 @@ class SettingsForm(forms.Form):
     starts_at = LocalMoment(label=lazy("Starts"), required=False, help_text=lazy("Leave empty to start at the launch."))
     ends_at = LocalMoment(label=lazy("Ends"), required=False, help_text=lazy("Leave empty to end it by hand."))
     attribution_model = forms.ChoiceField(
-        label=lazy("When somebody followed several links"), choices=Campaign.MODELS, widget=forms.RadioSelect
+        label=lazy("When somebody followed several links"),
+        choices=Campaign.MODELS,
+        widget=forms.RadioSelect,
+        help_text=lazy(
+            "It holds for who joins from now on. Shared: one reward, cut into parts to the last cent. That needs rules"
+            " without milestones, tiers, prizes, units or limits for one person."
+        ),
     )
     window_days = forms.IntegerField(
         label=lazy("Days that a click counts"),

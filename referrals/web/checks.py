@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from participants.friends import shares_by_referral
 from participants.models import Participant, QualifyingEvent, Referral
 from referrals.web.templatetags.ui import money
 from rewards.reasons import sentence
@@ -59,6 +60,8 @@ def _check(condition: Mapping[str, Any], event: QualifyingEvent, campaign: str) 
         return Check("ok", str(_MET[condition["code"]]), campaign if condition["code"] == "campaign" else "")
     # Unknown is neither: it holds until a person decides.
     state = {True: "ok", False: "fail"}.get(condition["passed"], "warn")
+    if condition["code"] == "shared" and condition.get("facts", {}).get("held"):
+        state = "warn"
     return Check(state, sentence(condition), _facts(condition, event, campaign))
 
 
@@ -74,12 +77,26 @@ def _facts(condition: Mapping[str, Any], event: QualifyingEvent, campaign: str) 
         return _("%(who)s · %(how)s · %(day)s") % {**how, "day": day_words(referral.created_at)}
     if code == "existing_customer":
         return friend.email
+    if code == "shared":
+        return _parts(facts.get("shares", []), friend)
     if code.startswith("campaign_"):
         return campaign
     for name in ("refunded", "disputed_at", "banned_at"):
         if facts.get(name) and not condition["passed"]:
             return fact_words(facts[name])
     return ""
+
+
+def _parts(shares: Iterable[Mapping[str, Any]], friend: Participant) -> str:
+    """ "Asha 1/3 · Ben 2/3, banned": who shares, by name as long as they still do. One query."""
+    referral = _referral(friend)
+    rows = shares_by_referral([referral]).get(referral.pk, ()) if referral is not None else ()
+    names = {row.participant.public_id: str(row.participant) for row in rows}
+    parts = []
+    for share in shares:
+        words = f"{names.get(str(share['participant']), share['participant'])} {share['share']}"
+        parts.append(_("%(part)s, held: banned") % {"part": words} if share.get("held") else words)
+    return " · ".join(parts)
 
 
 def fact_words(value: Any) -> str:

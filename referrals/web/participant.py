@@ -14,8 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from campaigns.terms import Units
+from participants.friends import friends_of as friend_bonds
+from participants.friends import shares_by_referral
 from participants.links import qr_link, share_link, short_link
-from participants.models import Participant, QualifyingEvent, Referral
+from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.visits import VisitCount, counts_of
 from referrals.accounts.models import Role
 from referrals.events.models import Event
@@ -50,6 +52,8 @@ class Friend:
     status: str
     amount: Money | Units | None
     text: str
+    # The part of the friend that is theirs, where several share them.
+    share: str = ""
 
 
 def _person(request: MerchantRequest, public_id: str) -> Participant:
@@ -92,6 +96,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         "person": person,
         "form": form,
         "referrer": referrer_of(person),
+        "shares": shares_of(person),
         "past_bonds": person.referrals_had.exclude(detached_at=None).select_related("referrer").order_by("-pk")[:5],
         "link": share_link(person),
         "short": short_link(person),
@@ -162,7 +167,7 @@ def friends_of(person: Participant) -> list[Friend]:
     earned = Reward.objects.filter(event__participant=OuterRef("invitee"), participant=person, side="referrer")
     decided = Decision.objects.filter(event__participant=OuterRef("invitee"), side="referrer", current=True)
     rows: list[Any] = list(
-        Referral.objects.filter(referrer=person, detached_at=None)
+        Referral.objects.filter(friend_bonds(person))
         .select_related("invitee")
         .annotate(
             bought=Exists(their),
@@ -171,17 +176,25 @@ def friends_of(person: Participant) -> list[Friend]:
         )
         .order_by("-pk")[:SHOWN]
     )
+    mine = ReferralShare.objects.filter(participant=person, referral__in=[row.pk for row in rows if row.split_by])
+    parts = {share.referral_id: share.words for share in mine}
     rewards = Reward.objects.in_bulk([row.reward for row in rows if row.reward])
     decisions = Decision.objects.in_bulk([row.decision for row in rows if row.decision])
-    return [_friend(row, rewards.get(row.reward), decisions.get(row.decision)) for row in rows]
+    return [_friend(row, rewards.get(row.reward), decisions.get(row.decision), parts.get(row.pk, "")) for row in rows]
 
 
-def _friend(referral: Any, reward: Reward | None, decision: Decision | None) -> Friend:
+def shares_of(person: Participant) -> list[ReferralShare]:
+    """Who shares this friend; empty where one has the whole. One query, or none."""
+    referral = getattr(person, "referral", None)
+    return shares_by_referral([referral]).get(referral.pk, []) if referral is not None else []
+
+
+def _friend(referral: Any, reward: Reward | None, decision: Decision | None, share: str) -> Friend:
     if reward is not None:
-        return Friend(referral, reward.state, reward.worth, "")
+        return Friend(referral, reward.state, reward.worth, "", share)
     if not referral.bought:
-        return Friend(referral, "", None, _("Joined; has not bought yet"))
-    return Friend(referral, "", None, (decision and why_not(decision)) or _("Bought; nothing was owed for it"))
+        return Friend(referral, "", None, _("Joined; has not bought yet"), share)
+    return Friend(referral, "", None, (decision and why_not(decision)) or _("Bought; nothing was owed for it"), share)
 
 
 def why_not(decision: Decision) -> str:

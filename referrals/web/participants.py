@@ -223,7 +223,7 @@ def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
                 earned.plain(),
                 issued.plain(),
                 (earned - issued).plain(),
-                shares_text(row, shares) if referrer_of(row) else "",
+                shares_text(row, shares),
             ]
 
 

@@ -20,7 +20,8 @@ from campaigns.models import Campaign, RewardRule
 from integrations import registry
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import UNIDENTIFIED
-from participants.models import Participant, QualifyingEvent, Refund, RefundReference, WaitingEvent
+from participants.friends import shares_by_referral
+from participants.models import Participant, QualifyingEvent, ReferralShare, Refund, RefundReference, WaitingEvent
 from participants.waiting import KEPT
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
@@ -70,6 +71,8 @@ class Row:
     outcome: str
     why: str
     rewards: tuple[Reward, ...]
+    # Whether others have a part of the friend beside the referrer.
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,12 @@ def referrer_of(event: QualifyingEvent) -> Participant | None:
     return referral.referrer if referral is not None and referral.detached_at is None else None
 
 
+def shares_of(event: QualifyingEvent) -> list[ReferralShare]:
+    """Who shares the friend; empty where one has the whole. One query, or none."""
+    referral = getattr(event.participant, "referral", None)
+    return shares_by_referral([referral]).get(referral.pk, []) if referral is not None else []
+
+
 def _row(event: QualifyingEvent, standing: Standing, rewards: Sequence[Reward]) -> Row:
     return Row(
         event=event,
@@ -142,6 +151,7 @@ def _row(event: QualifyingEvent, standing: Standing, rewards: Sequence[Reward]) 
         outcome=str(OUTCOME_WORDS[standing.outcome]),
         why=why_words(standing),
         rewards=tuple(rewards),
+        is_shared=referrer_of(event) is not None and bool(event.participant.referral.split_by),
     )
 
 

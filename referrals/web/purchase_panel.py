@@ -16,14 +16,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from campaigns.rules import rules_of
-from participants.models import QualifyingEvent
+from participants.models import QualifyingEvent, ReferralShare
 from referrals.accounts.models import Role
 from referrals.events import types
 from referrals.events.models import Event
 from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest
 from referrals.web.checks import Check, check_lines
-from referrals.web.purchase_list import TONES, reference_of, referrer_of, source_words, why_words
+from referrals.web.purchase_list import TONES, reference_of, referrer_of, shares_of, source_words, why_words
 from referrals.web.reward_panel import ACTIONS, possible
 from referrals.web.reward_rows import earned_for
 from referrals.web.reward_state import ListState
@@ -75,6 +75,15 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """One reward that a rule led to, with what can be done with it in one press (name and label); the part, of a friend who is shared."""
+
+    reward: Reward
+    presses: list[tuple[str, str]] = field(default_factory=list)
+    share: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleLine:
     """One rule's answer about the event."""
 
@@ -82,9 +91,7 @@ class RuleLine:
     amount: str
     checks: list[Check]
     earlier: list[Earlier]
-    reward: Reward | None
-    # What can be done with the reward in one press: name and label.
-    presses: list[tuple[str, str]] = field(default_factory=list)
+    given: list[Given]
 
 
 def purchase_context(request: MerchantRequest, event: QualifyingEvent) -> dict[str, Any]:
@@ -97,14 +104,16 @@ def purchase_context(request: MerchantRequest, event: QualifyingEvent) -> dict[s
         Reward.objects.filter(event=event).select_related("participant", "payout__batch", "campaign").order_by("pk")
     )
     refunds = list(event.refunds.order_by("-occurred_at", "-pk")[:_HISTORY])
+    shares = shares_of(event)
     current = [row for row in decisions if row.current]
     standing = standing_of(current, rewards)
     can_act = request.membership.may(Role.MANAGER)
-    rules = _rules(event, decisions, rewards, can_act)
+    rules = _rules(event, decisions, rewards, shares, can_act)
     return {
         "event": event,
         "person": event.participant,
         "referrer": referrer_of(event),
+        "shares": shares,
         "what": earned_for(event),
         "source": source_words(event.source),
         "reference": reference_of(event),
@@ -115,7 +124,7 @@ def purchase_context(request: MerchantRequest, event: QualifyingEvent) -> dict[s
         "refunded": Money(event.refunded_minor, event.currency) if event.refunded_minor else None,
         "kept": event.kept if event.refunded_minor else None,
         "rules": rules,
-        "changes": _changes(event, current, rewards, can_act),
+        "changes": _changes(event, current, rewards, shares, can_act),
         "timeline": _timeline(request, event, decisions, rewards),
         "refunds": [
             {
@@ -131,21 +140,32 @@ def purchase_context(request: MerchantRequest, event: QualifyingEvent) -> dict[s
 
 
 def _rules(
-    event: QualifyingEvent, decisions: Sequence[Decision], rewards: Sequence[Reward], can_act: bool
+    event: QualifyingEvent,
+    decisions: Sequence[Decision],
+    rewards: Sequence[Reward],
+    shares: Sequence[ReferralShare],
+    can_act: bool,
 ) -> list[RuleLine]:
+    parts = {share.participant_id: share.words for share in shares}
     terms = {one.key: one for _pk, one in rules_of(event.version_id, event.currency)}
     lines = []
     for key, rows in by_rule(decisions).items():
         latest = rows[-1]
-        reward = _reward_of(latest, rewards)
+        given = _rewards_of(latest, rewards, shares)
         lines.append(
             RuleLine(
                 side=str(SIDES[latest.side]),
                 amount=amount_words(terms.get(key), event, latest),
                 checks=check_lines(latest.conditions, event, event.campaign.name),
                 earlier=_earlier(rows, event.currency),
-                reward=reward,
-                presses=_presses(reward) if reward and can_act else [],
+                given=[
+                    Given(
+                        row,
+                        _presses(row) if can_act else [],
+                        parts.get(row.participant_id, "") if row.side == "referrer" else "",
+                    )
+                    for row in given
+                ],
             )
         )
     return sorted(lines, key=lambda line: line.side != str(SIDES["referrer"]))
@@ -156,10 +176,18 @@ def _presses(reward: Reward) -> list[tuple[str, str]]:
     return [(name, str(ACTIONS[name])) for name in possible(reward, STAGE_OF[reward.state]) if name != "issue"]
 
 
-def _reward_of(decision: Decision, rewards: Iterable[Reward]) -> Reward | None:
-    """The reward of a decision: the one that stands, else the latest; a friend who changed referrers has several."""
+def _rewards_of(decision: Decision, rewards: Iterable[Reward], shares: Sequence[ReferralShare]) -> list[Reward]:
+    """The rewards of a decision: of a friend who is shared one for each, in their order; else the one that stands, or the latest.
+
+    A friend who changed referrers has more, of which those do not count any more.
+    """
     found = [row for row in rewards if (row.rule_key, row.side) == (decision.rule_key, decision.side)]
-    return max(found, key=lambda row: (row.state in LIVE, row.pk), default=None)
+    order = {share.participant_id: share.position for share in shares}
+    mine = [row for row in found if row.participant_id in order]
+    if mine and decision.side == "referrer":
+        return sorted(mine, key=lambda row: order[row.participant_id])
+    latest = max(found, key=lambda row: (row.state in LIVE, row.pk), default=None)
+    return [latest] if latest is not None else []
 
 
 def _earlier(rows: Sequence[Decision], currency: str) -> list[Earlier]:
@@ -180,7 +208,11 @@ def _outcome_words(decision: Decision, currency: str) -> str:
 
 
 def _changes(
-    event: QualifyingEvent, current: Sequence[Decision], rewards: Sequence[Reward], can_act: bool
+    event: QualifyingEvent,
+    current: Sequence[Decision],
+    rewards: Sequence[Reward],
+    shares: Sequence[ReferralShare],
+    can_act: bool,
 ) -> list[Possible]:
     """What can still change the outcome, each thing once: the failing conditions, and what the rewards wait for."""
     found: dict[tuple[str, str], Possible] = {}
@@ -191,16 +223,16 @@ def _changes(
         found.setdefault((change.code, change.text), Possible(sentence(condition), change.text, url, label))
 
     for decision in current:
-        reward = _reward_of(decision, rewards)
-        waits = on_its_way(reward, decision) if reward else None
+        given = _rewards_of(decision, rewards, shares)
         for condition in decision.conditions:
             if not condition["passed"]:
-                add(condition, reward)
-        if reward and waits:
-            add(waits, reward)
-        elif reward and reward.state in {State.DUE, State.ISSUED}:
-            line = _settled(reward)
-            found.setdefault((reward.state, line.about), line)
+                add(condition, given[0] if given else None)
+        for reward in given:
+            if waits := on_its_way(reward, decision):
+                add(waits, reward)
+            elif reward.state in {State.DUE, State.ISSUED}:
+                line = _settled(reward)
+                found.setdefault((reward.state, line.about), line)
     if not current:
         text = _("Nothing for this event: it keeps the rules it was recorded under. Add a rule for later ones")
         url = reverse("web:campaign_rules", args=[event.campaign.public_id]) if can_act else ""
@@ -237,7 +269,7 @@ def _where(change: Change, event: QualifyingEvent, reward: Reward | None) -> tup
 
 def _banned(event: QualifyingEvent, referrer: Any, person: Any) -> str:
     """Whose ban it is: the referrer's for a condition, the recipient's for a reward that a ban holds."""
-    for one in (referrer, person, event.participant):
+    for one in (person, referrer, event.participant):
         if one is not None and one.is_banned:
             return str(one.public_id)
     return ""
@@ -250,7 +282,9 @@ def _timeline(
     friend = event.participant
     payouts = {row.payout.public_id for row in rewards if row.payout}
     subjects = [event.public_id, *(row.public_id for row in rewards), *payouts]
-    joined = Q(subject_id=friend.public_id, type__in=[types.PARTICIPANT_CREATED, types.REFERRAL_CREATED])
+    joined = Q(
+        subject_id=friend.public_id, type__in=[types.PARTICIPANT_CREATED, types.REFERRAL_CREATED, types.REFERRAL_SHARED]
+    )
     told = Event.objects.for_tenant(request.tenant).filter(Q(subject_id__in=subjects) | joined)
     rows = list(told.order_by("-pk")[:_HISTORY])
     entries = entries_of(rows, viewpoint=friend.public_id)

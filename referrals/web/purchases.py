@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from participants.friends import shares_by_referral
 from participants.models import QualifyingEvent
 from referrals.accounts.models import Role
 from referrals.lib.codes import random_text
@@ -23,6 +24,7 @@ from referrals.web.access import MerchantRequest, member, own
 from referrals.web.campaign_forms import carry_out
 from referrals.web.exports import file_name, note_export, stream_csv, utc
 from referrals.web.participant_forms import RefundForm
+from referrals.web.participants import shares_text
 from referrals.web.purchase_list import Waiting, list_context, referrer_of, standings_of, waiting_page, why_words
 from referrals.web.purchase_panel import purchase_context
 from referrals.web.purchase_state import PurchaseState
@@ -34,7 +36,7 @@ _CHUNK = 500
 COLUMNS = (
     "id", "type", "amount", "refunded", "currency", "friend_name", "friend_email", "referrer_name", "referrer_email",
     "referral_code", "campaign", "campaign_id", "source", "external_id", "occurred_at", "recorded_at", "outcome", "reason",
-    "why", "rewards", "reward_amounts", "reward_states",
+    "why", "rewards", "reward_amounts", "reward_states", "shared_by",
 )  # fmt: skip
 WAITING_COLUMNS = ("what", "amount", "currency", "source", "reference", "at", "why")
 
@@ -115,7 +117,9 @@ def _lines(state: PurchaseState, rows: QuerySet[QualifyingEvent]) -> Iterator[Se
     while True:
         page = state.page(rows, limit=_CHUNK)
         standings, rewards = standings_of(page.rows)
-        yield from (_line(event, standings[event.pk], rewards[event.pk]) for event in page.rows)
+        shares = shares_by_referral(event.participant.referral for event in page.rows if referrer_of(event) is not None)
+        for event in page.rows:
+            yield (*_line(event, standings[event.pk], rewards[event.pk]), shares_text(event.participant, shares))
         if page.next is None:
             return
         state = replace(state, after=page.next)

@@ -133,11 +133,19 @@ def entries(story: Story) -> list[Entry]:
     if story.visit is not None:
         text = _("%(who)s's link was opened") % {"who": story.referrer}
         found.append(Entry("mouse-pointer-click", "", text, "", story.visit.occurred_at, _person(story.referrer)))
+        for share in story.shares[1:]:
+            text = _("%(who)s's link was opened, too") % {"who": share.participant}
+            found.append(
+                Entry("mouse-pointer-click", "", text, "", story.visit.occurred_at, _person(share.participant))
+            )
     friend = story.friend
     if friend is None:
         return found
     words = {"friend": friend, "who": story.referrer}
     text = _("%(friend)s joined through %(who)s") % words if story.referral else _("%(friend)s joined") % words
+    if story.shares:
+        parts = ", ".join(f"{share.participant} {share.words}" for share in story.shares)
+        text = _("%(friend)s joined, shared between %(parts)s") % {"friend": friend, "parts": parts}
     found.append(Entry("user-plus", "", text, "", friend.joined_at, _person(friend)))
     event, locale = story.event, get_language() or "en"
     if event is not None:

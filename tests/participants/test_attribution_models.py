@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 import pytest
+from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +16,11 @@ from participants.models import Referral
 from participants.visits import visit_row
 from referrals.lib import clock
 from referrals.lib.money import CURRENCIES, Money
-from rewards import services
-from rewards.attribution_report import clicks_of, derive, report
-from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
+from rewards import lifecycle, services
+from rewards.attribution_report import MEASURES, clicks_of, derive, report
+from rewards.models import Reward
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.rewards.splits import make_referrers, make_shared_friend
 
 NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 
@@ -140,3 +143,36 @@ def test_the_page_shows_it_and_the_file_has_it(alice: Cast, campaign: Campaign) 
         '"100.01","100.01","100.01","100.01","100.01"'
     )
     assert sum(weights(clicks(1, 2, 3), "position").values()) == Fraction(1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", ["linear", "position"])
+def test_under_the_model_that_shares_the_report_is_what_is_recorded(alice: Cast, model: str) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(1000, trigger="every_event")], attribution_model=model)
+    people = make_referrers(campaign)
+    for email, opened in (("maya@example.net", "abcb"), ("ines@example.net", "ca"), ("kai@example.net", "b")):
+        friend = make_shared_friend(people, opened, email)
+        buy(friend, 10001)
+        buy(friend, 3333)
+        bond = Referral.objects.select_related("visit", "invitee").get(invitee=friend)
+        if bond.split_by:
+            # What the clicks give, derived anew, is what was fixed as they joined.
+            fixed = {share.participant_id: share.weight for share in bond.shares.order_by("position")}
+            assert weights(clicks_of(campaign, [bond])[bond.pk], model) == fixed
+    make_friend(people["a"], "ola@example.net")
+    for measure in MEASURES:
+        found = report(campaign, measure)
+        assert [row.models[model] for row in found.rows] == [row.recorded for row in found.rows]
+        for name in MODELS:
+            assert sum(row.models[name] for row in found.rows) == found.total
+    # A reward is cut by itself: two of ten dollars are not one of twenty.
+    rewards = {row.referrer.email[0]: row.recorded for row in report(campaign, "rewards").rows}
+    owed = Reward.objects.order_by().values_list("participant__email").annotate(total=Sum("amount_minor"))
+    assert {name: minor for name, minor in rewards.items() if minor} == {email[0]: minor for email, minor in owed}
+    # What a person declined is missing under every model alike.
+    lost = Reward.objects.filter(participant=people["c"]).order_by("pk").first()
+    assert lost is not None
+    lifecycle.void(tenant=alice.tenant, reward_ids=[lost.pk], actor=ACTOR, note="No")
+    found = report(campaign, "rewards")
+    assert [row.models[model] for row in found.rows] == [row.recorded for row in found.rows]
+    assert {sum(row.models[name] for row in found.rows) for name in MODELS} == {6000 - lost.amount_minor}

@@ -183,7 +183,7 @@ def test_a_purchase_by_hand_makes_the_referrer_eligible_and_says_why(
     reward = Reward.objects.get()
     assert (reward.participant, reward.amount_minor, reward.state) == (asha, 1500, "due")
     (rule,) = answer.context["rules"]
-    assert rule.reward == reward
+    assert [one.reward for one in rule.given] == [reward]
     assert {check.state for check in rule.checks} == {"ok"}
     assert Event.objects.filter(type="event.recorded").get().actor_label == "alice@example.com"
 
