@@ -40,11 +40,11 @@ def facts_of(referral: Referral, event: QualifyingEvent | None) -> Facts:
     friends = _friends(referral)
     cycle, mutual = _circle(referral)
     sales, refunded = _sales(friends.ids, event.occurred_at if event is not None else referral.created_at)
-    hosts = [
-        host for host in (_host(metadata.get("referrer_url")), str(getattr(referral.visit, "channel", ""))) if host
-    ]
-    blocked, banned_host = _blocks(referral, traces, hosts)
     clicked = referral.visit
+    sites = [_host(metadata.get("referrer_url"))]
+    sites += [clicked.referer.removeprefix("www."), clicked.channel] if clicked is not None else []
+    hosts = [site for site in sites if site]
+    blocked, banned_host = _blocks(referral, traces, hosts)
     return Facts(
         _person(referrer),
         _person(friend),
