@@ -115,7 +115,7 @@ def test_a_leaderboard_is_played_to_its_prizes(alice: Cast, person: Client, monk
     assert "1 $300 gift card 2 $200 gift card 3 $100 gift card" in text_of(page(person, campaign))
 
     text = text_of(opened(person, second).get("/me/").content.decode())
-    assert "Leaderboard 1 Asha 2 2 You 1" in text
+    assert "Leaderboard 1 Asha 2 friends 2 You 1 friend" in text
 
     later = clock.now() + timedelta(days=31)
     monkeypatch.setattr(clock, "now", lambda: later)
