@@ -14,9 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from campaigns.models import Campaign
 from participants.models import Participant, QualifyingEvent, Referral, Visit
 from participants.visits import visit_row
+from referrals.accounts.keys import create_api_key
 from rewards import refunds
 from rewards.campaign_report import Figures, report
 from rewards.models import Reward
+from tests.api.conftest import Caller
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
 
 DAY = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -123,6 +125,31 @@ def test_the_page_and_the_file_say_the_same(alice: Cast, campaign: Campaign, ash
         ["2026-11-10", "3", "1", "3", "3", "2", "USD", "100.00", "30.00"],
         ["2026-11-11", "1", "0", "1", "1", "0", "USD", "40.00", "15.00"],
     ]
+
+
+def test_the_api_says_the_same(alice: Cast, campaign: Campaign, asha: Participant) -> None:
+    _row, key = create_api_key(tenant=alice.tenant, name="Read", actor=ACTOR, scopes=["read"])
+    caller = Caller(key)
+    address = f"/api/v2/campaigns/{campaign.public_id}/report"
+    body = caller.get(f"{address}?from=2026-11-09&to=2026-11-11").data
+    assert (body["total"]["joins"], body["total"]["revenue"]) == (4, {"amount_minor": 14000, "currency": "USD"})
+    assert body["cost_per_new_customer"] == {"amount_minor": 2250, "currency": "USD"}
+    assert [(row["day"], row["visits"], row["visits_hidden"]) for row in body["days"]] == [
+        ("2026-11-09", 0, 0),
+        ("2026-11-10", 3, 1),
+        ("2026-11-11", 1, 0),
+    ]
+    assert [row["channel"] for row in body["channels"]] == ["whatsapp", None, "qr"]
+    assert len(caller.get(address).data["days"]) == 30
+    for query in (
+        "from=x",
+        "from=2026-02-30",
+        "to=0001-01-01",
+        "from=2026-11-11&to=2026-11-09",
+        "from=2020-01-01&to=2026-01-01",
+    ):
+        answer = caller.get(f"{address}?{query}")
+        assert (answer.status, answer.data["code"]) == (422, "date")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from referrals.api.v2 import campaigns, connections, customers, events, participants, payouts, rewards, testing, what_if
+from referrals.api.v2 import (
+    campaigns,
+    connections,
+    customers,
+    events,
+    participants,
+    payouts,
+    reports,
+    rewards,
+    testing,
+    what_if,
+)
 from referrals.api.v2.base import API
 
-RESOURCES = (campaigns, participants, customers, events, rewards, payouts, connections, testing, what_if)
+RESOURCES = (campaigns, participants, customers, events, rewards, payouts, connections, testing, what_if, reports)
 
 __all__ = ["API", "RESOURCES"]

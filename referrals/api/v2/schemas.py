@@ -10,6 +10,7 @@ from referrals.api.fields import MONEY_INPUT
 from referrals.api.fraud import FRAUD
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
 from referrals.api.v2.base import page_schema
+from referrals.api.v2.report_schemas import CAMPAIGN_REPORT
 from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
 from referrals.api.v2.what_if_schemas import WHAT_IF
 from referrals.lib.money import CURRENCIES
@@ -430,6 +431,7 @@ SCHEMAS: dict[str, Schema] = {
     "TestData": TEST_DATA,
     "Simulation": SIMULATION,
     "WhatIf": WHAT_IF,
+    "CampaignReport": CAMPAIGN_REPORT,
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
