@@ -13,11 +13,12 @@ from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
-from rewards import bans, fraud_cases, lifecycle, refunds
+from rewards import bans, fraud_cases, lifecycle, refunds, services
 from rewards.models import Reward, State
 from rewards.payouts import issue_by_hand
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.rewards.splits import open_links
 
 HOME = Seen("203.0.113.7", "Mozilla/5.0 Chrome/140.0", ("laptop",))
 
@@ -264,3 +265,36 @@ def test_an_evaluation_is_kept_and_replaced(maya: Participant) -> None:
     assert FraudEvaluation.objects.filter(current=True).count() == before
     assert lifecycle.SUSPECT == "held_for_review"
     assert State.HELD in {state for state, _reason in stands(maya)}
+
+
+def test_of_several_who_share_a_friend_the_worst_pair_speaks_and_all_parts_wait(alice: Cast) -> None:
+    """Nobody hides behind a stranger's click: Ben lives where the friend does, Asha stands for both."""
+    campaign = make_campaign(alice.tenant, [fixed_rule(1001)], attribution_model="linear")
+    asha = make_participant(
+        campaign, "asha@example.com", first_name="Asha", seen=Seen("198.51.100.9", HOME.agent, ("laptop",))
+    )
+    ben = make_participant(campaign, "ben@example.com", first_name="Ben", seen=HOME)
+    open_links({"a": asha, "b": ben}, "ab", "v" * 22)
+    maya = services.join(
+        campaign=campaign,
+        email="maya@example.net",
+        actor=ACTOR,
+        source="hosted",
+        visitor="v" * 22,
+        seen=Seen(HOME.ip, HOME.agent, ("phone",)),
+    ).participant
+    buy(maya)
+    case = FraudCase.objects.get()
+    assert (case.participant, case.referrer, case.level) == (maya, ben, "Medium")
+    assert maya.referral.referrer == asha
+    held = ("held", "held_for_review")
+    rows = Reward.objects.order_by("participant_id")
+    assert list(rows.values_list("amount_minor", "state", "reason")) == [(501, *held), (500, *held)]
+    done = fraud_cases.trust(case=case, actor=ACTOR, note="A family")
+    assert (done.before["one"], done.before["other"]) == ("ben@example.com", "maya@example.net")
+    assert list(rows.values_list("amount_minor", "state")) == [(501, "due"), (500, "due")]
+    fraud_cases.undo(action=done, actor=ACTOR)
+    assert list(rows.values_list("state", flat=True)) == ["held", "held"]
+    # Banning on the case's page bans the one of the suspicious pair.
+    fraud_cases.ban(case=FraudCase.objects.get(), actor=ACTOR, note="Own orders")
+    assert set(Participant.objects.exclude(banned_at=None).values_list("email", flat=True)) == {"ben@example.com"}
