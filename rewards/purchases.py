@@ -150,6 +150,7 @@ def standing_of(decisions: Iterable[Decision], rewards: Sequence[Reward]) -> Sta
     ordered = sorted(decisions, key=lambda row: (row.side != "referrer", row.pk))
     live = sorted((row for row in rewards if row.state in LIVE), key=lambda row: (row.side != "referrer", row.pk))
     if live:
+        live = _without_banned_parts(live)
         waits = next((row for row in live if row.state == State.HELD), None) or next(
             (row for row in live if row.state == State.REVIEW), None
         )
@@ -163,6 +164,13 @@ def standing_of(decisions: Iterable[Decision], rewards: Sequence[Reward]) -> Sta
     if gone is not None:
         return Standing("refused", on_its_way(gone))
     return Standing("refused" if ordered else "unruled", None)
+
+
+def _without_banned_parts(live: list[Reward]) -> list[Reward]:
+    """Where several referrers share, a part that a ban holds does not speak for the others'."""
+    if len({row.participant_id for row in live if row.side == "referrer"}) < 2:
+        return live
+    return [row for row in live if (row.state, row.reason) != (State.HELD, "referrer_banned")] or live
 
 
 def on_its_way(reward: Reward, decision: Decision | None = None) -> dict[str, Any] | None:

@@ -45,6 +45,8 @@ def test_every_page_tells_who_has_which_part(alice: Cast) -> None:
     assert "$3.33 On hold B 1/3" in shown
     assert "$3.33 Due C 1/3" in shown
     assert "A fixed amount: $10.00" in shown
+    # One part that a ban holds does not speak for the whole.
+    assert "$50.00 Rewardable" in shown
     assert "A 1/3 · B 1/3, held: banned · C 1/3" in shown
     assert "1/3 credited to A, whose link was opened" in shown
     first = text(alice.client, f"/app/purchases/{event.public_id}/")
