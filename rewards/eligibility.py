@@ -367,11 +367,12 @@ CODES: frozenset[str] = frozenset(condition.code for condition in CONDITIONS)
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The rows of the table that are asked of a rule: all of them in their order; those about the event itself, and those that count."""
+    """The rows of the table that are asked of a rule, in their order; and for asking briefly, the tests and codes of those about the
+    event itself, of those that count, and what is left of each limit."""
 
     conditions: tuple[Condition, ...]
-    own: tuple[Condition, ...]
-    counting: tuple[Condition, ...]
+    own: tuple[tuple[Test, str], ...]
+    counting: tuple[tuple[Test, str], ...]
     limits: tuple[Callable[[Case], int], ...]
 
 
@@ -388,22 +389,17 @@ def questions_of(terms: RuleTerms) -> Questions:
         rows = tuple(condition for condition in CONDITIONS if condition.asked(terms))
         questions = Questions(
             rows,
-            tuple(condition for condition in rows if not condition.counting),
-            tuple(condition for condition in rows if condition.counting),
+            tuple((condition.met, condition.code) for condition in rows if not condition.counting),
+            tuple((condition.met, condition.code) for condition in rows if condition.counting),
             tuple(condition.most for condition in rows if condition.most is not None),
         )
         known = _QUESTIONS[id(terms)] = (terms, questions)
     return known[1]
 
 
-def decide(case: Case, *, explain: bool = True) -> Verdict:
-    """Check every condition that applies to the case, and work out what to give when all pass.
-
-    Without `explain` the answer is the same and comes sooner: the verdict's conditions are left empty (what-if asks a million times).
-    """
+def decide(case: Case) -> Verdict:
+    """Check every condition that applies to the case, and work out what to give when all pass."""
     questions = questions_of(case.terms)
-    if not explain:
-        return _briefly(case, questions)
     checked: list[Checked] = []
     failed, counted = "", True
     for condition in questions.conditions:
@@ -424,14 +420,18 @@ def decide(case: Case, *, explain: bool = True) -> Verdict:
     return replace(verdict, conditions=(*(item for item in checked if item.code != found.code), found))
 
 
-def _briefly(case: Case, questions: Questions) -> Verdict:
-    """The same answer by the first condition that is not met: in the table those that count come last."""
-    for condition in questions.own:
-        if not condition.met(case):
-            return Verdict(False, condition.code, (), None)
-    for condition in questions.counting:
-        if not condition.met(case):
-            return Verdict(False, condition.code, (), None, None, True)
+def decide_briefly(case: Case) -> Verdict:
+    """The same answer sooner, without its conditions (what-if asks a million times): the first that is not met settles it.
+
+    In the table those that count come last, and a row is met where it is not spoken of.
+    """
+    questions = questions_of(case.terms)
+    for met, code in questions.own:
+        if not met(case):
+            return Verdict(False, code, (), None)
+    for met, code in questions.counting:
+        if not met(case):
+            return Verdict(False, code, (), None, None, True)
     return _give(case, questions, ())
 
 

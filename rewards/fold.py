@@ -12,7 +12,7 @@ from typing import Protocol
 
 from campaigns.conditions import Attributes
 from campaigns.terms import RuleTerms
-from rewards.eligibility import decide
+from rewards.eligibility import decide, decide_briefly
 from rewards.facts import Bond, Case, EventFacts, History, PersonFacts, Verdict
 
 
@@ -143,7 +143,7 @@ def decide_next(
         one.rewarded, one.counted, one.earlier, standing.friends, standing.granted, standing.by_year.get(year, 0), spent
     )
     case = Case(terms, event, item.friend, item.bond, history, item.attributes)
-    verdict = decide(case, explain=explain)
+    verdict = decide(case) if explain else decide_briefly(case)
     one.earlier += 1
     if verdict.counted:
         standing.friends += one.counted == 0

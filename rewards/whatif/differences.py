@@ -100,7 +100,7 @@ class Differences:
         for kind, worth in _steps(was, will):
             line.kinds[kind].add(worth)
             kept = line.examples[kind]
-            if len(kept) < EXAMPLES or (at, event) < (kept[-1].at, kept[-1].event):
+            if len(kept) < EXAMPLES or (at <= kept[-1].at and (at, event) < (kept[-1].at, kept[-1].event)):
                 insort(kept, Example(at, event, was, will, why()), key=lambda one: (one.at, one.event))
                 del kept[EXAMPLES:]
 

@@ -35,7 +35,7 @@ from rewards.loading import (
 from rewards.models import Reward
 from rewards.whatif.differences import Given, Worth
 
-CHUNK = 2000
+CHUNK = 4000
 _REFERRER = "referral__referrer"
 _FIELDS = (
     f"participant__{_REFERRER}_id", "pk", "participant_id", "version_id", "type", "amount_minor", "source", "at", "refunded_minor",
@@ -103,7 +103,7 @@ class Reader:
         self.metadata = self.has_stops or "event" in self.asked or "leaderboard" in self.types
         self.closed = _closed(campaign)
         self.zone = campaign.merchant.zone
-        self.money = lru_cache(maxsize=8192)(lambda minor: Money(minor, campaign.currency))
+        self.money = lru_cache(maxsize=65536)(lambda minor: Money(minor, campaign.currency))
         self.campaign_known = campaign_attributes(campaign) if "campaign" in self.asked else None
 
     def rows(self) -> QuerySet[QualifyingEvent, Row]:
