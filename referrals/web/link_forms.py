@@ -21,6 +21,14 @@ _UTM_LABELS = {
 }
 
 
+_UTM_EXAMPLES = {"source": "friends", "medium": "referral", "campaign": "spring", "term": "", "content": ""}
+_CONSENTS = (
+    ("always", lazy("Always, with the click")),
+    ("ask", lazy("Only after the visitor agrees")),
+    ("never", lazy("Never")),
+)
+
+
 class Lines(forms.CharField):
     """A list, one line for each."""
 
@@ -60,9 +68,7 @@ class LinksForm(forms.Form):
         label=lazy("Apps that links may open"),
         help_text=lazy("One scheme a line, such as halden for halden://product/7."),
     )
-    consent = forms.ChoiceField(
-        label=lazy("Remember who sent a visitor"), choices=Campaign.CONSENTS, widget=forms.RadioSelect
-    )
+    consent = forms.ChoiceField(label=lazy("Remember who sent a visitor"), choices=_CONSENTS, widget=forms.RadioSelect)
     link_name = forms.CharField(
         label=lazy("Name in links"),
         required=False,
@@ -80,7 +86,7 @@ class LinksForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.use_required_attribute = False
         for name in UTM:
-            widget = forms.TextInput(attrs={"dir": "ltr"})
+            widget = forms.TextInput(attrs={"dir": "ltr", "placeholder": _UTM_EXAMPLES[name]})
             self.fields[f"utm_{name}"] = forms.CharField(
                 label=_UTM_LABELS[name], required=False, max_length=UTM_LENGTH, widget=widget
             )
