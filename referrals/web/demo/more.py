@@ -98,7 +98,8 @@ def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
                 campaign = _launch(tenant, owner, plan, end)
             for first, last, number in plan.sharers:
                 _shares(campaign, first, last, number, end, buys=plan.buys)
-        lifecycle.release_due(until=end)
+        with clock.at(end):
+            lifecycle.release_due(until=end)
 
 
 def _launch(tenant: Tenant, owner: Actor, plan: Further, end: datetime) -> Campaign:
