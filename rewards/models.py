@@ -45,7 +45,8 @@ class Decision(TenantModel):
     rule = models.ForeignKey(RewardRule, on_delete=models.PROTECT, related_name="+", db_index=False)
     rule_key = models.CharField(max_length=32)
     side = models.CharField(max_length=8, choices=SIDES)
-    # Whose friend's event it was, and whether it counts as one that qualified: by these, milestones, tiers and limits add up.
+    # Whose friend's event it was (nobody's where several share the friend), and whether it counts as one that qualified: by these,
+    # milestones, tiers and limits add up.
     referrer = models.ForeignKey(Participant, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     counted = models.BooleanField(default=False)
     rewardable = models.BooleanField()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ from hypothesis import strategies as st
 from campaigns import rules
 from campaigns.models import Campaign
 from campaigns.rules import current_terms
+from campaigns.terms import Fixed
+from referrals.lib.money import Money
+from rewards import bans, lifecycle
 from rewards.whatif.plan import Plan, plan_as_recorded, plan_for
 from rewards.whatif.replay import Replay
-from tests.factories import Cast
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend
+from tests.rewards.splits import make_referrers, make_shared_friend
 from tests.rewards.whatif.histories import History, rule_names, steps
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +68,24 @@ def test_a_rule_that_had_conditions_before_is_judged_by_them(alice: Cast) -> Non
     history.play([("join", 0), ("buy", 0, 500, 0, True), ("publish", ["most"])])
     campaign = Campaign.objects.select_related("merchant", "version").get(pk=history.campaign.pk)
     assert _found(campaign, plan_as_recorded(campaign)) == []
+
+
+def test_of_a_reward_that_several_share_each_part_is_a_reward(alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(1000)], attribution_model="linear")
+    people = make_referrers(campaign)
+    buy(make_shared_friend(people))
+    buy(make_friend(people["a"], "ola@example.net"))
+    campaign = Campaign.objects.select_related("merchant", "version").get()
+    (terms,) = current_terms(campaign)
+    larger = replace(terms, amount=Fixed(Money(1200, "USD")))
+    found = _found(campaign, plan_for(campaign, [larger]))
+    assert [row[2:5] for row in found] == [("larger", 4, 400)]
+    assert sorted(one.after.minor for one in found[0][5]) == [400, 400, 400, 1200]
+    cents = replace(terms, amount=Fixed(Money(2, "USD")))
+    assert [row[2:5] for row in _found(campaign, plan_for(campaign, [cents]))] == [
+        ("gone", 1, 333), ("smaller", 3, 1663),
+    ]  # fmt: skip
+    bans.ban(participant=people["b"], actor=ACTOR, reason="Bots")
+    lifecycle.void(tenant=alice.tenant, reward_ids=[people["c"].rewards.get().pk], actor=ACTOR, note="No")
+    assert _found(campaign, plan_as_recorded(campaign)) == []
+    assert [row[2:5] for row in _found(campaign, plan_for(campaign, [larger]))] == [("larger", 3, 333)]
