@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +32,7 @@ from rewards.deciding import redecide
 from rewards.models import Decision, LedgerEntry, Payout, PayoutBatch, Reward, State
 from rewards.sharing import TOO_SMALL
 from rewards.verify import differences
-from tests.factories import make_campaign, make_cast, make_merchant, percent_rule
+from tests.factories import Cast, make_campaign, make_cast, make_merchant, percent_rule
 from tests.rewards.splits import make_referrers, make_shared_friend
 
 ACTOR = Actor("user", "1", "alice@example.com")
@@ -58,15 +60,52 @@ def rules() -> list[RuleTerms]:
 
 
 def shared_rules() -> list[RuleTerms]:
-    """What can be shared: odd cents, a cap, a budget, and what goes to the friend."""
+    """What can be shared: odd cents and a share of every purchase. No budget: who uses it up depends on who is decided first."""
     return [
-        percent_rule("10", max_purchases_per_friend=3, limits=Limits(campaign=usd(1100)), review_days=2),
+        percent_rule("10", max_purchases_per_friend=3, review_days=2),
         RuleTerms("", "referrer", "first_event", Fixed(usd(1501)), minimum_purchase=usd(3000)),
     ]
 
 
+@dataclass
+class People:
+    """Two referrers with a few friends; and in a campaign that shares, two more with one friend, who is the last of `friends`."""
+
+    campaign: Campaign
+    referrers: list[Participant]
+    sharers: list[Participant]
+    friends: list[Participant]
+
+
+@dataclass
+class Stage:
+    """Where every life begins: one merchant, and two sets of people alike. The other one hears at the end what the first did."""
+
+    cast: Cast
+    people: People
+    others: People
+
+
+def set_stage() -> Stage:
+    """Make it, once for all lives of a test."""
+    _rules.cache_clear()  # what another test rolled back gave its keys to this one
+    cast = make_cast("alice@example.com", make_merchant())
+    return Stage(cast, _people(cast), _people(cast))
+
+
+def _campaign(cast: Cast, terms: list[RuleTerms], **fields: Any) -> Campaign:
+    with clock.at(START - timedelta(days=1)):
+        campaign = make_campaign(cast.tenant, terms, since_days=0, **fields)
+    Campaign.objects.filter(pk=campaign.pk).update(status_since=START - timedelta(days=1))
+    campaign.status_changes.update(at=START - timedelta(days=1))
+    campaign.refresh_from_db()
+    return campaign
+
+
 class Life(RuleBasedStateMachine):
-    """One merchant, two referrers with a few friends; and a campaign where two referrers share one."""
+    """One life on the stage; what it did is undone at its end."""
+
+    stage: Stage
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,21 +123,9 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        _rules.cache_clear()  # what is rolled back gives its keys to the next life
-        self.cast = make_cast("alice@example.com", make_merchant())
-        self.campaign = self._campaign()
-        with clock.at(START):
-            self.referrers, self.friends = _people(self.campaign)
-            self.sharers, shared = _shared(self._campaign(shared_rules(), attribution_model="linear"))
-            self.friends.append(shared)
-
-    def _campaign(self, terms: list[RuleTerms] | None = None, **fields: Any) -> Campaign:
-        with clock.at(START - timedelta(days=1)):
-            campaign = make_campaign(self.cast.tenant, terms or rules(), since_days=0, **fields)
-        Campaign.objects.filter(pk=campaign.pk).update(status_since=START - timedelta(days=1))
-        campaign.status_changes.update(at=START - timedelta(days=1))
-        campaign.refresh_from_db()
-        return campaign
+        own = deepcopy(self.stage)  # its people are changed by what is done to them
+        self.cast, self.people, self.others = own.cast, own.people, own.others
+        self.friends = own.people.friends
 
     def _tick(self) -> Any:
         self.now += timedelta(minutes=7)
@@ -149,7 +176,7 @@ class Life(RuleBasedStateMachine):
         self.facts.append(tell)
         with clock.at(max(self.now, at) if at else self.now + timedelta(minutes=7)):
             for _ in range(1 + twice):
-                tell(self.campaign, self.friends)
+                tell(self.people.campaign, self.friends)
         self.now += timedelta(minutes=7)
 
     # What people at the merchant do, in any state: what can't be is refused and changes nothing.
@@ -187,7 +214,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from([0, 1, 0, 1, *range(2, PEOPLE + 5)]), lift=st.booleans())
     def ban(self, who: int, lift: bool) -> None:
-        person = [*self.referrers, *self.friends, *self.sharers][who]
+        person = [*self.people.referrers, *self.friends, *self.people.sharers][who]
         if lift:
             self._try(lambda: bans.unban(participant=person, actor=ACTOR))
         else:
@@ -261,7 +288,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def nobody_gets_more_than_the_limit(self) -> None:
-        for person in self.referrers if self.friends else ():
+        for person in self.people.referrers if self.friends else ():
             rows = Reward.objects.filter(participant=person, rule__limit_per_referrer_minor__isnull=False)
             assert sum(rows.exclude(state__in=FALLEN).values_list("amount_minor", flat=True)) <= 1500
 
@@ -279,7 +306,7 @@ class LifeToTheEnd(Life):
 
     def _decide_again(self) -> None:
         with clock.at(START + timedelta(days=60)):
-            for person in [*self.referrers, *self.friends, *self.sharers]:
+            for person in [*self.people.referrers, *self.friends, *self.people.sharers]:
                 if Participant.objects.get(pk=person.pk).is_banned:
                     bans.unban(participant=person, actor=ACTOR)
             before = _world()
@@ -288,17 +315,21 @@ class LifeToTheEnd(Life):
         assert _world() == before
 
     def _tell_elsewhere(self) -> None:
-        other = self._campaign()
-        with clock.at(START):
-            _referrers, friends = _people(other)
-            friends.append(_shared(self._campaign(shared_rules(), attribution_model="linear"))[1])
         with clock.at(START + timedelta(days=60)):
             for tell in reversed(self.facts):
-                tell(other, friends)
-        assert _outcome(friends) == _outcome(self.friends)
+                tell(self.others.campaign, self.others.friends)
+        assert _outcome(self.others.friends) == _outcome(self.friends)
 
 
-def _people(campaign: Campaign) -> tuple[list[Participant], list[Participant]]:
+def _people(cast: Cast) -> People:
+    campaign, sharing = _campaign(cast, rules()), _campaign(cast, shared_rules(), attribution_model="linear")
+    with clock.at(START):
+        referrers, friends = _bound(campaign)
+        sharers, shared = _shared(sharing)
+    return People(campaign, referrers, sharers, [*friends, shared])
+
+
+def _bound(campaign: Campaign) -> tuple[list[Participant], list[Participant]]:
     referrers = [
         services.join(campaign=campaign, email=f"r{n}@example.com", actor=ACTOR, source="api").participant
         for n in range(2)
