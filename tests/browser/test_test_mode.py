@@ -62,7 +62,8 @@ def test_a_referral_is_simulated_its_review_ends_and_all_of_it_is_deleted(
     expect(page.get_by_text("$20.00 became due").first).to_be_visible()
     assert list(Reward.objects.for_tenant(side).order_by("pk").values_list("state", flat=True)) == [State.DUE] * 2
     before = MerchantClock.objects.get().moment
-    page.get_by_role("button", name="Move a week").press("Enter")
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.get_by_role("button", name="Move a week").press("Enter")
     expect(page.get_by_role("button", name="Move a week")).to_be_focused()
     expect(page.locator("#test-now")).to_contain_text("The clock says")
     assert (MerchantClock.objects.get().moment - before).days == 7
