@@ -87,11 +87,14 @@ def update_participant(*, participant: Participant, actor: Actor, **fields: Any)
                     row.customer_by = "hand"
         if changed:
             row.save(update_fields=[*changed, "customer_by"])
-            record(row.tenant, actor, _about(types.PARTICIPANT_CHANGED, row, {"fields": sorted(changed)}))
+            record(
+                row.tenant, actor, participant_happening(types.PARTICIPANT_CHANGED, row, {"fields": sorted(changed)})
+            )
     return row
 
 
-def _about(type_: str, participant: Participant, data: dict[str, Any]) -> Happening:
+def participant_happening(type_: str, participant: Participant, data: dict[str, Any]) -> Happening:
+    """An Event about a person, shown on their time line."""
     return Happening(
         type_,
         "participant",

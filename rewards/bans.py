@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from participants.models import Participant, Referral
-from participants.services import lock_person
+from participants.services import lock_person, participant_happening
 from referrals.events import types
-from referrals.events.services import Actor, Happening, record
+from referrals.events.services import Actor, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import lifecycle
@@ -31,7 +29,7 @@ def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
             raise Refused("invalid_state", _("%(who)s is already banned.") % {"who": row}, status=409)
         row.banned_at, row.ban_reason = clock.now(), reason.strip()[:300]
         row.save(update_fields=["banned_at", "ban_reason"])
-        record(row.tenant, actor, _about(types.PARTICIPANT_BANNED, row, {"reason": row.ban_reason}))
+        record(row.tenant, actor, participant_happening(types.PARTICIPANT_BANNED, row, {"reason": row.ban_reason}))
         opened = {State.REVIEW, State.DUE}
         open_rewards = _locked_rewards(Q(participant=row, state__in=opened))
         targets = [
@@ -49,7 +47,7 @@ def unban(*, participant: Participant, actor: Actor, note: str = "") -> Particip
             raise Refused("invalid_state", _("%(who)s is not banned.") % {"who": row}, status=409)
         row.banned_at, row.ban_reason = None, ""
         row.save(update_fields=["banned_at", "ban_reason"])
-        record(row.tenant, actor, _about(types.PARTICIPANT_UNBANNED, row, {"note": note}))
+        record(row.tenant, actor, participant_happening(types.PARTICIPANT_UNBANNED, row, {"note": note}))
         now = clock.now()
         refused = Participant.objects.filter(
             referral__referrer=row, qualifying_events__decisions__reason="referrer_banned"
@@ -83,14 +81,3 @@ def _locked_rewards(*which: Q) -> list[Reward]:
     keys = {pk for condition in which for pk in Reward.objects.filter(condition).values_list("pk", flat=True)}
     rows = Reward.objects.filter(pk__in=keys).order_by("pk")
     return list(rows.select_for_update(of=("self",)).select_related("participant", "campaign", "merchant"))
-
-
-def _about(type_: str, participant: Participant, data: dict[str, Any]) -> Happening:
-    return Happening(
-        type_,
-        "participant",
-        participant.public_id,
-        campaign=participant.campaign.public_id,
-        participant=participant.public_id,
-        data=data,
-    )

@@ -32,6 +32,7 @@ from referrals.web.campaign_forms import (
     LookForm,
     SettingsForm,
     apply_refusal,
+    carry_out,
     settings_initial,
 )
 from referrals.web.campaign_words import changes, title_of
@@ -251,20 +252,17 @@ def campaign_settings(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Name, currency, dates, attribution, how strict the fraud check is."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
     launched = campaign.status != Status.DRAFT
-    posted = request.method == "POST"
-    form = SettingsForm(request.POST if posted else None, initial=settings_initial(campaign), launched=launched)
-    status = 200
-    if posted:
-        status = 422
-        if form.is_valid():
-            try:
-                services.update_campaign(
-                    campaign=campaign, actor=request.actor, revision=form.cleaned_data["revision"], **form.changes()
-                )
-            except Refused as error:
-                status = apply_refusal(form, error)
-            else:
-                messages.success(request, _("Settings saved"))
-                return redirect("web:campaign_settings", campaign.public_id)
+    form = SettingsForm(
+        request.POST if request.method == "POST" else None, initial=settings_initial(campaign), launched=launched
+    )
+    status = carry_out(
+        form,
+        lambda: services.update_campaign(
+            campaign=campaign, actor=request.actor, revision=form.cleaned_data["revision"], **form.changes()
+        ),
+    )
+    if status is None:
+        messages.success(request, _("Settings saved"))
+        return redirect("web:campaign_settings", campaign.public_id)
     context = {**campaign_context(request, campaign, "settings"), "form": form}
     return render(request, "web/campaigns/settings.html", context, status=status)

@@ -14,10 +14,9 @@ from campaigns.destinations import destination
 from campaigns.models import Campaign
 from participants.links import campaign_link
 from participants.models import Visit
-from referrals.lib.errors import Refused
 from referrals.web import counts
 from referrals.web.access import MerchantRequest, member, own
-from referrals.web.campaign_forms import apply_refusal
+from referrals.web.campaign_forms import carry_out
 from referrals.web.campaigns import campaign_context, hidden_text
 from referrals.web.link_forms import LinksForm, links_initial
 
@@ -28,21 +27,16 @@ EXAMPLE = "8Mnu79TD"
 def campaign_links(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Everything about a campaign's links in one form, and what a link leads to as an example."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
-    posted = request.method == "POST"
-    form = LinksForm(request.POST if posted else None, initial=links_initial(campaign))
-    status = 200
-    if posted:
-        status = 422
-        if form.is_valid():
-            try:
-                services.update_campaign(
-                    campaign=campaign, actor=request.actor, revision=form.cleaned_data["revision"], **form.changes()
-                )
-            except Refused as error:
-                status = apply_refusal(form, error)
-            else:
-                messages.success(request, _("Links saved"))
-                return redirect("web:campaign_links", campaign.public_id)
+    form = LinksForm(request.POST if request.method == "POST" else None, initial=links_initial(campaign))
+    status = carry_out(
+        form,
+        lambda: services.update_campaign(
+            campaign=campaign, actor=request.actor, revision=form.cleaned_data["revision"], **form.changes()
+        ),
+    )
+    if status is None:
+        messages.success(request, _("Links saved"))
+        return redirect("web:campaign_links", campaign.public_id)
     context: dict[str, Any] = {**campaign_context(request, campaign, "links"), "form": form, **_facts(campaign)}
     return render(request, "web/campaigns/links.html", context, status=status)
 
