@@ -24,6 +24,8 @@ class LinkFields(models.Model):
     # Host names and app schemes that a link's `to=` may lead to, besides the landing page's own host.
     allowed_hosts = models.JSONField(default=list, blank=True)
     app_schemes = models.JSONField(default=list, blank=True)
+    # Origins of the pages that may use the browser script: "https://shop.example.com".
+    script_origins = models.JSONField(default=list, blank=True)
     # UTM parameters, by name without "utm_", that the merchant's page gets where neither its address nor the link has them.
     utm = models.JSONField(default=dict, blank=True)
     consent = models.CharField(max_length=6, choices=CONSENTS, default="always")

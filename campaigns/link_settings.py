@@ -1,4 +1,4 @@
-"""Checking what a merchant sets for links: allowed hosts, app schemes, UTM parameters, the landing page, the name in links."""
+"""Checking what a merchant sets for links: hosts, schemes, pages with the script, UTM parameters, the landing page, the name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from campaigns.destinations import landing_page
 from campaigns.link_models import UTM
 from campaigns.models import Campaign
-from referrals.lib.addresses import app_scheme, ascii_host, is_host_name
+from referrals.lib.addresses import app_scheme, ascii_host, is_host_name, page_origin
 from referrals.lib.errors import Refused
 
 MOST_HOSTS = 50
 MOST_SCHEMES = 10
+MOST_ORIGINS = 20
 UTM_LENGTH = 100
 RESERVED_NAMES = frozenset(
     "admin api app campaign docs help hub me official passalong r root static support system www".split()
@@ -27,6 +28,8 @@ def check_links(campaign: Campaign, fields: Iterable[str]) -> None:
         campaign.allowed_hosts = _hosts(campaign.allowed_hosts)
     if "app_schemes" in fields:
         campaign.app_schemes = _schemes(campaign.app_schemes)
+    if "script_origins" in fields:
+        campaign.script_origins = _origins(campaign.script_origins)
     if "utm" in fields:
         campaign.utm = _utm(campaign.utm)
     if "link_name" in fields and campaign.link_name in RESERVED_NAMES:
@@ -50,6 +53,19 @@ def _hosts(given: Any) -> list[str]:
             raise Refused("host_invalid", message % {"text": text[:80]}, field="allowed_hosts")
         hosts.append(host)
     return list(dict.fromkeys(hosts))
+
+
+def _origins(given: Any) -> list[str]:
+    origins = []
+    for text in _texts(given, "script_origins", MOST_ORIGINS):
+        origin = page_origin(text.strip())
+        if not origin:
+            message = _(
+                "%(text)s is no origin. Enter https:// and a host name, such as https://shop.example.com, without path."
+            )
+            raise Refused("origin_invalid", message % {"text": text[:80]}, field="script_origins")
+        origins.append(origin)
+    return list(dict.fromkeys(origins))
 
 
 def _schemes(given: Any) -> list[str]:

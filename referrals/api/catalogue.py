@@ -111,6 +111,7 @@ CODES: dict[str, tuple[int, str]] = {
         "Links can't lead to this address: it is not a full one, not https, or has a user name in it.",
     ),
     "host_invalid": (422, "This is no public host name, such as shop.example.com."),
+    "origin_invalid": (422, "This is no origin of a web page, such as https://shop.example.com."),
     "scheme_invalid": (422, "This is no scheme of an app, or one that is not safe."),
     "name_reserved": (422, "This name or code is kept for the site itself."),
     "code_format": (422, "A chosen code has 3 to 16 letters a to z, digits and hyphens."),

@@ -107,6 +107,20 @@ def is_host_name(host: str) -> bool:
     return len(labels) > 1 and host not in LOCAL and not last.isdigit() and not last.startswith("0x")
 
 
+def page_origin(text: str) -> str:
+    """The origin of a web page as browsers send it in `Origin`, from what was typed; "" unless https with a public name, or local.
+
+    A path other than "/", a query or a user name is not an origin. Plain http is for pages on this machine only.
+    """
+    page = read_address(text)
+    if page is None or page.path not in {"", "/"} or page.query is not None or page.fragment is not None:
+        return ""
+    if not page.is_local and (page.scheme != "https" or not is_host_name(page.host)):
+        return ""
+    usual = {"https": 443, "http": 80}[page.scheme]
+    return page.origin if page.port != usual else page.origin.removesuffix(f":{usual}")
+
+
 def with_pairs(address: Address, pairs: Mapping[str, str], *, instead: Iterable[str] = ()) -> Address:
     """The address with `name=value` pairs behind its query. Pairs that it has already stay as they are; those named in `instead` go."""
     gone = set(instead)

@@ -68,6 +68,10 @@ class LinksForm(forms.Form):
         label=lazy("Apps that links may open"),
         help_text=lazy("One scheme a line, such as halden for halden://product/7."),
     )
+    script_origins = Lines(
+        label=lazy("Pages that may use the browser script"),
+        help_text=lazy("One origin a line, such as https://shop.example.com. Pages from elsewhere are refused."),
+    )
     consent = forms.ChoiceField(label=lazy("Remember who sent a visitor"), choices=_CONSENTS, widget=forms.RadioSelect)
     link_name = forms.CharField(
         label=lazy("Name in links"),

@@ -42,6 +42,7 @@ ACTORS = {
 SOURCES = {
     "form": lazy("on the campaign's page"),
     "hosted": lazy("on the campaign's page"),
+    "script": lazy("by the script on the merchant's page"),
     "api": lazy("through the API"),
     "manual": lazy("added by hand"),
     "import": lazy("from a file"),
@@ -65,6 +66,7 @@ FIELD_WORDS = {
     "landing_url": lazy("page address"),
     "allowed_hosts": lazy("where deep links may lead"),
     "app_schemes": lazy("which apps links may open"),
+    "script_origins": lazy("which pages may use the browser script"),
     "utm": lazy("UTM parameters"),
     "consent": lazy("when a cookie may be set"),
     "own_codes": lazy("whether people choose their own code"),

@@ -97,6 +97,10 @@ def test_utm_parameters_of_the_address_go_before_the_links_and_those_before_the_
         ({"allowed_hosts": ["localhost"]}, "allowed_hosts", "host_invalid"),
         ({"allowed_hosts": [f"h{n}.example.com" for n in range(51)]}, "allowed_hosts", "too_many"),
         ({"app_schemes": ["javascript"]}, "app_schemes", "scheme_invalid"),
+        ({"script_origins": ["http://shop.example.com"]}, "script_origins", "origin_invalid"),
+        ({"script_origins": ["https://shop.example.com/a"]}, "script_origins", "origin_invalid"),
+        ({"script_origins": ["https://*.example.com"]}, "script_origins", "origin_invalid"),
+        ({"script_origins": ["null"]}, "script_origins", "origin_invalid"),
         ({"utm": {"id": "x"}}, "utm", "unknown_field"),
         ({"utm": {"source": "a\nb"}}, "utm_source", "too_long"),
         ({"landing_url": "https://user@shop.example.com/"}, "landing_url", "landing_url"),
@@ -114,9 +118,13 @@ def test_settings_are_kept_in_one_form() -> None:
     campaign = a_campaign(
         allowed_hosts=["Shop.Example.com.", "bücher.example", "shop.example.com"],
         app_schemes=["Halden://"],
+        script_origins=["HTTPS://Shop.example.com:443/", "https://bücher.example:8443", "http://localhost:8080"],
         utm={"source": " x ", "term": ""},
     )
-    check_links(campaign, ["allowed_hosts", "app_schemes", "utm"])
+    check_links(campaign, ["allowed_hosts", "app_schemes", "script_origins", "utm"])
+    assert campaign.script_origins == [
+        "https://shop.example.com", "https://xn--bcher-kva.example:8443", "http://localhost:8080",
+    ]  # fmt: skip
     assert (campaign.allowed_hosts, campaign.app_schemes, campaign.utm) == (
         ["shop.example.com", "xn--bcher-kva.example"], ["halden"], {"source": "x"},
     )  # fmt: skip

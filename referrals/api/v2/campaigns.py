@@ -8,7 +8,7 @@ from typing import Any
 
 from campaigns import services
 from campaigns.link_models import UTM
-from campaigns.link_settings import MOST_HOSTS, MOST_SCHEMES, UTM_LENGTH
+from campaigns.link_settings import MOST_HOSTS, MOST_ORIGINS, MOST_SCHEMES, UTM_LENGTH
 from campaigns.models import Campaign, CampaignText, CampaignType, Status
 from campaigns.presets import PRESETS
 from campaigns.terms import RuleTerms
@@ -37,7 +37,7 @@ RULE_ERRORS = (
     "duplicate_rule",
     "split_not_possible",
 )
-LINK_ERRORS = ("landing_url", "host_invalid", "scheme_invalid", "name_reserved", "name_taken")
+LINK_ERRORS = ("landing_url", "host_invalid", "scheme_invalid", "origin_invalid", "name_reserved", "name_taken")
 
 _LIMITS: dict[str, int] = {
     name: getattr(CampaignText._meta.get_field(name), "max_length", None) or 200 for name in TEXTS
@@ -54,6 +54,7 @@ _TEXTS = Group(
 )
 _HOST = Text(about="A host name.", limit=253, example="blog.example.com")
 _SCHEME = Text(about="A scheme without `://`.", limit=31, example="halden")
+_ORIGIN = Text(about="An origin of your pages.", limit=300, example="https://shop.example.com")
 _SETTINGS: dict[str, Field] = {
     "type": Choice(about="Its type.", options=tuple(CampaignType.values)),
     "starts_at": Moment(about="Nobody can join before.", clears=True),
@@ -82,6 +83,7 @@ _SETTINGS: dict[str, Field] = {
             "url": Text(about="Your page, for `redirect`.", limit=2000, blank=True),
             "allowed_hosts": Listing(about="More sites that deep links may lead to.", of=_HOST, most=MOST_HOSTS),
             "app_schemes": Listing(about="Schemes of apps that deep links may open.", of=_SCHEME, most=MOST_SCHEMES),
+            "script_origins": Listing(about="Pages that may use the browser script.", of=_ORIGIN, most=MOST_ORIGINS),
             "utm": Group(
                 about="UTM parameters that your page gets; all of them, they replace the ones before.",
                 fields={name: Text(about=f"utm_{name}.", limit=UTM_LENGTH, blank=True) for name in UTM},
@@ -118,6 +120,7 @@ _COLUMNS = {
         "url": "landing_url",
         "allowed_hosts": "allowed_hosts",
         "app_schemes": "app_schemes",
+        "script_origins": "script_origins",
         "utm": "utm",
     },
     "links": {"name": "link_name", "own_codes": "own_codes", "consent": "consent"},

@@ -65,6 +65,9 @@ CAMPAIGN = record(
                     text("A host name.", "blog.example.com"), "More sites that deep links may lead to."
                 ),
                 "app_schemes": array(text("A scheme.", "halden"), "Schemes of apps that deep links may open."),
+                "script_origins": array(
+                    text("An origin.", "https://shop.example.com"), "Pages that may use the browser script."
+                ),
                 "utm": {
                     "type": "object",
                     "additionalProperties": {"type": "string"},

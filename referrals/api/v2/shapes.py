@@ -83,6 +83,7 @@ def campaign_json(campaign: Campaign) -> Json:
             "url": campaign.landing_url or None,
             "allowed_hosts": campaign.allowed_hosts,
             "app_schemes": campaign.app_schemes,
+            "script_origins": campaign.script_origins,
             "utm": campaign.utm,
         },
         "links": {

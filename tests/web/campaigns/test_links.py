@@ -22,6 +22,7 @@ def _form(campaign: Campaign, **changes: Any) -> dict[str, Any]:
         "landing_url": "",
         "allowed_hosts": "",
         "app_schemes": "",
+        "script_origins": "",
         "consent": "always",
         "link_name": "",
         "own_codes": "on",
@@ -35,13 +36,15 @@ def test_everything_is_saved_and_an_example_is_shown(alice: Cast, campaign: Camp
         _form(
             campaign, landing_mode="redirect", landing_url="https://shop.example.com/welcome?x=%2F#top", utm_source="friends",
             consent="ask",
-            allowed_hosts="Blog.example.com\n\n shop.example.net ", app_schemes="halden://", link_name="halden", own_codes="",
+            allowed_hosts="Blog.example.com\n\n shop.example.net ", app_schemes="halden://",
+            script_origins="https://Shop.example.com/", link_name="halden", own_codes="",
         ),
     )  # fmt: skip
     assert answer["Location"] == _url(campaign)
     campaign.refresh_from_db()
     assert (campaign.landing_mode, campaign.landing_url) == ("redirect", "https://shop.example.com/welcome?x=%2F#top")
     assert (campaign.allowed_hosts, campaign.app_schemes) == (["blog.example.com", "shop.example.net"], ["halden"])
+    assert campaign.script_origins == ["https://shop.example.com"]
     assert (campaign.utm, campaign.consent, campaign.link_name, campaign.own_codes) == (
         {"source": "friends"},
         "ask",
@@ -73,6 +76,7 @@ def test_machines_are_counted_apart(alice: Cast, campaign: Campaign) -> None:
         ({"landing_url": "https://a@shop.example.com/"}, "landing_url", None),
         ({"allowed_hosts": "https://x.example.com/"}, "allowed_hosts", None),
         ({"app_schemes": "javascript"}, "app_schemes", None),
+        ({"script_origins": "shop.example.com"}, "script_origins", None),
         ({"utm_term": "x" * 101}, "utm_term", None),
         ({"consent": "maybe"}, "consent", None),
         ({"link_name": "Halden!"}, "link_name", None),
