@@ -27,6 +27,11 @@ def campaign_link(campaign: Campaign, code: str = "") -> str:
     return f"{site_of(campaign)}{campaign_path(campaign.public_id, code)}"
 
 
+def script_tag(campaign: Campaign) -> str:
+    """What a merchant puts into the head of a page to have the browser script there (API.md, "Browser script")."""
+    return f'<script src="{site_of(campaign)}/js/referral.js" data-campaign="{campaign.public_id}" defer></script>'
+
+
 def share_link(participant: Participant) -> str:
     """The documented address of a participant's link; reads the campaign, so select it along."""
     return campaign_link(participant.campaign, participant.referral_code)

@@ -108,7 +108,7 @@ def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, la
     seen = tracking.visitor_of(request, campaign)
     visitor_id = tracking.visitor_id_of(request, campaign)
     if visitor_id:
-        _load_clicks()
+        load_clicks()
     participant = services.join(
         campaign=campaign,
         email=form.cleaned_data["email"],
@@ -122,11 +122,11 @@ def join(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, la
         visitor=visitor_id,
         seen=tracking.seen(request, campaign),
     ).participant
-    _mail(participant)
+    mail_link(participant)
     return participant
 
 
-def _load_clicks() -> None:
+def load_clicks() -> None:
     """The click that led here may still be in the journal; the referral names its visit."""
     try:
         journal.load()
@@ -134,7 +134,7 @@ def _load_clicks() -> None:
         log.exception("The click journal can't be loaded now; the referral goes without its visit.")
 
 
-def _mail(participant: Participant) -> None:
+def mail_link(participant: Participant) -> None:
     """Mail the link to the own page, at most three an hour; the person has joined whether or not this works."""
     try:
         if limits.allow(f"portal-link:{participant.email_key}:{participant.campaign_id}", 3, 3600):

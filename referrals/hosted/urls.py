@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.hosted import assets, consent, hosts, landing, portal, short
+from referrals.hosted import assets, consent, hosts, landing, portal, script, short
 
 app_name = "hosted"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -39,6 +39,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"^c/(?P<campaign_id>[0-9A-Za-z]{10})/og-(?P<language>[a-z]{2,8})-(?P<digest>[0-9a-f]{12})\.png$",
         assets.og_image,
         name="og",
+    ),
+    path("js/referral.js", script.file, name="script"),
+    re_path(
+        r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants)$",
+        script.call,
+        name="script_call",
     ),
     path("me/", portal.home, name="portal"),
     path("me/open/<str:token>", portal.open_link, name="portal_open"),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from campaigns import services
 from campaigns.destinations import destination
 from campaigns.models import Campaign
-from participants.links import campaign_link
+from participants.links import campaign_link, script_tag
 from participants.models import Visit
 from referrals.web import counts
 from referrals.web.access import MerchantRequest, member, own
@@ -47,6 +47,7 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
     hidden = counts.capped(opened.exclude(hidden_reason=""))
     return {
         "link": campaign_link(campaign),
+        "script": script_tag(campaign),
         "leads_to": destination(campaign, EXAMPLE),
         "clicks": counts.words(counts.capped(opened.filter(hidden_reason=""))),
         "hidden": hidden_text(hidden),

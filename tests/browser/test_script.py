@@ -1,0 +1,135 @@
+"""The browser script on a plain shop page of another origin: visit, links, form, and a friend who is attributed (docs/script.md)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+from pytest_django.live_server_helper import LiveServer
+
+from campaigns.models import Campaign
+from participants.links import script_tag
+from participants.models import Participant, Referral, Visit
+from scripts.browser import Watch
+from tests.factories import make_campaign, make_cast, make_merchant, make_participant
+from tests.hosted.conftest import CHROME
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = """<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="data:,">%s</head><body>
+<h1>%s</h1>
+<a id="next" href="/join">Join</a>
+<a id="pay" href="https://pay.example.com/a?x=%%2F#top">Pay</a>
+<a id="away" href="https://other.example.com/">Elsewhere</a>
+<form action="/thanks" method="post" data-referral-form>
+  <label>Address <input type="email" name="mail"></label>
+  <label>First name <input name="first_name"></label>
+  <button>Sign up</button>
+</form>
+</body></html>"""
+
+
+class Shop(ThreadingHTTPServer):
+    """Every address is the same page, with its path as the heading, and nothing but the script's tag from us."""
+
+    tag = ""
+    daemon_threads = True
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        assert isinstance(self.server, Shop)
+        content = (PAGE % (self.server.tag, self.path.partition("?")[0])).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """A shop of another origin."""
+    server = Shop(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_friend_arrives_and_signs_up_on_the_shops_own_pages(
+    new_context: Callable[..., BrowserContext],
+    watch: Watch,
+    shop: Shop,
+    live_server: LiveServer,
+    transactional_db: None,
+) -> None:
+    alice = make_cast("alice@example.com", make_merchant("Halden Coffee"))
+    campaign = make_campaign(alice.tenant, script_origins=[shop.origin], allowed_hosts=["pay.example.com"])
+    asha = make_participant(campaign, "asha@example.com", first_name="Asha", last_name="Verma")
+    code = asha.referral_code
+    shop.tag = script_tag(campaign).replace("http://localhost:8000", live_server.url)
+    # A headless browser is a machine, and machines are not counted.
+    context = new_context(user_agent=CHROME)
+    watch.attach(context)
+    page = context.new_page()
+    page.goto(f"{shop.origin}/?referralCode={code}&utm_source=mail")
+    page.wait_for_function("document.cookie.startsWith('referral_')")
+    visit = Visit.objects.get()
+    assert (visit.referrer, visit.hidden_reason, visit.channel) == (asha, "", "mail")
+    expect(page.locator("#pay")).to_have_attribute("href", f"https://pay.example.com/a?x=%2F&referralCode={code}#top")
+    expect(page.locator("#away")).to_have_attribute("href", "https://other.example.com/")
+    # Other pages of the shop know by the cookie, which is the shop's.
+    page.locator("#next").click()
+    expect(page.get_by_role("heading", name="/join")).to_be_visible()
+    assert page.url == f"{shop.origin}/join"
+    expect(page.locator("#pay")).to_have_attribute("href", f"https://pay.example.com/a?x=%2F&referralCode={code}#top")
+    assert page.evaluate("Referrals.getReferralCode()") == code
+    assert page.evaluate("Rocket.getCampaign().then(found => found.campaignId)") == campaign.public_id
+    assert page.evaluate(f"Referrals.validateCode('{code}')") == {"valid": True, "referrer": "Asha V."}
+    # The shop's own form goes its way, and the friend has joined.
+    page.get_by_label("Address").fill("maya@example.net")
+    page.get_by_label("First name").fill("Maya")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading", name="/thanks")).to_be_visible()
+    for _ in range(100):
+        if Referral.objects.exists():
+            break
+        page.wait_for_timeout(50)
+    referral = Referral.objects.get()
+    assert (referral.referrer, referral.visit) == (asha, visit)
+    assert (referral.invitee.email, referral.invitee.first_name) == ("maya@example.net", "Maya")
+    # By hand; what is refused says why.
+    joined = page.evaluate("Referrals.addParticipant({email: 'noor@example.net'})")
+    noor = Participant.objects.get(email="noor@example.net")
+    assert (joined["referralCode"], Referral.objects.get(invitee=noor).referrer) == (noor.referral_code, asha)
+    refused = "Referrals.addParticipant({email: 'noor'}).catch(e => [e.code, e.status])"
+    assert page.evaluate(refused) == ["email_invalid", 422]
+    page.evaluate("Referrals.forget()")
+    assert page.evaluate("document.cookie") == ""
+    # Without a yes nothing is kept.
+    Campaign.objects.filter(pk=campaign.pk).update(consent="ask")
+    with page.expect_response("**/visit"):
+        page.goto(f"{shop.origin}/?referralCode={code}")
+    expect(page.locator("#pay")).to_have_attribute("href", f"https://pay.example.com/a?x=%2F&referralCode={code}#top")
+    assert page.evaluate("document.cookie") == ""
+    assert page.evaluate("Referrals.agree()") is True
+    assert page.evaluate("document.cookie").startswith(f"referral_{campaign.public_id}={code}.")
+    # One visit in all: the second one was within half a minute of the first.
+    assert Visit.objects.count() == 1
+    # The browser logs the refusal that was provoked above.
+    watch.problems[:] = [problem for problem in watch.problems if "422" not in problem]
