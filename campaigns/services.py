@@ -17,6 +17,7 @@ from campaigns.link_settings import check_links
 from campaigns.models import (
     Campaign,
     CampaignImage,
+    CampaignMail,
     CampaignText,
     CampaignVersion,
     RewardRule,
@@ -272,7 +273,11 @@ def duplicate(*, campaign: Campaign, actor: Actor) -> Campaign:
     """A draft with the same rules, texts and look, new rule ids, and no people."""
     with transaction.atomic():
         copy = Campaign.objects.get(pk=campaign.pk)
-        belongings: list[CampaignImage | CampaignText] = [*copy.images.all(), *copy.texts.all()]
+        belongings: list[CampaignImage | CampaignMail | CampaignText] = [
+            *copy.images.all(),
+            *copy.texts.all(),
+            *copy.mails.all(),
+        ]
         source = Campaign(
             merchant=copy.merchant,
             is_test=copy.is_test,

@@ -20,6 +20,8 @@ from participants.fraud.models import FraudEvaluation as FraudEvaluation
 from participants.fraud.models import FraudReason as FraudReason
 from participants.fraud.models import Trace as Trace
 from participants.fraud.models import TrustedPair as TrustedPair
+from participants.mail_models import MailBounce as MailBounce
+from participants.mail_models import MailStop as MailStop
 from participants.share_models import ReferralShare as ReferralShare
 from participants.waiting_models import WaitingEvent as WaitingEvent
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet

@@ -225,7 +225,12 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"
+# Another back end than SMTP, such as one of django-anymail's where that is installed, with its settings as JSON (docs/mail.md).
+if EMAIL_BACKEND_NAME := env.str("EMAIL_BACKEND", default=""):
+    EMAIL_BACKEND = EMAIL_BACKEND_NAME
+    ANYMAIL = env.json("ANYMAIL", default={})
 EMAIL_TIMEOUT = 15
+MAILS_PER_MINUTE = env.int("MAILS_PER_MINUTE", default=200)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Passalong <no-reply@example.com>")
 
 # A task is only a nudge; the rows carry the truth (RELIABILITY F1, F2). retry > timeout + 30, one task in memory at a time.

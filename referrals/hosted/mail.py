@@ -1,7 +1,8 @@
-"""Mails to participants: the link to their page, a friend joined, a reward cleared or was sent. Written and sent by the worker only.
+"""Mails to participants: the link to their page, and notices of what happened. Written and sent by the worker only (docs/mail.md).
 
-Notices come from the history: a reader walks the Events and makes a Mail row for each that somebody should hear of. Sending happens
-outside every transaction; what a broken mail server leaves unsent is tried again by the sweeper.
+Notices come from the history: an Event is written in the transaction of the change, a reader walks the Events and makes one Mail row for
+each that somebody should hear of. Sending happens outside every transaction; what a broken mail server leaves unsent is tried again by
+the sweeper. A worker that dies after the server took a mail and before the row says so sends that one mail a second time.
 """
 
 from __future__ import annotations
@@ -9,33 +10,28 @@ from __future__ import annotations
 import logging
 import smtplib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import timedelta
-from email.utils import formataddr, parseaddr
-from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-import css_inline
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F, Max
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from campaigns.models import Campaign
-from campaigns.texts import texts_for
-from campaigns.theme import palette
-from participants import portal
+from campaigns.mails import KINDS, mail_setting
+from campaigns.models import CampaignMail
+from participants import mailing, portal
 from participants.links import short_link
 from participants.models import Participant, PortalLink
 from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
+from referrals.hosted import letters
+from referrals.hosted.letters import Facts, Letter
 from referrals.hosted.models import Bookmark, Mail
-from referrals.hosted.offer import given_text, referrer_offer
+from referrals.hosted.offer import given_text
 from referrals.hosted.page import languages_of, public_name
 from rewards.models import Reward, State
 from rewards.simulating import SOURCE as SIMULATED
@@ -43,56 +39,74 @@ from rewards.simulating import SOURCE as SIMULATED
 log = logging.getLogger(__name__)
 # A transaction that was slow to commit may show its Events later than their neighbours: look back this far each time.
 LOOK_BACK = 2000
-BATCH = 200
-FRIENDS_A_DAY = 10
+# Of one kind, to one person: what is more stands on their page.
+A_DAY = 10
 LINK_KEPT = timedelta(days=1)
 NOTICES = {
+    types.PARTICIPANT_CREATED: "welcome",
     types.REFERRAL_CREATED: "friend_joined",
+    types.MILESTONE_REACHED: "milestone",
     types.REWARD_DUE: "reward_due",
+    types.REWARD_FAILED: "payout_needs_you",
     types.REWARD_ISSUED: "reward_issued",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """What one mail says: subject, heading, paragraphs, at most one button, the own link if it should be there, a last small line."""
-
-    subject: str
-    heading: str
-    paragraphs: list[str]
-    button: str
-    url: str
-    link: str = ""
-    small: list[str] = field(default_factory=list)
+# In which states of the reward a notice of it is still true.
+TRUE_IN = {
+    "milestone": {State.REVIEW, State.DUE, State.QUEUED, State.SENDING, State.WAITING, State.ATTENTION, State.ISSUED},
+    "reward_due": {State.DUE},
+    "payout_needs_you": {State.ATTENTION},
+    "reward_issued": {State.ISSUED},
+}
+# Who joined on the page got the link to their own page at once: that is their welcome.
+WELCOMED = frozenset({"hosted", SIMULATED})
+Outcome = Literal["sent", "later", "never"]
 
 
 def send_portal_link(pk: int) -> bool:
-    """Mail one link to a participant's page, if it was not sent or used; whether a mail went out. Its ten minutes start now."""
+    """Mail one link to a participant's page, if it was not sent or used; whether a mail went out. Its ten minutes start now.
+
+    Where no mail may go (test mode, an address that bounced) the link is used up, so that nobody tries again.
+    """
     link = (
         PortalLink.objects.filter(pk=pk, sent_at=None, used_at=None)
-        .select_related("participant__campaign__merchant")
+        .select_related("participant__campaign__merchant", "participant__merchant")
         .first()
     )
     if link is None:
         return False
     participant = link.participant
+    if _silent(participant):
+        PortalLink.objects.filter(pk=pk, used_at=None).update(used_at=timezone.now())
+        return False
+    campaign = participant.campaign
     with _speaking_to(participant):
-        if not _send(participant, _portal_letter(participant, portal.make_token(link))):
-            return False
+        address = f"{settings.SITE_URL}{reverse('hosted:portal_open', args=[portal.make_token(link)])}"
+        letter = letters.link_letter(campaign, short_link(participant), address)
+        letter = letters.in_merchants_words(
+            letter, campaign, mail_setting(campaign, "link"), Facts(participant.first_name)
+        )
+        outcome = _send(participant, letter)
     now = timezone.now()
+    if outcome == "never":
+        PortalLink.objects.filter(pk=pk, used_at=None).update(used_at=now)
+    if outcome != "sent":
+        return False
     PortalLink.objects.filter(pk=pk).update(sent_at=now, created_at=now)
     return True
 
 
 def sweep() -> int:
-    """Send what waits: links that a lost task or a broken mail server left behind, then notices. How many mails went out."""
-    now = timezone.now()
+    """Send what waits: links that a lost task or a broken mail server left behind, then notices. How many mails went out.
+
+    At most settings.MAILS_PER_MINUTE of each, as the schedule runs this every minute.
+    """
+    now, most = timezone.now(), settings.MAILS_PER_MINUTE
     waiting = PortalLink.objects.filter(
         sent_at=None, used_at=None, created_at__range=(now - LINK_KEPT, now - timedelta(seconds=20))
     )
-    sent = sum(send_portal_link(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    sent = sum(send_portal_link(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True)[:most])
     note_history()
-    due = Mail.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at", "pk")[:BATCH]
+    due = Mail.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at", "pk")[:most]
     return sent + sum(send_notice(mail.pk) for mail in due)
 
 
@@ -118,15 +132,23 @@ def note_history() -> int:
 
 
 def _make(wanted: Iterable[tuple[str, str, str]]) -> int:
+    """Rows for (kind, participant, subject) that nobody has heard of, to people who exist, of kinds that their campaign sends."""
     wanted = list(dict.fromkeys(wanted))
     refs = {ref for _kind, ref, _subject in wanted}
     real = Participant.objects.filter(public_id__in=refs, banned_at=None).exclude(source=SIMULATED)
-    people = dict(real.values_list("public_id", "pk"))
-    rows = [
-        Mail(participant_id=people[ref], kind=kind, subject_id=subject)
-        for kind, ref, subject in wanted
-        if ref in people
-    ]
+    people = {
+        ref: (pk, campaign, source)
+        for ref, pk, campaign, source in real.values_list("public_id", "pk", "campaign_id", "source")
+    }
+    chosen = CampaignMail.objects.filter(campaign__in={campaign for _pk, campaign, _source in people.values()})
+    switches = {(campaign, kind): is_on for campaign, kind, is_on in chosen.values_list("campaign_id", "kind", "is_on")}
+    rows = []
+    for kind, ref, subject in wanted:
+        if ref not in people:
+            continue
+        pk, campaign, source = people[ref]
+        if switches.get((campaign, kind), KINDS[kind].on) and not (kind == "welcome" and source in WELCOMED):
+            rows.append(Mail(participant_id=pk, kind=kind, subject_id=subject))
     known = set(
         Mail.objects.filter(subject_id__in={row.subject_id for row in rows}).values_list(
             "participant_id", "kind", "subject_id"
@@ -139,7 +161,11 @@ def _make(wanted: Iterable[tuple[str, str, str]]) -> int:
 
 def send_notice(pk: int) -> bool:
     """Try one notice; whether a mail went out. The attempt is counted before the work, so a poisoned row can't loop."""
-    mail = Mail.objects.filter(pk=pk, sent_at=None).select_related("participant__campaign__merchant").first()
+    mail = (
+        Mail.objects.filter(pk=pk, sent_at=None)
+        .select_related("participant__campaign__merchant", "participant__merchant")
+        .first()
+    )
     if mail is None or mail.next_attempt_at is None:
         return False
     tries = mail.attempts + 1
@@ -150,14 +176,26 @@ def send_notice(pk: int) -> bool:
         return False
     participant = mail.participant
     with _speaking_to(participant):
-        letter = _notice_letter(mail)
-        if letter is None:
-            Mail.objects.filter(pk=pk).update(next_attempt_at=None)
-            return False
-        if not _send(participant, letter):
-            return False
+        letter = None if _silent(participant) else _letter(mail)
+        outcome: Outcome = "never"
+        if letter is not None:
+            outcome = _send(participant, letter, stop_url=stop_address(participant, mail.kind))
+    if outcome == "never":
+        Mail.objects.filter(pk=pk).update(next_attempt_at=None)
+    if outcome != "sent":
+        return False
     Mail.objects.filter(pk=pk).update(sent_at=timezone.now(), next_attempt_at=None)
     return True
+
+
+def _silent(participant: Participant) -> bool:
+    """Whether nothing at all goes to this address: test mode, but for the merchant's own team, and addresses that bounced."""
+    return mailing.is_quiet(participant) or mailing.bounce_of(participant) is not None
+
+
+def stop_address(participant: Participant, kind: str) -> str:
+    """Where the person says that they want no more of these mails: GET asks, POST acts (RFC 8058)."""
+    return f"{settings.SITE_URL}{reverse('hosted:mail_stop', args=[mailing.stop_token(participant, kind)])}"
 
 
 class _speaking_to:
@@ -182,117 +220,66 @@ class _speaking_to:
         self.language.__exit__(*error)
 
 
-def _portal_letter(participant: Participant, token: str) -> Letter:
+def _letter(mail: Mail) -> Letter | None:
+    """What a notice says now; None when it is no longer true or no longer wanted: nobody hears of a reward that was taken back."""
+    participant = mail.participant
     campaign = participant.campaign
-    merchant = campaign.merchant.name
-    texts = texts_for(campaign, translation.get_language() or "en")
-    return Letter(
-        subject=_("Your link and your page at %(merchant)s") % {"merchant": merchant},
-        heading=texts.share_header,
-        paragraphs=[texts.share_description, _("This is your link. Send it to a friend who would like it:")],
-        link=short_link(participant),
-        button=_("Open my page"),
-        url=f"{settings.SITE_URL}{reverse('hosted:portal_open', args=[token])}",
-        small=[
-            _("The button works once, for ten minutes. For another one, go to %(address)s.")
-            % {"address": _portal(campaign)},
-            _("You did not ask for this? Then somebody mistyped their address, and you need do nothing."),
-        ],
-    )
-
-
-def _notice_letter(mail: Mail) -> Letter | None:
-    """What a notice says now; None when it is no longer true, so that nobody hears of a reward that was taken back."""
-    if mail.participant.is_banned:
+    setting = mail_setting(campaign, mail.kind) if mail.kind in KINDS else None
+    if setting is None or not setting.is_on or participant.is_banned or not mailing.wants(participant, mail.kind):
         return None
+    since = timezone.now() - timedelta(days=1)
+    if Mail.objects.filter(participant=participant, kind=mail.kind, sent_at__gte=since).count() >= A_DAY:
+        return None
+    facts = _facts(mail)
+    if facts is None:
+        return None
+    return letters.in_merchants_words(letters.notice(campaign, mail.kind, facts), campaign, setting, facts)
+
+
+def _facts(mail: Mail) -> Facts | None:
+    reader = mail.participant.first_name
+    if mail.kind == "welcome":
+        return Facts(reader, link=short_link(mail.participant))
     if mail.kind == "friend_joined":
-        return _friend_letter(mail)
+        friend = Participant.objects.filter(public_id=mail.subject_id).first()
+        return None if friend is None else Facts(reader, friend=public_name(friend) or _("A friend"))
     reward = Reward.objects.filter(public_id=mail.subject_id).select_related("event__participant").first()
-    if reward is None or reward.state in {State.VOID, State.REVERSED, State.HELD, State.REVIEW}:
+    if reward is None or reward.state not in TRUE_IN[mail.kind]:
         return None
-    if mail.kind == "reward_due" and reward.state != State.DUE:
-        return None
-    if mail.kind == "reward_issued" and reward.state != State.ISSUED:
-        return None
-    campaign, merchant = mail.participant.campaign, mail.participant.campaign.merchant.name
-    facts = {"amount": given_text(reward.worth, reward.kind), "merchant": merchant}
-    friend = reward.event.participant
+    name = public_name(reward.event.participant) or _("a friend")
     why = (
-        _("It is for inviting %(name)s.") % {"name": public_name(friend) or _("a friend")}
+        _("It is for inviting %(name)s.") % {"name": name}
         if reward.side == "referrer"
         else _("It is for joining through a friend.")
         if reward.event.type == "join"
         else _("It is for your order.")
     )
-    if mail.kind == "reward_due":
-        subject = heading = _("%(amount)s has cleared") % facts
-        text = _("%(merchant)s will send it to you; there is nothing you need to do.") % facts
-    else:
-        subject = _("%(merchant)s sent you %(amount)s") % facts
-        heading = _("%(amount)s is yours") % facts
-        text = _("%(merchant)s has sent it.") % facts
-    return Letter(subject, heading, [why, text], _("See my page"), _portal(campaign), small=[_why_mailed(merchant)])
+    return Facts(reader, friend=name, amount=given_text(reward.worth, reward.kind), why=why)
 
 
-def _friend_letter(mail: Mail) -> Letter | None:
-    friend = Participant.objects.filter(public_id=mail.subject_id).first()
-    since = timezone.now() - timedelta(days=1)
-    today = Mail.objects.filter(participant=mail.participant, kind="friend_joined", sent_at__gte=since).count()
-    if friend is None or today >= FRIENDS_A_DAY:
-        return None
-    campaign = mail.participant.campaign
-    name = public_name(friend) or _("A friend")
-    step = referrer_offer(campaign).top
-    paragraphs = [
-        _("%(name)s came through your link to %(merchant)s.") % {"name": name, "merchant": campaign.merchant.name}
-    ]
-    if step.when:
-        paragraphs.append(
-            _("You get %(amount)s %(what)s %(when)s.") % {"amount": step.amount, "what": step.what, "when": step.when}
-        )
-    title = _("%(name)s joined through your link") % {"name": name}
-    return Letter(
-        title, title, paragraphs, _("See my page"), _portal(campaign), small=[_why_mailed(campaign.merchant.name)]
-    )
-
-
-def _why_mailed(merchant: str) -> str:
-    return _("You get this mail because you have a referral link at %(merchant)s.") % {"merchant": merchant}
-
-
-def _portal(campaign: Campaign) -> str:
-    return f"{settings.SITE_URL}{reverse('hosted:portal')}?campaign={campaign.public_id}"
-
-
-def _send(participant: Participant, letter: Letter) -> bool:
-    """Hand one mail to the mail server; False, and a line in the log, when it does not take it."""
-    mail = compose(participant, letter)
+def _send(participant: Participant, letter: Letter, *, stop_url: str = "") -> Outcome:
+    """Hand one mail to the mail server. "later", and a line in the log, when it does not take it now; "never" when the address is dead."""
+    mail = letters.compose(participant.campaign, participant.email, letter, stop_url=stop_url)
     try:
-        return mail.send() == 1
+        return "sent" if mail.send() == 1 else "later"
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+        code, text, at_rcpt = _said(error)
+        if mailing.is_hard(code, text, at_rcpt=at_rcpt):
+            mailing.record_bounce(participant, code, text)
+            log.warning("The address of participant %s bounced: %s", participant.public_id, code)
+            return "never"
+        log.warning("A mail to participant %s was not taken: %s", participant.public_id, code)
     except (OSError, smtplib.SMTPException) as error:
         log.warning("A mail to participant %s was not taken: %s", participant.public_id, type(error).__name__)
-        return False
+    return "later"
 
 
-def compose(participant: Participant, letter: Letter) -> EmailMultiAlternatives:
-    """The mail as text and HTML, from the merchant's name and our address, in the merchant's colours."""
-    campaign = participant.campaign
-    colors = palette(campaign.brand_color)
-    context = {"letter": letter, "merchant": campaign.merchant, "colors": colors, "is_test": campaign.is_test}
-    subject = " ".join(letter.subject.split())
-    if campaign.is_test:
-        subject = _("[Test] %(subject)s") % {"subject": subject}
-    name = " ".join(campaign.merchant.name.split())
-    mail = EmailMultiAlternatives(
-        subject=subject,
-        body=render_to_string("emails/letter.txt", context).strip() + "\n",
-        from_email=formataddr((name, parseaddr(settings.DEFAULT_FROM_EMAIL)[1])),
-        to=[participant.email],
-    )
-    mail.attach_alternative(_inliner().inline(render_to_string("emails/letter.html", context)), "text/html")
-    return mail
-
-
-@lru_cache(maxsize=1)
-def _inliner() -> css_inline.CSSInliner:
-    return css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
+def _said(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) -> tuple[int, str, bool]:
+    """What the server answered: code, text, and whether it said it of the recipient."""
+    text: bytes | str
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, text = next(iter(error.recipients.values()), (0, b""))
+    else:
+        code, text = error.smtp_code, error.smtp_error
+    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return code, said, isinstance(error, smtplib.SMTPRecipientsRefused)

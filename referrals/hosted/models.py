@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from participants.models import Participant
 
@@ -13,15 +12,11 @@ from participants.models import Participant
 class Mail(models.Model):
     """One notice to a participant. The row is the job: it carries its attempts, and a sweeper serves it (ARCHITECTURE.md)."""
 
-    KINDS = (
-        ("friend_joined", _("A friend joined")),
-        ("reward_due", _("A reward has cleared")),
-        ("reward_issued", _("A reward was sent")),
-    )
     MOST_ATTEMPTS = 12  # over about three days
 
     participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="mails")
-    kind = models.CharField(max_length=16, choices=KINDS)
+    # One of campaigns.mails.KINDS.
+    kind = models.CharField(max_length=16)
     # The public id of the friend or reward it tells of; one mail of a kind for each.
     subject_id = models.CharField(max_length=32)
     created_at = models.DateTimeField(default=timezone.now)

@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("participants/<str:public_id>/edit/", participant.participant_edit, name="participant_edit"),
     path("participants/<str:public_id>/complete/", participant.participant_complete, name="participant_complete"),
     path("participants/<str:public_id>/code/", participant_code.participant_code, name="participant_code"),
+    path("participants/<str:public_id>/mail/", participant_code.participant_mail, name="participant_mail"),
     path("participants/<str:public_id>/ban/", participant.participant_ban, name="participant_ban"),
     path("participants/<str:public_id>/unban/", participant.participant_unban, name="participant_unban"),
     path("participants/<str:public_id>/attach/", participant_bond.participant_attach, name="participant_attach"),

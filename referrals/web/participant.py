@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from campaigns.terms import Units
+from participants import mailing
 from participants.friends import friends_of as friend_bonds
 from participants.friends import shares_by_referral
 from participants.links import qr_link, share_link, short_link
@@ -114,6 +115,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
             for event in person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN]
         ],
         "timeline": _timeline(person),
+        "bounce": mailing.bounce_of(person),
         "limits": limits_of_person(person, locale()),
         "may_change": request.membership.may(Role.MANAGER),
     }

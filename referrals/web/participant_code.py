@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from participants import mailing
 from participants.codes import choose_code, release_code
 from participants.models import Participant
 from referrals.accounts.models import Role
@@ -33,3 +34,13 @@ def participant_code(request: MerchantRequest, public_id: str) -> HttpResponse:
         return refused(request, error, back=back)
     messages.success(request, said)
     return redirect(back)
+
+
+@require_POST
+@member(role=Role.MANAGER)
+def participant_mail(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Write to their address again, although it bounced."""
+    person = own(Participant.objects.select_related("campaign", "merchant"), request, public_id)
+    if mailing.clear_bounce(participant=person, actor=request.actor):
+        messages.success(request, _("Mails go to their address again"))
+    return redirect("web:participant", person.public_id)

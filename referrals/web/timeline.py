@@ -55,6 +55,8 @@ STATUS_TEXTS = {
     Status.DRAFT: lazy("Back to draft"),
 }
 FIELD_WORDS = {
+    "mails": lazy("which mails are sent"),
+    "mail_bounce": lazy("whether mail reaches the address"),
     "name": lazy("name"),
     "currency": lazy("currency"),
     "starts_at": lazy("start"),

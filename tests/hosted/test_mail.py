@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -15,18 +16,24 @@ import time_machine
 from aiosmtpd.controller import Controller
 from django.core import mail as outbox
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.test import Client, override_settings
 from django.utils import timezone, translation
+from PIL import Image
 
+from campaigns import mails
 from campaigns import services as campaigns
 from campaigns.models import Campaign
-from participants import portal
+from participants import mailing, portal
 from participants.models import Participant, PortalLink
+from referrals.events import types
+from referrals.events.services import record
 from referrals.hosted import mail
 from referrals.hosted.models import Bookmark, Mail
+from referrals.lib.errors import Refused
 from rewards import bans, lifecycle, payouts, refunds
 from rewards.models import Reward
-from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, walk
 
 
 def sent_texts() -> list[str]:
@@ -140,10 +147,16 @@ def test_mails_speak_the_participants_language(double: Campaign) -> None:
     assert translation.get_language() == "en"
 
 
-def test_test_mode_is_said_in_the_subject(alice: Cast) -> None:
+def test_test_mode_writes_to_the_merchants_own_team_only(alice: Cast) -> None:
     tenant = type(alice.tenant)(alice.merchant, True)
-    mail.send_portal_link(portal.send_link(make_participant(make_campaign(tenant))).pk)
-    assert str(outbox.outbox[0].subject).startswith("[Test] ")
+    campaign = make_campaign(tenant)
+    stranger = portal.send_link(make_participant(campaign))
+    assert mail.send_portal_link(stranger.pk) is False
+    stranger.refresh_from_db()
+    assert (stranger.sent_at, stranger.used_at is not None) == (None, True)
+    assert mail.send_portal_link(portal.send_link(make_participant(campaign, alice.user.email.upper())).pk) is True
+    [message] = outbox.outbox
+    assert str(message.subject).startswith("[Test] ")
 
 
 def test_a_merchants_name_cannot_add_headers(double: Campaign, asha: Participant) -> None:
@@ -162,6 +175,13 @@ class Inbox:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refuse = False
+        self.reply = ""
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        if self.reply:
+            return self.reply
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         if self.refuse:
@@ -239,3 +259,143 @@ def test_a_notice_is_given_up_after_three_days(reading: None, asha: Participant,
         mail.send_notice(row.pk)
     row.refresh_from_db()
     assert (row.attempts, row.next_attempt_at, row.sent_at) == (Mail.MOST_ATTEMPTS, None, None)
+
+
+def test_an_address_that_bounces_is_not_written_to_again(smtp: Inbox, reading: None, asha: Participant) -> None:
+    smtp.reply = "550 5.1.1 <asha@example.com>: no such user"
+    make_friend(asha, "maya@example.net")
+    mail.sweep()
+    row = Mail.objects.get(kind="friend_joined")
+    assert (row.attempts, row.sent_at, row.next_attempt_at) == (1, None, None)
+    bounce = mailing.bounce_of(asha)
+    assert bounce is not None
+    assert (bounce.code, bounce.text) == (550, "5.1.1 <asha@example.com>: no such user")
+    smtp.reply = ""
+    assert mail.send_portal_link(portal.send_link(asha).pk) is False
+    assert mailing.clear_bounce(participant=asha, actor=ACTOR) == 1
+    assert mail.send_portal_link(portal.send_link(asha).pk) is True
+    assert [str(m["To"]) for m in smtp.mails] == ["asha@example.com"]
+
+
+def test_a_full_mailbox_is_tried_again(smtp: Inbox, reading: None, asha: Participant) -> None:
+    smtp.reply = "552 5.2.2 mailbox full"
+    make_friend(asha, "maya@example.net")
+    mail.sweep()
+    assert mailing.bounce_of(asha) is None
+    assert Mail.objects.get(kind="friend_joined").next_attempt_at is not None
+
+
+def test_every_notice_can_be_unsubscribed_from_with_one_click(
+    smtp: Inbox, reading: None, asha: Participant, person: Client
+) -> None:
+    make_friend(asha, "maya@example.net")
+    mail.sweep()
+    [message] = [m for m in smtp.mails if m["To"] == "asha@example.com"]
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    address = str(message["List-Unsubscribe"]).strip()
+    assert address.startswith("<http://localhost:8000/me/mails/")
+    path = address.strip("<>").removeprefix("http://localhost:8000")
+    assert path in message.get_body(("plain",)).get_content()  # type: ignore[union-attr]  # it has a body
+    asked = person.get(path)
+    assert (asked.status_code, mailing.wants(asha, "friend_joined")) == (200, True)
+    assert "Stop these mails?" in asked.content.decode()
+    strict = Client(enforce_csrf_checks=True)
+    done = strict.post(path, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded")
+    assert (done.status_code, mailing.stopped_kinds(asha)) == (200, {""})
+    make_friend(asha, "noor@example.net")
+    mail.sweep()
+    assert len([m for m in smtp.mails if m["To"] == "asha@example.com"]) == 1
+    assert mail.send_portal_link(portal.send_link(asha).pk) is True
+    assert smtp.mails[-1]["List-Unsubscribe"] is None
+
+
+def test_one_kind_of_mail_can_be_stopped_and_asked_for_again(asha: Participant, person: Client) -> None:
+    path = f"/me/mails/{mailing.stop_token(asha, 'friend_joined')}"
+    assert "Stopped" in person.post(path, {"wish": "kind"}).content.decode()
+    assert [mailing.wants(asha, kind) for kind in ("friend_joined", "reward_due")] == [False, True]
+    person.post(path, {"wish": "resume"})
+    assert mailing.stopped_kinds(asha) == set()
+    assert person.post(f"{path}x", {"wish": "all"}).status_code == 404
+    assert mailing.stopped_kinds(asha) == set()
+
+
+def test_a_merchant_switches_kinds_on_and_off_and_says_them_in_own_words(
+    reading: None, double: Campaign, asha: Participant
+) -> None:
+    def save(kind: str, *, is_on: bool, subject: str = "", opening: str = "") -> None:
+        mails.save_mail(
+            campaign=double, kind=kind, is_on=is_on, language="en", subject=subject, opening=opening, actor=ACTOR
+        )
+
+    save("friend_joined", is_on=False)
+    save("welcome", is_on=True, subject="Hello {name} of {merchant}", opening="<b>Good</b> to have you.")
+    make_friend(asha, "maya@example.net")
+    mail.sweep()
+    told = Mail.objects.exclude(kind="reward_due").order_by("pk").values_list("kind", "participant__email")
+    assert list(told) == [("welcome", "asha@example.com"), ("welcome", "maya@example.net")]
+    message = outbox.outbox[0]
+    assert message.subject == "Hello Asha of Halden Coffee"
+    assert "<b>Good</b> to have you." in str(message.body)
+    assert isinstance(message, EmailMultiAlternatives)
+    assert "&lt;b&gt;Good&lt;/b&gt; to have you." in str(message.alternatives[0][0])
+    with pytest.raises(Refused, match="one line"):
+        save("welcome", is_on=True, subject="a\nBcc: x@example.org")
+
+
+def test_a_payout_that_failed_and_a_milestone_are_told(reading: None, alice: Cast) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(5000, trigger="milestone", nth=1, review_days=14)])
+    asha = make_participant(campaign)
+    buy(make_friend(asha, "maya@example.net"), 5000)
+    reward = Reward.objects.get(participant=asha)
+    assert mail.sweep() == 2
+    walk([reward.pk], "attention")
+    with transaction.atomic():
+        record(alice.tenant, ACTOR, lifecycle.reward_happening(types.REWARD_FAILED, reward, {}))
+    assert mail.sweep() == 1
+    assert sorted(str(message.subject) for message in outbox.outbox) == [
+        "$50 in cash could not be sent to you",
+        "A friend joined through your link",
+        "You have reached a milestone: $50 in cash",
+    ]
+
+
+def test_the_logo_travels_with_the_mail(double: Campaign, asha: Participant) -> None:
+    picture = BytesIO()
+    Image.new("RGB", (64, 32), "red").save(picture, "PNG")
+    campaigns.set_image(campaign=double, kind="logo", upload=picture.getvalue(), actor=ACTOR)
+    mail.send_portal_link(portal.send_link(asha).pk)
+    message = message_from_bytes(outbox.outbox[0].message().as_bytes(), policy=policy.default)
+    assert message.get_content_type() == "multipart/related"
+    [body, logo] = message.iter_parts()
+    assert (body.get_content_type(), logo["Content-ID"]) == ("multipart/alternative", "<logo>")
+    assert b'src="cid:logo"' in outbox.outbox[0].message().as_bytes()
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "at_rcpt", "hard"),
+    [
+        (550, "5.1.1 no such user", True, True),
+        (550, "no such user", True, True),
+        (553, "mailbox name not allowed", True, True),
+        (550, "5.7.1 relaying denied", True, False),
+        (554, "5.7.1 blocked by policy", False, False),
+        (550, "content refused", False, False),
+        (550, "5.1.10 null MX", False, True),
+        (550, "5.2.1 mailbox disabled", True, True),
+        (552, "5.2.2 mailbox full", True, False),
+        (554, "transaction failed", True, False),
+        (450, "4.1.1 try later", True, False),
+    ],
+)
+def test_only_what_is_said_of_the_address_is_a_bounce(code: int, text: str, *, at_rcpt: bool, hard: bool) -> None:
+    assert mailing.is_hard(code, text, at_rcpt=at_rcpt) is hard
+
+
+def test_a_bounce_stands_on_the_persons_page_until_somebody_clears_it(asha: Participant, alice: Cast) -> None:
+    assert mailing.record_bounce(asha, 550, "5.1.1 no\x00 such user") is True
+    assert mailing.record_bounce(asha, 550, "5.1.1 no such user") is False
+    page = f"/app/participants/{asha.public_id}/"
+    assert "said 550 <bdi>5.1.1 no such user</bdi>" in alice.client.get(page).content.decode()
+    alice.client.post(f"{page}mail/")
+    assert mailing.bounce_of(asha) is None
+    assert "said 550" not in alice.client.get(page).content.decode()

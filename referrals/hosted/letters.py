@@ -1,0 +1,218 @@
+"""What each mail to a participant says, and how it looks: text and HTML in the campaign's colours, with its logo, from one Letter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from email.mime.image import MIMEImage
+from email.utils import formataddr, parseaddr
+from functools import lru_cache
+
+import css_inline
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from campaigns.mails import MailSetting, words_in
+from campaigns.models import Campaign
+from campaigns.texts import texts_for
+from campaigns.theme import palette
+from referrals.hosted.offer import referrer_offer
+
+LOGO = "logo"
+LOGO_LIMIT = 200_000  # bytes; a larger logo stays out of the mail
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What one mail says: subject, heading, paragraphs, at most one button, the own link if it should be there, last small lines."""
+
+    subject: str
+    heading: str
+    paragraphs: list[str]
+    button: str
+    url: str
+    link: str = ""
+    small: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a notice tells of: the reader's first name, the friend's public one, the amount in words and why it is given, the own link."""
+
+    reader: str = ""
+    friend: str = ""
+    amount: str = ""
+    why: str = ""
+    link: str = ""
+
+
+def link_letter(campaign: Campaign, link: str, url: str) -> Letter:
+    """The one-time link to the own page; `url` opens it."""
+    texts = texts_for(campaign, translation.get_language() or "en")
+    return Letter(
+        subject=_("Your link and your page at %(merchant)s") % {"merchant": campaign.merchant.name},
+        heading=texts.share_header,
+        paragraphs=[texts.share_description, _("This is your link. Send it to a friend who would like it:")],
+        link=link,
+        button=_("Open my page"),
+        url=url,
+        small=[
+            _("The button works once, for ten minutes. For another one, go to %(address)s.")
+            % {"address": portal_address(campaign)},
+            _("You did not ask for this? Then somebody mistyped their address, and you need do nothing."),
+        ],
+    )
+
+
+def notice(campaign: Campaign, kind: str, facts: Facts) -> Letter:
+    """The letter of one kind of notice in the active language. KeyError for a kind that does not exist."""
+    said = {"amount": facts.amount, "merchant": campaign.merchant.name, "name": facts.friend}
+    subject, heading, paragraphs = {
+        "welcome": _welcome,
+        "friend_joined": _friend_joined,
+        "milestone": _milestone,
+        "reward_due": _reward_due,
+        "payout_needs_you": _payout_needs_you,
+        "reward_issued": _reward_issued,
+    }[kind](campaign, facts, said)
+    why = _("You get this mail because you have a referral link at %(merchant)s.") % said
+    link = facts.link if kind == "welcome" else ""
+    return Letter(subject, heading, paragraphs, _("See my page"), portal_address(campaign), link, [why])
+
+
+Words = tuple[str, str, list[str]]
+
+
+def _welcome(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    texts = texts_for(campaign, translation.get_language() or "en")
+    text = _("This is your link. Send it to a friend who would like it:")
+    return _("Your link at %(merchant)s") % said, texts.share_header, [texts.share_description, text]
+
+
+def _friend_joined(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    step = referrer_offer(campaign).top
+    text = [_("%(name)s came through your link to %(merchant)s.") % said]
+    if step.when:
+        facts_of_step = {"amount": step.amount, "what": step.what, "when": step.when}
+        text.append(_("You get %(amount)s %(what)s %(when)s.") % facts_of_step)
+    title = _("%(name)s joined through your link") % said
+    return title, title, text
+
+
+def _milestone(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    del campaign
+    title = _("You have reached a milestone: %(amount)s") % said
+    text = _("So many friends came through your link that you get %(amount)s from %(merchant)s.") % said
+    return title, title, [text]
+
+
+def _reward_due(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    del campaign
+    title = _("%(amount)s has cleared") % said
+    return title, title, [facts.why, _("%(merchant)s will send it to you; there is nothing you need to do.") % said]
+
+
+def _payout_needs_you(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    del campaign
+    title = _("%(amount)s could not be sent to you") % said
+    text = _("Open your page and check your details, then write to %(merchant)s.") % said
+    return title, title, [facts.why, text]
+
+
+def _reward_issued(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    del campaign
+    subject, heading = _("%(merchant)s sent you %(amount)s") % said, _("%(amount)s is yours") % said
+    return subject, heading, [facts.why, _("%(merchant)s has sent it.") % said]
+
+
+def in_merchants_words(letter: Letter, campaign: Campaign, setting: MailSetting, facts: Facts) -> Letter:
+    """The letter with the merchant's own subject and first words; {name}, {friend}, {amount} and {merchant} are filled in."""
+    words = words_in(setting, translation.get_language() or "en", campaign.default_language)
+    known = {
+        "{name}": facts.reader,
+        "{friend}": facts.friend,
+        "{amount}": facts.amount,
+        "{merchant}": campaign.merchant.name,
+    }
+
+    def filled(text: str) -> str:
+        for name, value in known.items():
+            text = text.replace(name, value)
+        return text
+
+    opening = [filled(line) for line in words.opening.splitlines() if line.strip()]
+    subject = filled(words.subject) or letter.subject
+    return replace(letter, subject=subject, paragraphs=[*opening, *letter.paragraphs])
+
+
+def portal_address(campaign: Campaign) -> str:
+    """Where a participant asks for a link to their page."""
+    return f"{settings.SITE_URL}{reverse('hosted:portal')}?campaign={campaign.public_id}"
+
+
+def html_of(campaign: Campaign, letter: Letter, *, logo: str = "", stop_url: str = "") -> str:
+    """The mail as HTML with inlined styles. `logo` is the address of the picture, "" without one."""
+    return _inliner().inline(render_to_string("emails/letter.html", _context(campaign, letter, logo, stop_url)))
+
+
+def text_of(campaign: Campaign, letter: Letter, *, stop_url: str = "") -> str:
+    """The mail as plain text."""
+    return render_to_string("emails/letter.txt", _context(campaign, letter, "", stop_url)).strip() + "\n"
+
+
+def _context(campaign: Campaign, letter: Letter, logo: str, stop_url: str) -> dict[str, object]:
+    return {
+        "letter": letter,
+        "merchant": campaign.merchant,
+        "colors": palette(campaign.brand_color),
+        "is_test": campaign.is_test,
+        "logo": logo,
+        "stop_url": stop_url,
+    }
+
+
+def subject_of(campaign: Campaign, letter: Letter) -> str:
+    """The subject in one line; test mode says so."""
+    subject = " ".join(letter.subject.split())
+    return _("[Test] %(subject)s") % {"subject": subject} if campaign.is_test else subject
+
+
+class _WithPicture(EmailMultiAlternatives):
+    """The picture belongs to the text, so that no mail program lists it as an attachment."""
+
+    mixed_subtype = "related"
+
+
+def compose(campaign: Campaign, to: str, letter: Letter, *, stop_url: str = "") -> EmailMultiAlternatives:
+    """The mail, from the merchant's name and our address. The logo travels with it, so that reading it asks nobody for anything.
+
+    `stop_url` is the unsubscribe address of a mail that nobody asked for, with the headers of RFC 8058.
+    """
+    headers = {}
+    if stop_url:
+        headers = {"List-Unsubscribe": f"<{stop_url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    picture = campaign.images.filter(kind="logo").first()
+    shown = picture is not None and len(picture.content) <= LOGO_LIMIT
+    mail = (_WithPicture if shown else EmailMultiAlternatives)(
+        subject=subject_of(campaign, letter),
+        body=text_of(campaign, letter, stop_url=stop_url),
+        from_email=formataddr((" ".join(campaign.merchant.name.split()), parseaddr(settings.DEFAULT_FROM_EMAIL)[1])),
+        to=[to],
+        headers=headers,
+    )
+    html = html_of(campaign, letter, logo=f"cid:{LOGO}" if shown else "", stop_url=stop_url)
+    mail.attach_alternative(html, "text/html")
+    if picture is not None and shown:
+        part = MIMEImage(bytes(picture.content), "png")
+        part.add_header("Content-ID", f"<{LOGO}>")
+        part.add_header("Content-Disposition", "inline", filename="logo.png")
+        mail.attach(part)
+    return mail
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> css_inline.CSSInliner:
+    return css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
