@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
+from django.core import signing
 from django.db import transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -14,7 +16,11 @@ from campaigns.models import Campaign
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib.errors import Refused
+from referrals.lib.queue import enqueue
 
+_SALT = "campaigns.mails.preview"
+PREVIEW_LIFE = 3600  # seconds
+TEST_TASK = "referrals.hosted.mail_preview.send_test"
 LENGTHS = {"subject": 120, "opening": 600}
 
 
@@ -118,3 +124,23 @@ def save_mail(
         told = Happening(types.CAMPAIGN_CHANGED, "campaign", campaign.public_id, campaign=campaign.public_id, data=data)
         record(campaign.tenant, actor, told)
     return row
+
+
+def preview_token(campaign: Campaign, kind: str, language: str) -> str:
+    """The signed name of a mail to look at in a frame; it works for an hour."""
+    return signing.dumps([campaign.public_id, kind, language], salt=_SALT)
+
+
+def read_preview_token(token: str) -> tuple[str, str, str] | None:
+    """The campaign's public id, the kind and the language behind such a name."""
+    try:
+        public_id, kind, language = signing.loads(token, salt=_SALT, max_age=PREVIEW_LIFE)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    return public_id, kind, language
+
+
+def ask_for_test(*, campaign: Campaign, kind: str, language: str, user_id: int) -> None:
+    """Ask the worker to mail a sample to a member of the team. KeyError or ValueError for a kind or language that does not exist."""
+    codes = [code for code, _name in settings.LANGUAGES]
+    enqueue(TEST_TASK, campaign.pk, list(KINDS).index(kind), codes.index(language), user_id)

@@ -92,6 +92,7 @@ PAGES = [
     Shot("what-if", "/app/campaigns/{campaign}/rules/", press="main button[value=what_if]"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
     Shot("campaign-report", "/app/campaigns/{campaign}/report/"),
+    Shot("campaign-mails", "/app/campaigns/{campaign}/mails/"),
     Shot("campaign-links", "/app/campaigns/{campaign}/links/"),
     Shot("campaign-host", "/app/campaigns/{campaign}/host/"),
     Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),

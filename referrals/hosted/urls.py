@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.hosted import assets, consent, hosts, landing, mail_stop, portal, script, short
+from referrals.hosted import assets, consent, hosts, landing, mail_preview, mail_stop, portal, script, short
 
 app_name = "hosted"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -48,6 +48,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("me/", portal.home, name="portal"),
     path("me/open/<str:token>", portal.open_link, name="portal_open"),
+    path("me/mail-preview/<str:token>", mail_preview.preview, name="mail_preview"),
     path("me/mails/<str:token>", mail_stop.mail_stop, name="mail_stop"),
     path("me/out", portal.log_out, name="portal_out"),
     path("me/board", portal.set_board, name="portal_board"),

@@ -28,7 +28,7 @@ from participants import mailing, portal
 from participants.models import Participant, PortalLink
 from referrals.events import types
 from referrals.events.services import record
-from referrals.hosted import mail
+from referrals.hosted import letters, mail, mail_preview
 from referrals.hosted.models import Bookmark, Mail
 from referrals.lib.errors import Refused
 from rewards import bans, lifecycle, payouts, refunds
@@ -399,3 +399,43 @@ def test_a_bounce_stands_on_the_persons_page_until_somebody_clears_it(asha: Part
     alice.client.post(f"{page}mail/")
     assert mailing.bounce_of(asha) is None
     assert "said 550" not in alice.client.get(page).content.decode()
+
+
+def test_the_mails_page_saves_previews_and_sends_a_test(double: Campaign, alice: Cast) -> None:
+    page = f"/app/campaigns/{double.public_id}/mails/"
+    values = {
+        "kind": "friend_joined",
+        "language": "en",
+        "subject": "Hi {name}: {friend}",
+        "opening": "<i>Well</i> done",
+    }
+    assert alice.client.post(page, values).status_code == 302
+    assert mails.mail_setting(double, "friend_joined").is_on is False
+    assert alice.client.post(page, values | {"is_on": "on", "subject": "x" * 121}).status_code == 422
+    assert alice.client.post(page, values | {"is_on": "on"}).status_code == 302
+    shown = alice.client.get(f"{page}?kind=friend_joined").content.decode()
+    address = re.search(r'<iframe[^>]* src="([^"]+)" sandbox>', shown)
+    assert address is not None
+    frame = Client().get(address[1])
+    policy_text = frame["Content-Security-Policy"]
+    assert "default-src 'none'" in policy_text
+    assert "sandbox" in policy_text
+    assert "script-src" not in policy_text
+    assert "&lt;i&gt;Well&lt;/i&gt; done" in frame.content.decode()
+    text = Client().get(f"{address[1]}?as=text")
+    assert text["Content-Type"] == "text/plain; charset=utf-8"
+    assert text.content.decode().startswith("Hi Asha: Maya C.\n")
+    assert Client().get(f"{address[1]}x").status_code == 404
+    place = list(mails.KINDS).index("friend_joined")
+    assert alice.client.post(f"{page}test/", values).status_code == 302
+    assert mail_preview.send_test(double.pk, place, 0, alice.user.pk) is True
+    assert [(str(m.subject), m.to) for m in outbox.outbox] == [("Hi Asha: Maya C.", [alice.user.email])]
+    assert mail_preview.send_test(double.pk, place, 0, 0) is False
+
+
+@pytest.mark.parametrize("kind", list(mails.KINDS))
+def test_every_kind_has_a_sample_in_every_language(double: Campaign, kind: str) -> None:
+    for language in ("en", "de", "ar"):
+        with translation.override(language):
+            html = letters.html_of(double, mail_preview.sample(double, kind))
+            assert f'dir="{"rtl" if language == "ar" else "ltr"}"' in html
