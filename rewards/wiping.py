@@ -34,7 +34,7 @@ EVERYBODYS = frozenset({
     "accounts.Invitation", "accounts.RateLimit", "accounts.MerchantClock", "accounts.Wipe", "hosted.Bookmark", "hosted.ClickSegment",
 })  # fmt: skip
 # Set-up and not data: without them the next test would begin with new keys and new addresses at the providers.
-KEPT = frozenset({"accounts.ApiKey", "integrations.Connection"})
+KEPT = frozenset({"accounts.ApiKey", "accounts.SigningSecret", "integrations.Connection"})
 # What a connection remembers of messages that are gone.
 FORGOTTEN: dict[str, dict[str, Any]] = {
     "integrations.Connection": {"last_event_at": None, "failing_since": None, "refused": 0, "last_refused_at": None}

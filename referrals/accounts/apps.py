@@ -8,7 +8,7 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Users, merchants, memberships, invitations, API keys."""
+    """Users, merchants, memberships, invitations, API keys, signing secrets."""
 
     name = "referrals.accounts"
     label = "accounts"

@@ -16,6 +16,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from referrals.accounts.secret_models import SigningSecret as SigningSecret
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id, random_text

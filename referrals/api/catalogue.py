@@ -33,6 +33,11 @@ CODES: dict[str, tuple[int, str]] = {
     "test_key_required": (403, "This exists on the test side only; a live key can't do it."),
     "live_side": (403, "Live data has the real time, is never simulated, and is never deleted as a whole."),
     "secret_key_in_browser": (403, "A web page sent a secret key. Revoke it."),
+    "origin_not_allowed": (403, "The page's origin is not on the campaign's list for the browser script."),
+    "bad_token": (401, "The browser script's token is no JWT signed with HS256."),
+    "token_signature": (401, "The token is not signed with the business's signing secret."),
+    "token_expired": (401, "The token's time is over; sign a new one."),
+    "token_audience": (401, "The token is for another campaign."),
     "rate_limited": (429, "Too many requests; wait as long as Retry-After says."),
     # What does not exist: the same for what belongs to somebody else.
     "not_found": (404, "There is nothing at this address."),
@@ -50,6 +55,7 @@ CODES: dict[str, tuple[int, str]] = {
     "inbound_event_not_found": (404, "No such message."),
     "what_if_not_found": (404, "No such what-if; answers are kept for seven days."),
     # Understood, but in the way of something.
+    "signing_secret_missing": (409, "The business has no signing secret yet."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),
@@ -111,6 +117,7 @@ CODES: dict[str, tuple[int, str]] = {
         "Links can't lead to this address: it is not a full one, not https, or has a user name in it.",
     ),
     "host_invalid": (422, "This is no public host name, such as shop.example.com."),
+    "token_claims": (422, "The token lacks something, says something impossible, or is valid for longer than an hour."),
     "origin_invalid": (422, "This is no origin of a web page, such as https://shop.example.com."),
     "scheme_invalid": (422, "This is no scheme of an app, or one that is not safe."),
     "name_reserved": (422, "This name or code is kept for the site itself."),

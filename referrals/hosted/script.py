@@ -25,6 +25,7 @@ from referrals.events.services import Actor
 from referrals.hosted import clicks, join, visitor
 from referrals.hosted.page import choose_language, find_referrer, languages_of, public_name
 from referrals.hosted.script_calls import Action, Call, answer, too_many
+from referrals.hosted.script_token import qualify
 from referrals.lib import clock
 from referrals.lib.addresses import read_address
 from referrals.lib.codes import random_text
@@ -231,4 +232,5 @@ _CALLS: dict[str, tuple[str, Action, int]] = {
     "code": ("GET", _code, 0),
     "visit": ("POST", _visit, 0),
     "participants": ("POST", _join, 0),
+    "events": ("POST", qualify, 0),
 }

@@ -42,7 +42,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("js/referral.js", script.file, name="script"),
     re_path(
-        r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants)$",
+        r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants|events)$",
         script.call,
         name="script_call",
     ),

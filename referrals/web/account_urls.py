@@ -24,6 +24,7 @@ urlpatterns = [
     path("settings/test-clock/", testing.test_clock, name="test_clock"),
     path("settings/test-data/", testing.test_data, name="test_data"),
     path("developers/", developers.developers, name="developers"),
+    path("developers/signing-secret/", developers.signing_secret, name="signing_secret"),
     path("developers/keys/<str:public_id>/", developers.key_page, name="key"),
     path("developers/keys/<str:public_id>/rotate/", developers.rotate, name="key_rotate"),
     path("developers/keys/<str:public_id>/revoke/", developers.revoke, name="key_revoke"),

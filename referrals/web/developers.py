@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from campaigns.models import Campaign
-from referrals.accounts import keys
-from referrals.accounts.models import ApiKey, Role, Scope
+from referrals.accounts import keys, signing
+from referrals.accounts.models import ApiKey, Role, Scope, SigningSecret
 from referrals.lib.errors import Refused
 from referrals.web.access import MerchantRequest, fresh_login, member, own, refused
 from referrals.web.account_forms import KeyForm, RotateForm
@@ -31,6 +31,7 @@ def _page(request: MerchantRequest, form: KeyForm | None = None, status: int = 2
         "ended": ended,
         "form": form or KeyForm(),
         "may_manage": request.membership.may(Role.ADMIN),
+        "signing": SigningSecret.objects.for_tenant(request.tenant).first(),
         "campaign": Campaign.objects.for_tenant(request.tenant).order_by("-pk").first(),
     }
     return render(request, "web/developers/keys.html", context, status=status)
@@ -104,3 +105,15 @@ def revoke(request: MerchantRequest, public_id: str) -> HttpResponse:
         return refused(request, error, back=reverse("web:developers"))
     messages.success(request, _("%(name)s is revoked") % {"name": key.name})
     return redirect("web:developers")
+
+
+@member(role=Role.ADMIN)
+@require_POST
+@fresh_login
+def signing_secret(request: MerchantRequest) -> HttpResponse:
+    """Make or replace the secret that the merchant's server signs with, and show it this once."""
+    try:
+        text = signing.new_secret(tenant=request.tenant, actor=request.actor)
+    except Refused as error:
+        return refused(request, error, back=reverse("web:developers"))
+    return render(request, "web/developers/secret_made.html", {"text": text})

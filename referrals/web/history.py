@@ -52,6 +52,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.INVITATION_REVOKED: ("mail", lazy("Invitation of %(email)s taken back")),
     types.API_KEY_CREATED: ("key-round", lazy("API key %(name)s (…%(last4)s) created")),
     types.API_KEY_REVOKED: ("key-round", lazy("API key %(name)s (…%(last4)s) revoked")),
+    types.SIGNING_MADE: ("key-round", lazy("Signing secret …%(last4)s made")),
     types.CONNECTION_CREATED: ("plug", lazy("Connection added")),
     types.CONNECTION_CHANGED: ("plug", lazy("Connection changed")),
     types.CONNECTION_REMOVED: ("plug", lazy("Connection removed")),

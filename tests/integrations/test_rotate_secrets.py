@@ -9,8 +9,9 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from integrations.models import Connection
+from referrals.accounts.signing import new_secret, secrets_of
 from referrals.lib.sealed import SealError
-from tests.factories import Cast
+from tests.factories import ACTOR, Cast
 
 OLD = "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 NEW = "k2:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
@@ -37,12 +38,14 @@ def test_secrets_move_to_the_newest_key(alice: Cast, settings: Settings) -> None
     for number in range(3):
         _link(alice, number)
     assert _rotate() == "0 sealed anew"
+    signing = new_secret(tenant=alice.tenant, actor=ACTOR)
     settings.SECRETS_KEYS = [NEW, OLD]
     assert _readable() == ["whsec_0", "whsec_1", "whsec_2"]
-    assert _rotate() == "3 sealed anew"
+    assert _rotate() == "4 sealed anew"
     assert _rotate() == "0 sealed anew"
     settings.SECRETS_KEYS = [NEW]
     assert _readable() == ["whsec_0", "whsec_1", "whsec_2"]
+    assert secrets_of(alice.tenant) == [signing]
 
 
 def test_a_run_that_was_stopped_is_run_again(alice: Cast, settings: Settings) -> None:

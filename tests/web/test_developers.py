@@ -9,8 +9,9 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from referrals.accounts import keys
-from referrals.accounts.models import ApiKey, Role
+from referrals.accounts.models import ApiKey, Role, SigningSecret
 from referrals.accounts.services import user_actor
+from referrals.accounts.signing import secrets_of
 from referrals.events.models import Event
 from tests.factories import Cast, make_campaign, make_cast
 from tests.web.helpers import freshen
@@ -160,6 +161,25 @@ def test_the_page_costs_the_same_for_one_key_and_for_ten(
         keys.create_api_key(
             tenant=alice.tenant, name=f"K{number}", actor=user_actor(alice.user), user=alice.user, scopes=["events"]
         )
-    # session, user, memberships; keys, ended keys, newest campaign; the menu's due count
-    with django_assert_num_queries(7):
+    # session, user, memberships; keys, ended keys, signing secret, newest campaign; the menu's due count
+    with django_assert_num_queries(8):
         alice.client.get(reverse("web:developers"))
+
+
+def test_a_signing_secret_is_shown_once_and_kept_encrypted(alice: Cast, bob: Cast) -> None:
+    address = reverse("web:signing_secret")
+    freshen(bob.client, bob.user)
+    assert bob.client.post(address).status_code == 403
+    assert alice.client.post(address).status_code != 200  # asks who it is first
+    assert SigningSecret.objects.count() == 0
+    freshen(alice.client, alice.user)
+    made = [re.findall(r"ss_live_[0-9A-Za-z]{43}", alice.client.post(address).content.decode()) for _ in range(2)]
+    assert secrets_of(alice.tenant) == [made[1][0], made[0][0]]
+    row = SigningSecret.objects.get()
+    assert made[1][0] not in row.sealed
+    body = alice.client.get(reverse("web:developers")).content.decode()
+    assert f"…{made[1][0][-4:]}" in body
+    assert "ss_live_" not in body
+    assert [event.data["last4"] for event in Event.objects.filter(type="signing_secret.made").order_by("pk")] == [
+        made[0][0][-4:], made[1][0][-4:],
+    ]  # fmt: skip

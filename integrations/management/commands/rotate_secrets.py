@@ -1,12 +1,14 @@
-"""`manage.py rotate_secrets`: seal every provider secret anew with the newest key (RELIABILITY INV-25)."""
+"""`manage.py rotate_secrets`: seal every provider's and every signing secret anew with the newest key (RELIABILITY INV-25)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from integrations.models import Connection
+from referrals.accounts.models import SigningSecret
 from referrals.lib.sealed import SealError, needs_resealing
 
 
@@ -14,24 +16,29 @@ class Command(BaseCommand):
     """Row by row, so that it may be stopped and started again at any time; rows stay readable throughout."""
 
     help = (
-        "Seal the secrets of all connections with the first key of SECRETS_KEYS. Put the new key first, restart, run this, "
-        "and then take the old key out."
+        "Seal the secrets of all connections, and those that merchants sign with, with the first key of SECRETS_KEYS. "
+        "Put the new key first, restart, run this, and then take the old key out."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print how many rows were sealed anew; CommandError when one can't be opened."""
         done, lost = 0, []
-        for connection in Connection.objects.order_by("pk").iterator(chunk_size=200):
-            before = connection.sealed
+        for row in self._rows():
+            before = row.sealed
             if not needs_resealing(before):
                 continue
             try:
-                connection.secrets = connection.secrets
+                row.secrets = row.secrets
             except SealError as error:
-                lost.append(f"{connection.public_id}: {error}")
+                name = row.public_id if isinstance(row, Connection) else f"signing secret {row}"
+                lost.append(f"{name}: {error}")
                 continue
             # Only if nobody has saved new secrets meanwhile: those are sealed with the newest key anyway.
-            done += Connection.objects.filter(pk=connection.pk, sealed=before).update(sealed=connection.sealed)
+            done += type(row)._default_manager.filter(pk=row.pk, sealed=before).update(sealed=row.sealed)
         self.stdout.write(f"{done} sealed anew")
         if lost:
             raise CommandError("These could not be opened and stay as they are:\n" + "\n".join(lost))
+
+    def _rows(self) -> Iterator[Connection | SigningSecret]:
+        yield from Connection.objects.order_by("pk").iterator(chunk_size=200)
+        yield from SigningSecret.objects.order_by("pk").iterator(chunk_size=200)

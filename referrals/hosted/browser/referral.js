@@ -131,6 +131,7 @@
     getReferralCode: () => code,
     validateCode: (text) => call(`code?code=${encodeURIComponent(text)}`),
     addParticipant: (who) => call("participants", person(who || {})),
+    qualifyParticipant: ({ token: signed }) => call("events", { token: signed }),
     agree: remember,
     forget: () => {
       code = token = "";
