@@ -55,6 +55,12 @@ KINDS = {
         Kind("reward_due", lazy("Reward on its way"), lazy("When a reward has cleared and you are about to send it.")),
         Kind("payout_needs_you", lazy("Payout needs you"), lazy("When a reward could not be sent to them.")),
         Kind("reward_issued", lazy("Reward sent"), lazy("When you have sent a reward.")),
+        Kind(
+            "digest",
+            lazy("Digest"),
+            lazy("On Mondays, to those whose link was opened or whose friends joined in the week before."),
+            on=False,
+        ),
     )
 }
 

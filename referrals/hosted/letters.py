@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns.mails import MailSetting, words_in
 from campaigns.models import Campaign
@@ -40,13 +41,17 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a notice tells of: the reader's first name, the friend's public one, the amount in words and why it is given, the own link."""
+    """What a notice tells of: the reader's first name, the friend's public one, the amount in words and why it is given, the own link,
+    what a week brought.
+    """
 
     reader: str = ""
     friend: str = ""
     amount: str = ""
     why: str = ""
     link: str = ""
+    opened: int = 0
+    joined: int = 0
 
 
 def link_letter(campaign: Campaign, link: str, url: str) -> Letter:
@@ -77,6 +82,7 @@ def notice(campaign: Campaign, kind: str, facts: Facts) -> Letter:
         "reward_due": _reward_due,
         "payout_needs_you": _payout_needs_you,
         "reward_issued": _reward_issued,
+        "digest": _digest,
     }[kind](campaign, facts, said)
     why = _("You get this mail because you have a referral link at %(merchant)s.") % said
     link = facts.link if kind == "welcome" else ""
@@ -126,6 +132,14 @@ def _reward_issued(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Wo
     del campaign
     subject, heading = _("%(merchant)s sent you %(amount)s") % said, _("%(amount)s is yours") % said
     return subject, heading, [facts.why, _("%(merchant)s has sent it.") % said]
+
+
+def _digest(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    del campaign
+    title = _("Your week at %(merchant)s") % said
+    opened = ngettext("%(n)d person opened your link.", "%(n)d people opened your link.", facts.opened)
+    joined = ngettext("%(n)d friend joined.", "%(n)d friends joined.", facts.joined)
+    return title, title, [opened % {"n": facts.opened}, joined % {"n": facts.joined}]
 
 
 def in_merchants_words(letter: Letter, campaign: Campaign, setting: MailSetting, facts: Facts) -> Letter:

@@ -28,7 +28,7 @@ from participants.models import Participant, PortalLink
 from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
-from referrals.hosted import letters
+from referrals.hosted import digest, letters
 from referrals.hosted.letters import Facts, Letter
 from referrals.hosted.models import Bookmark, Mail
 from referrals.hosted.offer import given_text
@@ -243,6 +243,9 @@ def _facts(mail: Mail) -> Facts | None:
     if mail.kind == "friend_joined":
         friend = Participant.objects.filter(public_id=mail.subject_id).first()
         return None if friend is None else Facts(reader, friend=public_name(friend) or _("A friend"))
+    if mail.kind == "digest":
+        week = digest.counted(mail.participant, mail.subject_id)
+        return Facts(reader, opened=week["opened"], joined=week["joined"]) if week.total() else None
     reward = Reward.objects.filter(public_id=mail.subject_id).select_related("event__participant").first()
     if reward is None or reward.state not in TRUE_IN[mail.kind]:
         return None

@@ -39,7 +39,7 @@ def sample(campaign: Campaign, kind: str) -> Letter:
     """A mail as it would be, in the active language, about people who do not exist."""
     link = campaign_link(campaign)
     facts = Facts("Asha", "Maya C.", referrer_offer(campaign).top.amount, _("It is for inviting %(name)s."), link)
-    facts = Facts(facts.reader, facts.friend, facts.amount, facts.why % {"name": facts.friend}, link)
+    facts = Facts(facts.reader, facts.friend, facts.amount, facts.why % {"name": facts.friend}, link, 12, 2)
     if kind == "link":
         letter = letters.link_letter(campaign, link, letters.portal_address(campaign))
     else:

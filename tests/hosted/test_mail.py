@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from io import BytesIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -25,10 +26,11 @@ from campaigns import mails
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from participants import mailing, portal
-from participants.models import Participant, PortalLink
+from participants.models import Participant, PortalLink, Referral, Visit
+from participants.visits import visit_row
 from referrals.events import types
 from referrals.events.services import record
-from referrals.hosted import letters, mail, mail_preview
+from referrals.hosted import digest, letters, mail, mail_preview
 from referrals.hosted.models import Bookmark, Mail
 from referrals.lib.errors import Refused
 from rewards import bans, lifecycle, payouts, refunds
@@ -348,6 +350,7 @@ def test_a_payout_that_failed_and_a_milestone_are_told(reading: None, alice: Cas
     buy(make_friend(asha, "maya@example.net"), 5000)
     reward = Reward.objects.get(participant=asha)
     assert mail.sweep() == 2
+    lifecycle.approve(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR)
     walk([reward.pk], "attention")
     with transaction.atomic():
         record(alice.tenant, ACTOR, lifecycle.reward_happening(types.REWARD_FAILED, reward, {}))
@@ -439,3 +442,44 @@ def test_every_kind_has_a_sample_in_every_language(double: Campaign, kind: str) 
         with translation.override(language):
             html = letters.html_of(double, mail_preview.sample(double, kind))
             assert f'dir="{"rtl" if language == "ar" else "ltr"}"' in html
+
+
+def test_the_digest_comes_once_a_week_to_whom_something_happened(double: Campaign, asha: Participant) -> None:
+    make_participant(double, "quiet@example.org")
+    make_friend(asha, "maya@example.net")
+    wednesday = datetime(2026, 11, 18, 12, tzinfo=UTC)
+    Referral.objects.update(created_at=wednesday)
+    rows = [visit_row(referrer=asha, visitor=name, at=wednesday) for name in ("one", "one", "two")]
+    Visit.objects.bulk_create([*rows, visit_row(referrer=asha, visitor="bot", at=wednesday, hidden_reason="bot")])
+    monday = datetime(2026, 11, 23, 20, tzinfo=UTC)
+    with time_machine.travel(monday):
+        assert digest.make_digests() == 0  # nobody turned it on
+    mails.save_mail(campaign=double, kind="digest", is_on=True, language="en", subject="", opening="", actor=ACTOR)
+    with time_machine.travel(monday + timedelta(days=1)):
+        assert digest.make_digests() == 0
+    with time_machine.travel(monday):
+        assert (digest.make_digests(), digest.make_digests()) == (1, 0)
+        row = Mail.objects.get(kind="digest")
+        assert (row.participant, row.subject_id) == (asha, "2026-W47")
+        assert (mail.send_notice(row.pk), mail.send_notice(row.pk)) == (True, False)
+    [message] = outbox.outbox
+    assert message.subject == "Your week at Halden Coffee"
+    assert "2 people opened your link.\n\n1 friend joined." in str(message.body)
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "week"),
+    [
+        (datetime(2026, 11, 23, 8, tzinfo=UTC), "UTC", "2026-W47"),
+        (datetime(2026, 11, 23, 7, 59, tzinfo=UTC), "UTC", None),
+        (datetime(2026, 11, 24, 8, tzinfo=UTC), "UTC", None),
+        (datetime(2026, 11, 22, 23, tzinfo=UTC), "Asia/Tokyo", "2026-W47"),
+        (datetime(2027, 1, 4, 9, tzinfo=UTC), "UTC", "2026-W53"),
+    ],
+)
+def test_a_digest_tells_of_the_week_that_just_ended(moment: datetime, zone: str, week: str | None) -> None:
+    found = digest.week_before(moment, ZoneInfo(zone))
+    assert (found[0] if found else None) == week
+    if found:
+        assert found[2] - found[1] == timedelta(days=7)
+        assert found[1].weekday() == 0
