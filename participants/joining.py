@@ -10,6 +10,7 @@ from math import lcm
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import TextField
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
@@ -23,6 +24,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.emails import Email
 from referrals.lib.errors import Refused
+from referrals.lib.prepared import Prepared, Slot
 
 # Why a later claim does not bind: a person has detached them before, and has the last word.
 DETACHED = "detached"
@@ -36,6 +38,11 @@ class Enrolment:
     created: bool
     referral: Referral | None
     referral_created: bool
+
+
+_ENROLLED = Prepared(
+    lambda: Participant.objects.filter(campaign=Slot("campaign"), email_key=Slot("email", TextField()))
+)
 
 
 def enrol(
@@ -58,7 +65,7 @@ def enrol(
     transaction; the caller decides what joining is worth.
     """
     address = check_email(email)
-    found = Participant.objects.filter(campaign=campaign, email_key=address.key).first()
+    found = next(iter(_ENROLLED(campaign=campaign.pk, email=address.key)), None)
     if found is not None:
         return _enrolled_before(found, campaign, claim, actor)
     reason = campaign.closed_reason(clock.now())

@@ -18,6 +18,8 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record_many
 from referrals.lib import clock
 from referrals.lib.money import Money
+from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.queries import Among
 from rewards import lifecycle
 from rewards.budgets import FALLEN, lock_budgets
 from rewards.facts import Verdict
@@ -207,15 +209,20 @@ def _unbanned(item: Item) -> Item:
     return replace(item, bond=replace(item.bond, referrer=replace(item.bond.referrer, banned_at=None)))
 
 
-def _known(event_ids: Collection[int]) -> _Known:
-    decisions = Decision.objects.filter(event__in=event_ids, current=True)
-    rewards = (
-        Reward.objects.filter(event__in=event_ids)
+_DECISIONS = Prepared(lambda: Decision.objects.filter(Among("event_id", Slot("events")), current=True))
+_REWARDS = Prepared(
+    lambda: (
+        Reward.objects.filter(Among("event_id", Slot("events")))
         .order_by("pk")
         .select_for_update(of=("self",))
         .select_related("participant", "campaign__merchant", "merchant")
     )
-    return _Known({(row.event_id, row.rule_key): row for row in decisions}, list(rewards))
+)
+
+
+def _known(event_ids: Collection[int]) -> _Known:
+    events = list(event_ids)
+    return _Known({(row.event_id, row.rule_key): row for row in _DECISIONS(events=events)}, _REWARDS(events=events))
 
 
 def _write_decisions(answered: Sequence[_Answered], known: _Known) -> Decided:

@@ -17,6 +17,7 @@ from campaigns.rules import rules_of
 from campaigns.terms import STATUS_EVENTS, RuleTerms
 from participants.models import Participant, QualifyingEvent, Referral, Refund
 from referrals.lib.money import Money
+from referrals.lib.prepared import Prepared, Slot
 from referrals.lib.queries import Among
 from rewards.facts import Bond, EventFacts, PersonFacts, banned_since
 from rewards.fold import Item, OfFriend, Standing
@@ -53,16 +54,20 @@ class Asked:
         return self.event.pk, self.item.terms.key
 
 
+_BOND = Prepared(lambda: Referral.objects.filter(standing_for=Slot("friend")).select_related("referrer"))
+_EVENTS = Prepared(lambda: QualifyingEvent.objects.filter(participant=Slot("friend")).order_by("occurred_at", "pk"))
+
+
 def referral_of(friend: Participant) -> Referral | None:
     """The bond that stands, with the referrer, and with all who share the friend. One query, two if some do."""
-    referral = Referral.objects.filter(standing_for=friend).select_related("referrer").first()
+    referral = next(iter(_BOND(friend=friend.pk)), None)
     load_shares([referral] if referral is not None else [])
     return referral
 
 
 def events_of(friend: Participant) -> list[QualifyingEvent]:
     """All that a friend did, oldest first."""
-    return list(QualifyingEvent.objects.filter(participant=friend).order_by("occurred_at", "pk"))
+    return _EVENTS(friend=friend.pk)
 
 
 def asked_of(friend: Participant, referral: Referral | None, events: Sequence[QualifyingEvent]) -> list[Asked]:

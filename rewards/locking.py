@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from participants.models import Participant, Referral
+from referrals.lib.prepared import Prepared, Slot
 from rewards.loading import referral_of
 from rewards.sharing import beneficiary_keys, shares_of
+
+_FRIEND = Prepared(
+    lambda: (
+        Participant.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("campaign__merchant")
+        .filter(pk=Slot("pk"))
+    )
+)
 
 
 def lock_people(friend: Participant) -> tuple[Participant, Referral | None]:
@@ -16,14 +25,14 @@ def lock_people(friend: Participant) -> tuple[Participant, Referral | None]:
     No stronger lock than this: whoever writes a reward or a payout for these people refers to their rows, and must not have to
     wait. People are locked in the order of their keys, and before rewards.
     """
-    rows = Participant.objects.select_for_update(of=("self",), no_key=True).select_related("campaign__merchant")
     if friend.campaign.counts_referrers or friend.campaign.has_splits:
         while True:
             people = _involved(friend)
-            list(rows.filter(pk__in=people).order_by("pk").only("pk", "campaign__merchant"))
+            rows = Participant.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=people)
+            list(rows.order_by("pk").only("pk"))
             if _involved(friend) == people:
                 break
-    friend = rows.get(pk=friend.pk)
+    (friend,) = _FRIEND(pk=friend.pk)
     friend.merchant = friend.campaign.merchant  # the same row, without asking for it again
     return friend, referral_of(friend)
 

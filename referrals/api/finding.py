@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, Model, QuerySet, TextField
 
 from campaigns.models import Campaign
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.api.errors import ApiError, not_found
 from referrals.lib.emails import parse_email
+from referrals.lib.prepared import Prepared, Slot
 
 M = TypeVar("M", bound=Model)
 
@@ -29,10 +30,20 @@ def campaign_of(tenant: Tenant, public_id: str) -> Campaign:
     return one(rows, "campaign", public_id)
 
 
+_ENROLLED = Prepared(
+    lambda: Participant.objects.select_related("campaign", "referral__referrer").filter(
+        merchant=Slot("merchant"),
+        is_test=Slot("is_test", BooleanField()),
+        campaign__public_id=Slot("campaign", TextField()),
+        email_key=Slot("email", TextField()),
+    )
+)
+
+
 def enrolled(tenant: Tenant, campaign_id: str, email: str) -> Participant:
     """The participant of the tenant's campaign with this (checked) address, in one query; 404 names what is missing."""
-    rows = Participant.objects.for_tenant(tenant).select_related("campaign", "referral__referrer")
-    found = rows.filter(campaign__public_id=campaign_id, email_key=parse_email(email).key).first()
+    asked = {"merchant": tenant.merchant.pk, "is_test": tenant.is_test, "campaign": campaign_id}
+    found = next(iter(_ENROLLED(**asked, email=parse_email(email).key)), None)
     if found is None:
         campaign = campaign_of(tenant, campaign_id)
         raise ApiError(

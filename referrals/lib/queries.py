@@ -12,6 +12,8 @@ from django.db.models import BooleanField, Func, TextField
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
+from referrals.lib.prepared import Slot
+
 
 class Among(Func):
     """`column IN (these keys)` with all keys as one parameter: `filter(Among("event_id", keys))`.
@@ -21,16 +23,17 @@ class Among(Func):
 
     output_field = BooleanField()
 
-    def __init__(self, column: str, keys: Collection[int]) -> None:
+    def __init__(self, column: str, keys: Collection[int] | Slot) -> None:
         super().__init__(column)
-        self.keys = list(keys)
+        self.keys = keys if isinstance(keys, Slot) else list(keys)
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_extra: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # no templates here
         """SQL and its parameters."""
         column, params = compiler.compile(self.source_expressions[0])
         if connection.vendor == "postgresql":
             return f"{column} = ANY(%s)", [*params, self.keys]
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(self.keys)]  # noqa: S608 - a column
+        keys = self.keys if isinstance(self.keys, Slot) else json.dumps(self.keys)
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, keys]  # noqa: S608 - a column
 
 
 def as_text(column: str) -> Cast:
