@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
         frozenset(
             name
             for name in types.ALL_TYPES
-            if name.startswith(("merchant.", "customers.", "member.", "invitation.", "api_key."))
+            if name.startswith(("merchant.", "customers.", "member.", "invitation.", "api_key.", "signing_secret."))
         ),
     ),
     "connections": (lazy("Connections"), frozenset(name for name in types.ALL_TYPES if name.startswith("connection."))),
