@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +65,10 @@ def browser_client() -> Callable[..., Client]:
 def person(browser_client: Callable[..., Client]) -> Client:
     """One person's browser."""
     return browser_client()
+
+
+@pytest.fixture
+def data_dir(settings: Any, tmp_path: Path) -> Path:
+    """A folder of one's own for the journal."""
+    settings.DATA_DIR = tmp_path
+    return tmp_path
