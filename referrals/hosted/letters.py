@@ -18,10 +18,13 @@ from django.utils.translation import ngettext
 
 from campaigns.mails import MailSetting, words_in
 from campaigns.models import Campaign
+from campaigns.rules import current_terms, main_rule
 from campaigns.texts import texts_for
 from campaigns.theme import palette
 from referrals.hosted.offer import referrer_offer
 
+# What one friend does not bring by joining and buying: it takes several, or a place before others.
+NOT_FOR_ONE_FRIEND = frozenset({"leaderboard", "milestone"})
 LOGO = "logo"
 LOGO_LIMIT = 200_000  # bytes; a larger logo stays out of the mail
 
@@ -99,9 +102,10 @@ def _welcome(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
 
 
 def _friend_joined(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
-    step = referrer_offer(campaign).top
     text = [_("%(name)s came through your link to %(merchant)s.") % said]
-    if step.when:
+    rule = main_rule(current_terms(campaign), "referrer")
+    if rule is not None and rule.trigger not in NOT_FOR_ONE_FRIEND:
+        step = referrer_offer(campaign).top
         facts_of_step = {"amount": step.amount, "what": step.what, "when": step.when}
         text.append(_("You get %(amount)s %(what)s %(when)s.") % facts_of_step)
     title = _("%(name)s joined through your link") % said
