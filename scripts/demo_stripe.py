@@ -29,14 +29,14 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PATIENCE = 60.0  # seconds until something that does not happen counts as broken
-# localstripe has no option for its address and keeps its data in /tmp. Python runs this before it.
+# localstripe has no option for its address and keeps its data in one place for the whole machine. Python runs this before it.
 LOOPBACK_ONLY = """
 import builtins, os, socket
 _bind, _open = socket.socket.bind, open
 def bind(self, address):
     return _bind(self, ("::ffff:127.0.0.1", *address[1:]) if address[0] == "::" else address)
 def open_(file, *args, **kwargs):
-    return _open(os.environ["LOCALSTRIPE_DATA"] if file == "/tmp/localstripe.pickle" else file, *args, **kwargs)
+    return _open(os.environ["LOCALSTRIPE_DATA"] if str(file).endswith("/localstripe.pickle") else file, *args, **kwargs)
 socket.socket.bind, builtins.open = bind, open_
 """
 
