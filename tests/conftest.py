@@ -16,8 +16,9 @@ from referrals.accounts.models import Role
 from scripts.translations import compile_stale
 from tests import databases, worlds
 from tests.factories import Cast, make_campaign, make_cast, make_merchant
+from tests.worlds import kept, own
 
-pytest_plugins = ["tests.worlds"]
+__all__ = ["kept", "own"]  # fixtures of every test
 
 
 def pytest_configure(config: pytest.Config) -> None:

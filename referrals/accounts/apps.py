@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AccountsConfig(AppConfig):
@@ -14,5 +15,6 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Let Django know our system checks."""
+        """Let Django know our system checks, and let `migrate` keep the schedule."""
         import_module("referrals.accounts.checks")
+        post_migrate.connect(import_module("referrals.schedule").keep, sender=self, dispatch_uid="schedule")

@@ -15,6 +15,7 @@ from django_q.models import Schedule
 
 from referrals.accounts.jobs import forget
 from referrals.accounts.models import RateLimit
+from referrals.schedule import JOBS, keep
 from tests.factories import Cast
 
 
@@ -30,9 +31,23 @@ def test_what_is_over_is_forgotten(alice: Cast) -> None:
 
 @pytest.mark.django_db
 def test_every_scheduled_job_exists() -> None:
-    jobs = list(Schedule.objects.values_list("func", flat=True))
-    assert "referrals.accounts.jobs.forget" in jobs
-    assert all(callable(import_string(job)) for job in jobs)
+    rows = Schedule.objects.order_by("pk").values_list("name", "func", "minutes", "schedule_type", "repeats")
+    assert list(rows) == [(*job, "I", -1) for job in JOBS]
+    assert all(callable(import_string(job.func)) for job in JOBS)
+
+
+@pytest.mark.django_db
+def test_the_schedule_is_mended_and_what_was_added_by_hand_stays() -> None:
+    due = timezone.now() + timedelta(minutes=3)
+    Schedule.objects.filter(name="forget what is over").update(minutes=7, func="gone.away", next_run=due)
+    Schedule.objects.filter(name="fold the tallies").delete()
+    Schedule.objects.create(name="back up", func="shop.backup", minutes=5)
+    keep(using="default")
+    assert Schedule.objects.count() == len(JOBS) + 1
+    mended = Schedule.objects.get(name="forget what is over")
+    assert (mended.func, mended.minutes, mended.next_run) == ("referrals.accounts.jobs.forget", 60, due)
+    assert Schedule.objects.get(name="fold the tallies").func == "rewards.jobs.fold"
+    assert Schedule.objects.get(name="back up").minutes == 5
 
 
 @pytest.mark.django_db

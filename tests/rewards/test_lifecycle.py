@@ -230,7 +230,7 @@ def test_folding_the_tallies_changes_no_total(alice: Cast, campaign: Campaign) -
 
 
 def test_the_database_knows_the_same_steps() -> None:
-    steps = importlib.import_module("rewards.migrations.0012_reward_steps").STEPS
+    steps = importlib.import_module("rewards.migrations.0002_squashed_decisions").STEPS
     assert {tuple(step.split(">")) for step in steps.split()} == {(str(a), str(b)) for a, b in TRANSITIONS}
 
 

@@ -1,0 +1,52 @@
+"""What happens by itself, and how often: one table for every app (ARCHITECTURE.md, "The row is the job").
+
+The rows that django-q2 reads are made from it after each `migrate`, so a new job is a line here and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.db import connections
+from django_q.models import Schedule
+
+
+class Job(NamedTuple):
+    """A function without arguments, by its dotted name, and the minutes from one run to the next."""
+
+    name: str
+    func: str
+    minutes: int
+
+
+JOBS = (
+    Job("release rewards from review", "rewards.jobs.release_all", 1),
+    Job("fold the tallies", "rewards.jobs.fold", 1),
+    Job("carry on with what-ifs", "rewards.whatif.jobs.sweep", 1),
+    Job("delete test data that somebody asked to delete", "rewards.wiping.sweep", 1),
+    Job("work on messages that wait", "integrations.inbox.sweep", 1),
+    Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
+    Job("load the click journal", "referrals.hosted.jobs.load_clicks", 1),
+    Job("work on lists of customers", "rewards.customer_uploads.work_all", 5),
+    Job("give the prizes of leaderboards", "rewards.jobs.close_boards", 5),
+    Job("look after the fraud check", "rewards.jobs.look_after_fraud", 10),
+    Job("prepare weekly digests", "referrals.hosted.jobs.make_digests", 60),
+    Job("forget old what-ifs", "rewards.whatif.jobs.forget_old", 60),
+    Job("forget old API answers", "referrals.api.idempotency.forget_old", 60),
+    Job("forget what is over", "referrals.accounts.jobs.forget", 60),
+    Job("forget what waited too long", "participants.waiting.forget", 1440),
+)
+
+
+def keep(*, using: str, **kwargs: Any) -> None:
+    """Make or mend the rows of django-q2 for `JOBS`; what an operator added, and when a job is due next, stay as they are."""
+    if Schedule._meta.db_table not in connections[using].introspection.table_names():
+        return  # `migrate` of a single app, before django-q2's own tables are there
+    rows = {row.name: row for row in Schedule.objects.using(using).filter(name__in=[job.name for job in JOBS])}
+    for job in JOBS:
+        wanted = {"func": job.func, "schedule_type": Schedule.MINUTES, "minutes": job.minutes, "repeats": -1}
+        row = rows.get(job.name) or Schedule(name=job.name)
+        if any(getattr(row, field) != value for field, value in wanted.items()):
+            for field, value in wanted.items():
+                setattr(row, field, value)
+            row.save(using=using)
