@@ -61,7 +61,7 @@ def test_every_text_of_the_public_pages_is_translated(path: Path) -> None:
         known = {forms(message.id)[0] for message in read_po(text) if message.id and all(forms(message.string))}
     root = Path(settings.BASE_DIR)
     files = [
-        *root.glob("templates/hosted/*.html"),
+        *root.glob("templates/hosted/**/*.html"),
         *root.glob("referrals/hosted/*.py"),
         root / "campaigns" / "texts.py",
     ]

@@ -33,7 +33,7 @@ from referrals.accounts import clocks
 from referrals.hosted import clicks, consent, kept, qr, tracking
 from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
 from referrals.hosted.ladder import extras
-from referrals.hosted.offer import day_text, friend_offer, referrer_offer
+from referrals.hosted.offer import closed_words, friend_offer, referrer_offer
 from referrals.hosted.og import image_address
 from referrals.hosted.page import (
     as_page,
@@ -220,18 +220,7 @@ def _footer(campaign: Campaign, texts: Texts, language: str) -> list[dict[str, s
 def _closed(request: HttpRequest, campaign: Campaign, reason: str) -> HttpResponse:
     """Paused, not started, ended: the link still leads to a page, and the page says so."""
     merchant = campaign.merchant.name
-    if reason == "campaign_not_started" and campaign.starts_at is not None:
-        heading = _("This starts on %(day)s") % {"day": day_text(campaign.starts_at, year=True)}
-        text = _("Keep the link: from that day on it leads to the offer of %(merchant)s.") % {"merchant": merchant}
-        icon = "calendar-clock"
-    elif reason == "campaign_paused":
-        heading = _("This offer is taking a break")
-        text = _("%(merchant)s has paused it. Your link stays valid; try again in a few days.") % {"merchant": merchant}
-        icon = "circle-pause"
-    else:
-        heading = _("This offer has ended")
-        text = _("%(merchant)s has closed it. Rewards that were earned before are not lost.") % {"merchant": merchant}
-        icon = "calendar-x"
+    icon, heading, text = closed_words(campaign, reason)
     website = campaign.merchant.website
     own = website if website.startswith(("https://", "http://")) else ""
     label = _("Go to %(merchant)s") % {"merchant": merchant}

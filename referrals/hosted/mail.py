@@ -57,8 +57,9 @@ TRUE_IN = {
     "payout_needs_you": {State.ATTENTION},
     "reward_issued": {State.ISSUED},
 }
-# Who joined on the page got the link to their own page at once: that is their welcome.
-WELCOMED = frozenset({"hosted", SIMULATED})
+# Who joined on the page or in a widget got the link to their own page at once: that is their welcome. A customer whom the merchant's
+# server has named to a widget did not ask for anything, and gets no mail.
+WELCOMED = frozenset({"hosted", "widget", SIMULATED})
 Outcome = Literal["sent", "later", "never"]
 
 

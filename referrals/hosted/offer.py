@@ -110,6 +110,20 @@ def given_text(worth: Money | Units, kind: str) -> str:
     return text if isinstance(worth, Units) else f"{text} {KINDS[kind]}"
 
 
+def closed_words(campaign: Campaign, reason: str) -> tuple[str, str, str]:
+    """What is said of a campaign that nobody can join now (`Campaign.closed_reason`): an icon's name, a heading, a sentence."""
+    merchant = {"merchant": campaign.merchant.name}
+    if reason == "campaign_not_started" and campaign.starts_at is not None:
+        heading = _("This starts on %(day)s") % {"day": day_text(campaign.starts_at, year=True)}
+        text = _("Keep the link: from that day on it leads to the offer of %(merchant)s.") % merchant
+        return "calendar-clock", heading, text
+    if reason == "campaign_paused":
+        text = _("%(merchant)s has paused it. Your link stays valid; try again in a few days.") % merchant
+        return "circle-pause", _("This offer is taking a break"), text
+    text = _("%(merchant)s has closed it. Rewards that were earned before are not lost.") % merchant
+    return "calendar-x", _("This offer has ended"), text
+
+
 def friend_offer(campaign: Campaign, referrer: str) -> Offer:
     """The page of somebody who was invited; `referrer` is the first name of who invited them, or ""."""
     rules = current_terms(campaign)

@@ -84,7 +84,7 @@ def answer(request: HttpRequest, campaign_id: str, method: str, action: Action, 
 
 def _run(request: HttpRequest, campaign: Campaign, action: Action) -> HttpResponse:
     try:
-        _limit(request)
+        check_limit(request)
         body = _body(request) if request.method == "POST" else {}
         return JsonResponse(action(Call(request, campaign, body)))
     except Refused as error:
@@ -100,7 +100,8 @@ def too_many(seconds: int) -> Refused:
     return Refused("rate_limited", message, status=429, details={"retry_after": seconds})
 
 
-def _limit(request: HttpRequest) -> None:
+def check_limit(request: HttpRequest) -> None:
+    """Count one call of this address. Raises Refused rate_limited (429); open when the counter is down."""
     try:
         span = limits.take(f"script:{client_ip(request)}", limit=MOST_CALLS, seconds=60)
     except DatabaseError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from referrals.hosted import assets, consent, hosts, landing, mail_preview, mail_stop, portal, script, short
+from referrals.hosted import assets, consent, hosts, landing, mail_preview, mail_stop, portal, script, short, widget
 
 app_name = "hosted"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -45,6 +45,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants|events)$",
         script.call,
         name="script_call",
+    ),
+    re_path(
+        r"^widget/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<kind>referrer|invitee)$",
+        widget.widget,
+        name="widget",
     ),
     path("me/", portal.home, name="portal"),
     path("me/open/<str:token>", portal.open_link, name="portal_open"),

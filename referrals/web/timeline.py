@@ -43,6 +43,7 @@ SOURCES = {
     "form": lazy("on the campaign's page"),
     "hosted": lazy("on the campaign's page"),
     "script": lazy("by the script on the merchant's page"),
+    "widget": lazy("in the widget on the merchant's page"),
     "api": lazy("through the API"),
     "manual": lazy("added by hand"),
     "import": lazy("from a file"),

@@ -22,15 +22,17 @@
     say(word.textContent);
     setTimeout(() => { word.textContent = before; }, 1800);
   };
-  for (const button of document.querySelectorAll("[data-share]")) {
-    const { title, text, url } = button.dataset;
-    if (!navigator.share) continue;
-    button.hidden = false;
-    button.addEventListener("click", () => navigator.share({ title, text, url }).catch(() => {}));
-  }
+  const shareable = () => {
+    for (const button of document.querySelectorAll("[data-share][hidden]")) button.hidden = !navigator.share;
+  };
+  shareable();
+  // A widget shows something else without being loaded again (widget.js).
+  document.addEventListener("referrals:shown", shareable);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-copy]");
     if (button) copy(button);
+    const { title, text, url } = event.target.closest?.("[data-share]")?.dataset || {};
+    if (url) navigator.share({ title, text, url }).catch(() => {});
     if (event.target.matches?.("input[data-select-all]")) event.target.select();
   });
 }
