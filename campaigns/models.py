@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns.conditions import conditions_from_json
 from campaigns.link_models import LinkFields
+from campaigns.listing_models import Listing as Listing
 from campaigns.mail_models import CampaignMail as CampaignMail
 from campaigns.terms import Amount, Delivery, Fixed, Kind, Limits, Percent, RuleTerms, Side, Tier, Trigger, Units
 from referrals.accounts.models import User, check_currency_code

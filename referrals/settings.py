@@ -197,6 +197,8 @@ MFA_TOTP_ISSUER = "Passalong"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
 USERSESSIONS_TRACK_ACTIVITY = False
 SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True)
+# The public directory of affiliate programmes (docs/hub.md); without it its pages do not exist.
+HUB = env.bool("HUB", default=True)
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German")), ("ar", _("Arabic"))]

@@ -7,13 +7,10 @@ One address for looking and for joining, so that it works without JavaScript. Th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from csp.constants import SELF
-from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -40,6 +37,7 @@ from referrals.hosted.page import (
     choose_language,
     find_campaign,
     find_referrer,
+    framed,
     languages_of,
     look,
     message,
@@ -256,19 +254,12 @@ def _preview(request: HttpRequest, campaign: Campaign, preview: Preview) -> Http
             response["Content-Language"] = language
         return response
 
-    return _framed(request, render)
+    return framed(request, render)
 
 
 def _previewed(texts: Texts, preview: Preview) -> Texts:
     own = {name: value for name, value in preview.texts.items() if name in Texts.__slots__ and value.strip()}
     return replace(texts, **own)
-
-
-def _framed(request: HttpRequest, render: Callable[[], HttpResponse]) -> HttpResponseBase:
-    response = csp_replace({"frame-ancestors": [SELF]})(lambda _request: render())(request)
-    response["X-Frame-Options"] = "SAMEORIGIN"
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 @require_safe

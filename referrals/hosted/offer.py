@@ -129,16 +129,16 @@ def friend_offer(campaign: Campaign, referrer: str) -> Offer:
     rules = current_terms(campaign)
     mine, theirs = main_rule(rules, "invitee"), main_rule(rules, "referrer")
     name = referrer or _("your friend")
-    top = _half(_("For you"), mine, you=True) or Half(
+    top = half_of(_("For you"), mine, you=True) or Half(
         _("For you"), campaign.merchant.name, _("An invitation from %(name)s") % {"name": name}, ""
     )
     amount = reward_text(mine, locale())
     return Offer(
         top=top,
-        bottom=_half(_("For %(name)s") % {"name": name}, theirs, you=True),
+        bottom=half_of(_("For %(name)s") % {"name": name}, theirs, you=True),
         until=_until(campaign),
         button=_("Get my %(amount)s") % {"amount": amount} if amount else _("Join"),
-        conditions=_conditions(mine or theirs),
+        conditions=conditions_of(mine or theirs),
         steps=_friend_steps(campaign, mine, theirs, name),
         questions=_questions(campaign, mine, theirs),
     )
@@ -148,8 +148,8 @@ def referrer_offer(campaign: Campaign) -> Offer:
     """The page of somebody who wants a link of their own."""
     rules = current_terms(campaign)
     friend, mine = main_rule(rules, "invitee"), main_rule(rules, "referrer")
-    top = _half(_("For you"), mine, you=False)
-    bottom = _half(_("For each friend"), friend, you=False)
+    top = half_of(_("For you"), mine, you=False)
+    bottom = half_of(_("For each friend"), friend, you=False)
     if top is None:
         top, bottom = bottom, None
     return Offer(
@@ -157,13 +157,14 @@ def referrer_offer(campaign: Campaign) -> Offer:
         bottom=bottom,
         until=_until(campaign),
         button=_("Get my link"),
-        conditions=_conditions(mine or friend, about_friends=True),
+        conditions=conditions_of(mine or friend, about_friends=True),
         steps=_referrer_steps(friend, mine),
         questions=_questions(campaign, friend, mine, for_referrer=True),
     )
 
 
-def _half(who: str, rule: RuleTerms | None, *, you: bool) -> Half | None:
+def half_of(who: str, rule: RuleTerms | None, *, you: bool) -> Half | None:
+    """A rule as one half of a ticket; `you` says whether the friend reads it. None without a rule."""
     if rule is None:
         return None
     if isinstance(rule.amount, Percent):
@@ -190,7 +191,7 @@ def _until(campaign: Campaign) -> str:
     return _("Until %(day)s") % {"day": day_text(campaign.ends_at)} if campaign.ends_at else ""
 
 
-def _conditions(rule: RuleTerms | None, *, about_friends: bool = False) -> str:
+def conditions_of(rule: RuleTerms | None, *, about_friends: bool = False) -> str:
     """One sentence: "For new customers, on orders of $30 or more." Empty without conditions."""
     if rule is None:
         return ""
@@ -223,7 +224,7 @@ def _friend_steps(campaign: Campaign, mine: RuleTerms | None, theirs: RuleTerms 
         steps.append(_their_step(theirs, name))
     elif mine is not None:
         title = _("You get %(amount)s") % {"amount": reward_text(mine, locale())}
-        steps.append(Line(title, _review_text(mine)))
+        steps.append(Line(title, review_text(mine)))
     return steps
 
 
@@ -234,7 +235,7 @@ def _their_step(rule: RuleTerms, name: str) -> Line:
         return Line(_("%(name)s climbs the leaderboard") % facts, _("The first place wins %(amount)s.") % facts)
     if rule.trigger == "milestone":
         return Line(_("%(name)s comes closer to a reward") % facts, _("%(amount)s for %(friends)s.") % facts)
-    return Line(_("%(name)s gets %(amount)s") % facts, _review_text(rule))
+    return Line(_("%(name)s gets %(amount)s") % facts, review_text(rule))
 
 
 def _my_step(rule: RuleTerms) -> Line:
@@ -243,8 +244,8 @@ def _my_step(rule: RuleTerms) -> Line:
     if rule.trigger == "leaderboard":
         return Line(_("Be the first"), _("The first place wins %(amount)s when the leaderboard closes.") % facts)
     if rule.trigger == "milestone":
-        return Line(_("You get %(amount)s for %(friends)s") % facts, _review_text(rule, friend=True))
-    return Line(_("You get %(amount)s") % facts, _review_text(rule, friend=True))
+        return Line(_("You get %(amount)s for %(friends)s") % facts, review_text(rule, friend=True))
+    return Line(_("You get %(amount)s") % facts, review_text(rule, friend=True))
 
 
 def _referrer_steps(friend: RuleTerms | None, mine: RuleTerms | None) -> list[Line]:
@@ -268,7 +269,8 @@ def _by_joining(rule: RuleTerms) -> bool:
     return "join" in {rule.trigger, rule.event}
 
 
-def _review_text(rule: RuleTerms, *, friend: bool = False) -> str:
+def review_text(rule: RuleTerms, *, friend: bool = False) -> str:
+    """How long a reward is checked before it is due, with the payer as "you" or as "they"."""
     if rule.review_days == 0:
         return _("As soon as everything is in order.")
     if _by_joining(rule):

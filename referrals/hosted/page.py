@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from csp.constants import SELF
+from csp.decorators import csp_replace
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_supported_language_variant
@@ -114,6 +117,14 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], *, status
 def as_page(response: HttpResponse) -> HttpResponse:
     """Never kept by caches on the way, because opening a page is what is counted."""
     response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def framed(request: HttpRequest, render: Callable[[], HttpResponse]) -> HttpResponseBase:
+    """A page that the site's own editor may show in a frame, kept by nobody."""
+    response = csp_replace({"frame-ancestors": [SELF]})(lambda _request: render())(request)
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    response["Cache-Control"] = "no-store"
     return response
 
 

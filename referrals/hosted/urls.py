@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from referrals.hosted import assets, consent, hosts, landing, mail_preview, mail_stop, portal, script, short, widget
 
@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         widget.widget,
         name="widget",
     ),
+    path("", include("referrals.hosted.hub_urls")),
     path("me/", portal.home, name="portal"),
     path("me/open/<str:token>", portal.open_link, name="portal_open"),
     path("me/mail-preview/<str:token>", mail_preview.preview, name="mail_preview"),

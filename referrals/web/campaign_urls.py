@@ -8,6 +8,7 @@ from referrals.web import (
     attribution,
     campaign_editor,
     campaign_host,
+    campaign_hub,
     campaign_links,
     campaign_mails,
     campaign_report,
@@ -36,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/<str:public_id>/report.csv", campaign_report.campaign_report_csv, name="campaign_report_csv"),
     path("campaigns/<str:public_id>/host/", campaign_host.campaign_host, name="campaign_host"),
     path("campaigns/<str:public_id>/host/check/", campaign_host.campaign_host_check, name="campaign_host_check"),
+    path("campaigns/<str:public_id>/hub/", campaign_hub.campaign_hub, name="campaign_hub"),
     path("campaigns/<str:public_id>/settings/", campaign_editor.campaign_settings, name="campaign_settings"),
     path("campaigns/<str:public_id>/attribution/", attribution.campaign_attribution, name="campaign_attribution"),
     path(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.db.models import Exists, OuterRef, QuerySet
@@ -236,6 +237,7 @@ def campaign_context(request: MerchantRequest, campaign: Campaign, tab: str) -> 
         "tab": tab,
         "actions": [(name, ACTIONS[name]) for name in actions],
         "may_change": _may_change(request),
+        "hub_is_on": settings.HUB,
     }
 
 

@@ -56,6 +56,7 @@ STATUS_TEXTS = {
     Status.DRAFT: lazy("Back to draft"),
 }
 FIELD_WORDS = {
+    "listing": lazy("what the affiliate hub says"),
     "mails": lazy("which mails are sent"),
     "mail_bounce": lazy("whether mail reaches the address"),
     "name": lazy("name"),
@@ -350,4 +351,6 @@ WORDS: dict[str, Words] = {
     types.CAMPAIGN_CHANGED: ("pencil", "", _changed),
     types.CAMPAIGN_STATUS_CHANGED: ("megaphone", "issued", _status),
     types.CAMPAIGN_RULES_PUBLISHED: ("scroll-text", "", _rules),
+    types.CAMPAIGN_LISTED: ("store", "issued", lazy("Listed in the affiliate hub")),
+    types.CAMPAIGN_UNLISTED: ("store", "", lazy("Taken off the affiliate hub")),
 }
