@@ -90,6 +90,10 @@ class QuestionForm(forms.Form):
     choices = Lines(label=lazy("Choices"), help_text=lazy("One a line, for the kind Choice only."))
     required = forms.BooleanField(label=lazy("Has to be answered"), required=False)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["choices"].widget.attrs["rows"] = 2
+
     def question(self) -> Question | None:
         """The question; None for an empty row."""
         data = self.cleaned_data
