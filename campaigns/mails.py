@@ -45,6 +45,14 @@ KINDS = {
             required=True,
         ),
         Kind(
+            "confirm",
+            lazy("Confirm the address"),
+            lazy(
+                "After the form, when the campaign's join form wants the address confirmed. It can't be switched off."
+            ),
+            required=True,
+        ),
+        Kind(
             "welcome",
             lazy("Welcome"),
             lazy("To those who were added by you, by the API or by a purchase, with their own link."),

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.conditions import conditions_from_json
+from campaigns.join_models import JoinFields
 from campaigns.link_models import LinkFields
 from campaigns.listing_models import Listing as Listing
 from campaigns.mail_models import CampaignMail as CampaignMail
@@ -55,7 +56,7 @@ class CampaignQuerySet(TenantQuerySet["Campaign"]):
         return self.exclude(status=Status.DRAFT)
 
 
-class Campaign(LinkFields, TenantModel):
+class Campaign(JoinFields, LinkFields, TenantModel):
     """One referral programme of a merchant."""
 
     FONTS = (

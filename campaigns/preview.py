@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlencode
 
 from django.core import signing
@@ -26,13 +26,14 @@ class Preview:
     """What to show: the page of a friend ("invitee") or of an advocate ("referrer"), in one language, with unsaved values.
 
     `texts` has fields of CampaignText and `look` those of the campaign's theme (brand_color, font); what is not in them is
-    shown as saved.
+    shown as saved. `join` has the campaign's columns about the join form (campaigns.join_models).
     """
 
     side: PreviewSide = "invitee"
     language: str = "en"
     texts: Mapping[str, str] = field(default_factory=dict)
     look: Mapping[str, str] = field(default_factory=dict)
+    join: Mapping[str, Any] = field(default_factory=dict)
 
 
 def preview_url(campaign: Campaign, preview: Preview, *, editor: str) -> str:

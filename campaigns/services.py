@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.conditions import conditions_to_json
 from campaigns.images import read_image
+from campaigns.join_settings import check_join
 from campaigns.link_settings import check_links
 from campaigns.models import (
     Campaign,
@@ -49,7 +50,8 @@ MOVES: dict[str, tuple[frozenset[str], str]] = {
 }
 CHANGEABLE = frozenset(
     "name currency type starts_at ends_at attribution_model window_days landing_mode landing_url default_language"
-    " fraud_preset brand_color font allowed_hosts app_schemes script_origins utm consent own_codes link_name".split()
+    " fraud_preset brand_color font allowed_hosts app_schemes script_origins utm consent own_codes link_name"
+    " asks_terms terms_url questions confirms_email".split()
 )
 
 NOT_COPIED = frozenset({"name", "type", "starts_at", "ends_at", "link_name"})
@@ -354,6 +356,7 @@ def _apply(campaign: Campaign, fields: Mapping[str, Any]) -> None:
     if isinstance(starts, datetime) and isinstance(ends, datetime) and ends <= starts:
         raise Refused("ends_before_start", _("The end must be after the start."), field="ends_at")
     check_links(campaign, fields)
+    check_join(campaign, fields)
 
 
 def _check_field(campaign: Campaign, name: str) -> None:

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, CampaignVersion
+from participants.agreement_models import Agreement as Agreement
+from participants.agreement_models import TermsVersion as TermsVersion
 from participants.code_models import ChosenCode as ChosenCode
 from participants.customer_models import CustomerUpload as CustomerUpload
 from participants.customer_models import KnownCustomer as KnownCustomer
@@ -22,6 +24,7 @@ from participants.fraud.models import Trace as Trace
 from participants.fraud.models import TrustedPair as TrustedPair
 from participants.mail_models import MailBounce as MailBounce
 from participants.mail_models import MailStop as MailStop
+from participants.request_models import JoinRequest as JoinRequest
 from participants.share_models import ReferralShare as ReferralShare
 from participants.waiting_models import WaitingEvent as WaitingEvent
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet

@@ -33,6 +33,7 @@ JOBS = (
     Job("prepare weekly digests", "referrals.hosted.jobs.make_digests", 60),
     Job("forget old what-ifs", "rewards.whatif.jobs.forget_old", 60),
     Job("forget old API answers", "referrals.api.idempotency.forget_old", 60),
+    Job("forget requests to join that are over", "participants.confirming.forget_requests", 60),
     Job("forget what is over", "referrals.accounts.jobs.forget", 60),
     Job("forget what waited too long", "participants.waiting.forget", 1440),
 )

@@ -54,6 +54,7 @@ CODES: dict[str, tuple[int, str]] = {
     "connection_not_found": (404, "No such connection."),
     "inbound_event_not_found": (404, "No such message."),
     "what_if_not_found": (404, "No such what-if; answers are kept for seven days."),
+    "link_expired": (410, "The mailed link is too old or was replaced."),
     # Understood, but in the way of something.
     "signing_secret_missing": (409, "The business has no signing secret yet."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
@@ -62,6 +63,7 @@ CODES: dict[str, tuple[int, str]] = {
     "external_id_reused": (409, "The external id already names something else."),
     "selection_changed": (409, "Another number of rewards matches now than you expected."),
     "recipient_banned": (409, "One of the recipients is banned."),
+    "confirmation_needed": (409, "The campaign confirms addresses by mail; join on its page or by the browser script."),
     "changed_meanwhile": (409, "Somebody changed the object in the meantime."),
     "budget_spent": (409, "The campaign's budget does not allow it."),
     "not_rewardable": (409, "The facts forbid this reward."),
@@ -112,6 +114,11 @@ CODES: dict[str, tuple[int, str]] = {
     "column": (422, "A file has no such column."),
     "ends_before_start": (422, "The end is before the start."),
     "ends_in_the_past": (422, "The end has passed."),
+    "terms_not_accepted": (422, "The campaign's terms have to be accepted; ask, then say so."),
+    "terms_missing": (422, "There are no terms to accept; write them or give their address."),
+    "terms_url": (422, "The address of the terms is not an https address."),
+    "question": (422, "A question of the join form can't be kept."),
+    "answer_invalid": (422, "An answer to a question of the join form is missing or not of its kind."),
     "landing_url": (
         422,
         "Links can't lead to this address: it is not a full one, not https, or has a user name in it.",

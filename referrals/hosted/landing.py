@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -25,10 +25,11 @@ from campaigns.models import Campaign, Status
 from campaigns.preview import Preview, read_preview
 from campaigns.texts import Texts, texts_for
 from participants.links import campaign_link, short_link, site_of
-from participants.models import Participant
+from participants.models import JoinRequest, Participant
 from referrals.accounts import clocks
 from referrals.hosted import clicks, consent, kept, qr, tracking
-from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait
+from referrals.hosted.confirm import waiting_address
+from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait, see_other
 from referrals.hosted.ladder import extras
 from referrals.hosted.offer import closed_words, friend_offer, referrer_offer
 from referrals.hosted.og import image_address
@@ -47,6 +48,8 @@ from referrals.hosted.page import (
 )
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+
+PREVIEWED = frozenset({"asks_terms", "terms_url", "questions"})
 
 
 # No session and no CSRF cookie: the form's own signed token stands in for them (referrals.hosted.join).
@@ -105,7 +108,7 @@ def _shop(request: HttpRequest, campaign: Campaign, code: str) -> str:
 
 
 def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Participant | None) -> HttpResponse:
-    form = JoinForm(campaign, request.POST)
+    form = JoinForm(campaign, request.POST, language=language)
     wait = seconds_to_wait(request)
     if wait:
         form.add_error(None, _("Many people joined from this network just now. Try again in a minute."))
@@ -114,19 +117,15 @@ def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Par
         return response
     if form.is_valid():
         try:
-            participant = join(request, campaign, form, referrer.referral_code if referrer else "", language)
+            done = join(request, campaign, form, referrer.referral_code if referrer else "", language)
         except Refused as refusal:
             form.add_error("email" if refusal.code == "email_invalid" else None, refusal.message)
         else:
-            token = done_token(participant, "invitee" if referrer else "referrer")
-            return _see_other(f"{reverse('hosted:joined')}?{urlencode({'t': token, 'lang': language})}")
+            if isinstance(done, JoinRequest):
+                return see_other(waiting_address(done))
+            token = done_token(done, "invitee" if referrer else "referrer")
+            return see_other(f"{reverse('hosted:joined')}?{urlencode({'t': token, 'lang': language})}")
     return _page(request, campaign, language, referrer, form=form, status=422)
-
-
-def _see_other(url: str) -> HttpResponse:
-    response = HttpResponseRedirect(url)
-    response.status_code = 303
-    return response
 
 
 def _page(
@@ -145,8 +144,10 @@ def _page(
 
     def context() -> dict[str, Any]:
         found = _context(request, campaign, language, referrer, texts_for(campaign, language))
+        shown = form or JoinForm(campaign, language=language)
         return found | {
-            "form": form or JoinForm(campaign),
+            "form": shown,
+            "asks": shown.asks,
             "unknown_code": unknown_code,
             "first_click": first_click,
             "asking": asking,
@@ -206,7 +207,9 @@ def _first_click(request: HttpRequest, campaign: Campaign, referrer: Participant
 
 def _footer(campaign: Campaign, texts: Texts, language: str) -> list[dict[str, str]]:
     links = []
-    if texts.terms:
+    if campaign.terms_url:
+        links.append({"url": campaign.terms_url, "label": _("Offer terms")})
+    elif texts.terms:
         query = urlencode({"id": campaign.public_id, "lang": language})
         links.append({"url": f"{reverse('hosted:terms')}?{query}", "label": _("Offer terms")})
     links.append(
@@ -242,6 +245,9 @@ def _preview(request: HttpRequest, campaign: Campaign, preview: Preview) -> Http
         campaign.brand_color = preview.look["brand_color"]
     if preview.look.get("font", "") in dict(Campaign.FONTS):
         campaign.font = preview.look["font"]
+    for name, value in preview.join.items():
+        if name in PREVIEWED:
+            setattr(campaign, name, value)
 
     def render() -> HttpResponse:
         with translation.override(language), timezone.override(campaign.merchant.zone):
@@ -249,7 +255,12 @@ def _preview(request: HttpRequest, campaign: Campaign, preview: Preview) -> Http
             referrer = Participant(first_name="Asha", last_name="Verma", referral_code="Preview1", campaign=campaign)
             someone = referrer if preview.side == "invitee" else None
             context = _context(request, campaign, language, someone, texts, preview.side)
-            context |= {"form": JoinForm(campaign), "theme_url": f"{context['theme_url']}?c={campaign.brand_color[1:]}"}
+            form = JoinForm(campaign, language=language)
+            context |= {
+                "form": form,
+                "asks": form.asks,
+                "theme_url": f"{context['theme_url']}?c={campaign.brand_color[1:]}",
+            }
             response = show(request, "hosted/campaign.html", context)
             response["Content-Language"] = language
         return response

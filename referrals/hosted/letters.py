@@ -75,6 +75,22 @@ def link_letter(campaign: Campaign, link: str, url: str) -> Letter:
     )
 
 
+def confirm_letter(campaign: Campaign, url: str) -> Letter:
+    """Asks whether somebody meant to join; `url` says yes."""
+    said = {"merchant": campaign.merchant.name}
+    return Letter(
+        subject=_("Please confirm your address for %(merchant)s") % said,
+        heading=_("Do you want to join?"),
+        paragraphs=[_("Somebody entered this address on the page of %(merchant)s. If it was you, confirm it:") % said],
+        button=_("Confirm my address"),
+        url=url,
+        small=[
+            _("The button works for three days."),
+            _("It was not you? Then you need do nothing, and no more mails come."),
+        ],
+    )
+
+
 def notice(campaign: Campaign, kind: str, facts: Facts) -> Letter:
     """The letter of one kind of notice in the active language. KeyError for a kind that does not exist."""
     said = {"amount": facts.amount, "merchant": campaign.merchant.name, "name": facts.friend}

@@ -28,7 +28,7 @@ from participants.models import Participant, PortalLink
 from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
-from referrals.hosted import digest, letters
+from referrals.hosted import confirm_mail, digest, letters
 from referrals.hosted.letters import Facts, Letter
 from referrals.hosted.models import Bookmark, Mail
 from referrals.hosted.offer import given_text
@@ -106,6 +106,7 @@ def sweep() -> int:
         sent_at=None, used_at=None, created_at__range=(now - LINK_KEPT, now - timedelta(seconds=20))
     )
     sent = sum(send_portal_link(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True)[:most])
+    sent += confirm_mail.sweep(most)
     note_history()
     due = Mail.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at", "pk")[:most]
     return sent + sum(send_notice(mail.pk) for mail in due)

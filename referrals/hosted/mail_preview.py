@@ -42,6 +42,8 @@ def sample(campaign: Campaign, kind: str) -> Letter:
     facts = Facts(facts.reader, facts.friend, facts.amount, facts.why % {"name": facts.friend}, link, 12, 2)
     if kind == "link":
         letter = letters.link_letter(campaign, link, letters.portal_address(campaign))
+    elif kind == "confirm":
+        letter = letters.confirm_letter(campaign, link)
     else:
         letter = letters.notice(campaign, kind, facts)
     return letters.in_merchants_words(letter, campaign, mail_setting(campaign, kind), facts)

@@ -17,9 +17,12 @@ from django.views.decorators.http import require_safe
 from campaigns.destinations import landing_page
 from campaigns.models import Campaign
 from campaigns.texts import texts_for
+from participants.attribution import Claim
+from participants.confirming import Applicant
 from participants.fraud.traces import Seen, is_outside
+from participants.join_answers import check_answers
 from participants.links import campaign_link, share_link
-from participants.models import Participant, Visit
+from participants.models import JoinRequest, Participant, Visit
 from participants.visits import visit_row
 from referrals.events.services import Actor
 from referrals.hosted import clicks, join, visitor
@@ -31,7 +34,6 @@ from referrals.lib.addresses import read_address
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.requests import client_ip, truncate_ip
-from rewards import services
 
 _FILE = Path(__file__).parent / "browser" / "referral.js"
 FRESH = 300  # seconds: how late a new release of the script is noticed
@@ -210,21 +212,27 @@ def _join(call: Call) -> dict[str, Any]:
         join.load_clicks()
     ip = client_ip(call.request)
     outside = Seen(ip, call.request.headers.get("User-Agent", ""), (seen.id if seen else "",))
-    participant = services.join(
-        campaign=campaign,
+    language = choose_language(call.request, languages_of(campaign))
+    accepted = call.body.get("termsAccepted") is True
+    who = Applicant(
         email=email,
-        actor=Actor("participant", "", "Browser script"),
-        source="script",
         first_name=call.text("firstName", 80),
         last_name=call.text("lastName", 80),
-        language=choose_language(call.request, languages_of(campaign)),
-        link_code=code if clicks.is_code(code) else "",
-        cookie_code=seen.code(campaign.attribution_model) if seen else "",
-        visitor=seen.id if seen else "",
+        language=language,
+        source="script",
+        claim=Claim(
+            link_code=code if clicks.is_code(code) else "",
+            cookie_code=seen.code(campaign.attribution_model) if seen else "",
+            visitor=seen.id if seen else "",
+        ),
+        answers=check_answers(campaign, call.group("fields"), accepted=accepted, language=language),
         seen=outside if is_outside(ip) else None,
-    ).participant
-    join.mail_link(participant)
-    return {"joined": True, "referralCode": participant.referral_code, "shareLink": share_link(participant)}
+    )
+    done = join.enter(campaign, who, Actor("participant", "", "Browser script"))
+    if isinstance(done, JoinRequest):
+        # Nobody has a code before the address is confirmed, whether they are known or not.
+        return {"joined": False, "waiting": True, "referralCode": "", "shareLink": ""}
+    return {"joined": True, "referralCode": done.referral_code, "shareLink": share_link(done)}
 
 
 _CALLS: dict[str, tuple[str, Action, int]] = {

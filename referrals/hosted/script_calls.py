@@ -30,7 +30,7 @@ MOST_CALLS = 120
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a page that may make it. `text()` reads the body of a POST, which has one level of texts."""
+    """One call of a page that may make it. `text()` reads the body of a POST, which has texts and at most one object."""
 
     request: HttpRequest
     campaign: Campaign
@@ -46,6 +46,15 @@ class Call:
         value = " ".join("".join(c if c.isprintable() else " " for c in value).split())
         if len(value) > limit:
             raise Refused("too_long", f"{name} is longer than {limit} characters.", field=name)
+        return value
+
+    def group(self, name: str) -> Mapping[str, Any]:
+        """An object of texts, numbers and truths; empty when it is missing. Raises Refused: invalid_type."""
+        value = self.body.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or len(value) > 40:
+            raise Refused("invalid_type", f"{name} must be an object.", field=name, status=400)
         return value
 
     def cut(self, name: str, limit: int) -> str:

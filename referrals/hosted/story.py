@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns.terms import Units
+from participants.confirming import waiting_for
 from participants.friends import friends_of
 from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.visits import VisitCount, counts_of
@@ -96,6 +97,8 @@ class Story:
     next_friends: str | None = None
     previous_friends: str | None = None
     rewards: list[RewardLine] = field(default_factory=list)
+    # How many came through the link and have yet to confirm their address.
+    waiting: str = ""
 
 
 def tell(participant: Participant, *, cursor: str = "") -> Story:
@@ -105,6 +108,12 @@ def tell(participant: Participant, *, cursor: str = "") -> Story:
     ordered = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
     made = Referral.objects.filter(friends_of(participant))
     counts = made.aggregate(joined=Count("pk"), ordered=Count("pk", filter=Exists(ordered)))
+    if participant.campaign.confirms_email and (number := waiting_for(participant).count()):
+        story.waiting = ngettext(
+            "%(n)d friend waits for confirmation: they filled in the form, and the mail to them is not answered yet.",
+            "%(n)d friends wait for confirmation: they filled in the form, and the mails to them are not answered yet.",
+            number,
+        ) % {"n": number}
     story.joined, story.ordered = counts["joined"], counts["ordered"]
     page = keyset(made.select_related("invitee"), sort="-id", cursor=cursor, limit=FRIENDS)
     story.next_friends, story.previous_friends = page.next, page.previous

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from referrals.hosted import assets, consent, hosts, landing, mail_preview, mail_stop, portal, script, short, widget
+from referrals.hosted import (
+    assets,
+    confirm,
+    consent,
+    hosts,
+    landing,
+    mail_preview,
+    mail_stop,
+    portal,
+    script,
+    short,
+    widget,
+)
 
 app_name = "hosted"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("campaign", landing.campaign_page, name="campaign"),
     path("campaign/joined", landing.joined, name="joined"),
     path("campaign/terms", landing.terms, name="terms"),
+    path("campaign/confirm", confirm.confirm_page, name="confirm"),
     path("campaign/consent", consent.agree, name="consent"),
     path("r/<str:code>", short.short_link, name="short"),
     path("r/<str:code>/", short.short_link),

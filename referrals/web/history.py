@@ -23,7 +23,11 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
     "campaigns": (lazy("Campaigns"), frozenset(name for name in types.ALL_TYPES if name.startswith("campaign."))),
     "participants": (
         lazy("People"),
-        frozenset(name for name in types.ALL_TYPES if name.startswith(("participant.", "referral.", "event."))),
+        frozenset(
+            name
+            for name in types.ALL_TYPES
+            if name.startswith(("participant.", "referral.", "event.", "terms.", "join."))
+        ),
     ),
     "rewards": (
         lazy("Rewards"),

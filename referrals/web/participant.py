@@ -27,6 +27,7 @@ from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest, member, own
+from referrals.web.answers import agreements_of, answers_of
 from referrals.web.campaign_forms import apply_refusal, carry_out
 from referrals.web.campaigns import locale
 from referrals.web.limits import limits_of_person
@@ -115,6 +116,8 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
             for event in person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN]
         ],
         "timeline": _timeline(person),
+        "answers": answers_of(person, locale()),
+        "agreements": agreements_of(person),
         "bounce": mailing.bounce_of(person),
         "limits": limits_of_person(person, locale()),
         "may_change": request.membership.may(Role.MANAGER),

@@ -29,6 +29,7 @@ from referrals.lib.money import Money
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web import counts
 from referrals.web.access import MerchantRequest, member
+from referrals.web.answers import AnswerColumns, newest_agreements
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.exports import file_name, note_export, stream_csv
 from referrals.web.participant_forms import NewParticipantForm
@@ -186,10 +187,12 @@ def participants_export(request: MerchantRequest) -> HttpResponseBase:
     """The list as it is filtered, as CSV, read and sent in pieces."""
     state = PeopleState.read(request.GET, request.tenant)
     note_export(request, "participants", request.merchant.public_id, state.url().partition("?")[2])
-    return stream_csv(file_name("participants"), COLUMNS, _export(state, request.tenant))
+    joining = AnswerColumns.of(request.tenant, state.campaign)
+    columns = (*COLUMNS, *joining.heads)
+    return stream_csv(file_name("participants"), columns, _export(state, request.tenant, joining))
 
 
-def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
+def _export(state: PeopleState, tenant: Tenant, joining: AnswerColumns) -> Iterator[list[str]]:
     """One list of cells for each person, by primary key, in pieces of fixed cost."""
     friends = Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)
     rows = state.rows(tenant).select_related("campaign", "referral__referrer")
@@ -201,6 +204,7 @@ def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
         shared = _shared_counts(piece)
         bonds = (row.referral for row in piece if referrer_of(row) is not None)
         shares = shares_by_referral(bonds)
+        accepted = newest_agreements(piece)
         for row in cast("list[Any]", piece):
             both = balances[row.pk]
             earned = Money(both.referrer.earned + both.invitee.earned, row.campaign.currency)
@@ -224,6 +228,7 @@ def _export(state: PeopleState, tenant: Tenant) -> Iterator[list[str]]:
                 issued.plain(),
                 (earned - issued).plain(),
                 shares_text(row, shares),
+                *joining.cells(row, accepted),
             ]
 
 

@@ -76,6 +76,10 @@ FIELD_WORDS = {
     "own_codes": lazy("whether people choose their own code"),
     "vanity_code": lazy("chosen code"),
     "link_name": lazy("name in links"),
+    "asks_terms": lazy("whether the terms have to be accepted"),
+    "terms_url": lazy("address of the terms"),
+    "questions": lazy("questions of the join form"),
+    "confirms_email": lazy("whether the address is confirmed first"),
     "host": lazy("own host name"),
     "default_language": lazy("default language"),
     "brand_color": lazy("brand colour"),
@@ -295,6 +299,10 @@ def _banned(event: Event, _viewpoint: str) -> str:
     return _("Banned: %(reason)s") % {"reason": event.data.get("reason", "")}
 
 
+def _accepted(event: Event, _viewpoint: str) -> str:
+    return _("Accepted version %(version)s of the terms") % {"version": event.data.get("version", "")}
+
+
 def _created(event: Event, _viewpoint: str) -> str:
     return _("Copied from another campaign") if event.data.get("copied_from") else _("Created as a draft")
 
@@ -303,6 +311,12 @@ Words = tuple[str, str, Any]
 WORDS: dict[str, Words] = {
     types.PARTICIPANT_CREATED: ("user-plus", "", _joined),
     types.PARTICIPANT_CHANGED: ("pencil", "", _changed),
+    types.JOIN_REQUESTED: (
+        "hourglass",
+        "",
+        lazy("Somebody came through their link and has yet to confirm their address"),
+    ),
+    types.TERMS_ACCEPTED: ("file-check", "", _accepted),
     types.PARTICIPANT_BANNED: ("ban", "problem", _banned),
     types.PARTICIPANT_UNBANNED: ("undo-2", "", lazy("Ban lifted")),
     types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),

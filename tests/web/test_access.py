@@ -33,7 +33,7 @@ ROUTES = web_routes()
 # Pages of whoever is logged in, without a business.
 OF_THE_PERSON = {"new_business"}
 # What a viewer may do: see another business or side, leave, and look at a preview of what they could not save.
-FOR_VIEWERS = {"switch_merchant", "switch_mode", "member_remove", "campaign_preview"}
+FOR_VIEWERS = {"switch_merchant", "switch_mode", "member_remove", "campaign_preview", "campaign_join_preview"}
 # What stands in an address beside the object's id.
 OTHER_PARTS = ("logo", "launch", "en", "1")
 

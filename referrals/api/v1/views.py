@@ -10,7 +10,7 @@ from participants.codes import find_by_code
 from participants.models import Participant
 from referrals.accounts.models import Scope
 from referrals.api.errors import ApiError, refused, used_elsewhere
-from referrals.api.fields import Currency, EmailField, PlainAmount, Text
+from referrals.api.fields import Currency, EmailField, Flag, PlainAmount, Text
 from referrals.api.finding import campaign_of, enrolled, referrer_of
 from referrals.api.fraud import seen_fields, seen_in
 from referrals.api.idempotency import Answer
@@ -21,6 +21,7 @@ from referrals.api.v1.shapes import campaign_json, participants_json, public_par
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money, MoneyError
 from rewards import services
+from rewards.confirming import join_with_terms
 
 API = Api("v1")
 SOURCE = "api"
@@ -62,6 +63,7 @@ def get_campaign(call: Call) -> Answer:
         "referredByEmail": EmailField(about="E-mail address of the participant referring.", example="jane@example.com"),
         "firstName": Text(about="First name (ours).", example="John", limit=80, blank=True),
         "lastName": Text(about="Last name (ours).", example="Doe", limit=80, blank=True),
+        "termsAccepted": Flag(about="Whether they accepted the campaign's terms, where it asks for that (ours)."),
         **seen_fields(camel=True),
     },
     answer={"anyOf": [ref("Participant"), ref("PublicParticipant")]},
@@ -76,6 +78,8 @@ def get_campaign(call: Call) -> Answer:
         "email_invalid",
         "ip_invalid",
         "self_referral",
+        "terms_not_accepted",
+        "confirmation_needed",
     ),
 )
 def add_participant(call: Call) -> Answer:
@@ -90,7 +94,11 @@ def add_participant(call: Call) -> Answer:
         message = "A publishable key can't use 'referredByEmail'; send 'referredByCode', or call from your server."
         raise ApiError(403, "secret_key_required", message, field="referredByEmail")
     campaign = campaign_of(call.tenant, body["id"])
-    joined = services.join(
+    if call.is_public and campaign.confirms_email:
+        message = "This campaign confirms addresses by mail: join on its page or by the browser script."
+        raise ApiError(409, "confirmation_needed", message)
+    joined = join_with_terms(
+        accepted=body.get("termsAccepted", False),
         campaign=campaign,
         email=body["email"],
         actor=call.actor,

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from campaigns import services
+from campaigns.join_settings import KINDS as QUESTION_KINDS
+from campaigns.join_settings import LENGTHS as QUESTION_LENGTHS
+from campaigns.join_settings import MOST_OPTIONS, MOST_QUESTIONS
 from campaigns.link_models import UTM
 from campaigns.link_settings import MOST_HOSTS, MOST_ORIGINS, MOST_SCHEMES, UTM_LENGTH
 from campaigns.models import Campaign, CampaignText, CampaignType, Status
 from campaigns.presets import PRESETS
 from campaigns.terms import RuleTerms
 from campaigns.terms_json import terms_from_json
+from campaigns.texts import LANGUAGES
 from participants.fraud.presets import PRESETS as FRAUD_PRESETS
 from referrals.accounts.models import Scope
 from referrals.api.errors import refused
@@ -38,6 +42,7 @@ RULE_ERRORS = (
     "split_not_possible",
 )
 LINK_ERRORS = ("landing_url", "host_invalid", "scheme_invalid", "origin_invalid", "name_reserved", "name_taken")
+JOIN_ERRORS = ("terms_url", "terms_missing", "question")
 
 _LIMITS: dict[str, int] = {
     name: getattr(CampaignText._meta.get_field(name), "max_length", None) or 200 for name in TEXTS
@@ -55,6 +60,29 @@ _TEXTS = Group(
 _HOST = Text(about="A host name.", limit=253, example="blog.example.com")
 _SCHEME = Text(about="A scheme without `://`.", limit=31, example="halden")
 _ORIGIN = Text(about="An origin of your pages.", limit=300, example="https://shop.example.com")
+_WORDS = Group(
+    about="By language.",
+    fields={code: Text(about=f"In {code}.", limit=QUESTION_LENGTHS["label"]) for code in LANGUAGES},
+    example={"en": "Team size"},
+)
+_OPTION = Text(about="An answer.", limit=QUESTION_LENGTHS["option"], example="1 to 10")
+_OPTIONS = Listing(about="Answers.", of=_OPTION, most=MOST_OPTIONS)
+_QUESTION = Group(
+    about="A question of the form.",
+    fields={
+        "key": Text(about="The answer's name in `metadata`.", limit=30, required=True, example="team_size"),
+        "kind": Choice(about="The kind of answer.", options=QUESTION_KINDS, required=True, example="text"),
+        "required": Flag(about="Whether it has to be answered."),
+        "labels": _WORDS,
+        "options": _OPTIONS,
+        "option_labels": Group(
+            about="What a choice's answers are called, by language, in the order of `options`.",
+            fields=dict.fromkeys(LANGUAGES, _OPTIONS),
+            example={"de": ["1 bis 10", "mehr"]},
+        ),
+    },
+    example={"key": "team_size", "kind": "number", "labels": {"en": "Team size"}},
+)
 _SETTINGS: dict[str, Field] = {
     "type": Choice(about="Its type.", options=tuple(CampaignType.values)),
     "starts_at": Moment(about="Nobody can join before.", clears=True),
@@ -101,6 +129,16 @@ _SETTINGS: dict[str, Field] = {
         },
         example={"consent": "ask"},
     ),
+    "joining": Group(
+        about="What joining asks for.",
+        fields={
+            "asks_terms": Flag(about="Whether people have to accept the terms."),
+            "terms_url": Text(about="The page with the terms; empty for those of `texts`.", limit=2000, blank=True),
+            "confirms_email": Flag(about="Whether joining counts only once the address is confirmed by mail."),
+            "questions": Listing(about="Questions of the form, all of them.", of=_QUESTION, most=MOST_QUESTIONS),
+        },
+        example={"confirms_email": True},
+    ),
     "theme": Group(
         about="How its pages look.",
         fields={
@@ -124,6 +162,7 @@ _COLUMNS = {
         "utm": "utm",
     },
     "links": {"name": "link_name", "own_codes": "own_codes", "consent": "consent"},
+    "joining": {name: name for name in ("asks_terms", "terms_url", "confirms_email", "questions")},
     "theme": {"brand_color": "brand_color", "font": "font"},
 }
 _FIELDS = {column: f"{group}.{name}" for group, names in _COLUMNS.items() for name, column in names.items()}
@@ -170,7 +209,7 @@ def list_campaigns(call: Call) -> Answer:
     answer=ref("Campaign"),
     statuses={201: "The draft."},
     headers={"Location": "The address of the campaign."},
-    errors=("missing_field", "blank", "invalid_value", "ends_before_start", *LINK_ERRORS, *RULE_ERRORS),
+    errors=("missing_field", "blank", "invalid_value", "ends_before_start", *LINK_ERRORS, *JOIN_ERRORS, *RULE_ERRORS),
 )
 def create_campaign(call: Call) -> Answer:
     """Create a campaign.
@@ -224,6 +263,7 @@ def get_campaign(call: Call) -> Answer:
         "ends_in_the_past",
         "campaign_ended",
         *LINK_ERRORS,
+        *JOIN_ERRORS,
         *RULE_ERRORS,
     ),
 )
@@ -253,6 +293,8 @@ def _our_names() -> Iterator[None]:
         yield
     except Refused as error:
         error.field = _FIELDS.get(error.field, error.field)
+        if error.field.startswith("questions["):
+            error.field = f"joining.{error.field}"
         raise
 
 

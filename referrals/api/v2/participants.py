@@ -19,6 +19,7 @@ from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_
 from referrals.api.v2.shapes import participants_json
 from referrals.lib.errors import Refused
 from rewards import bans, bonds, services
+from rewards.confirming import join_with_terms
 from rewards.customers import change_participant
 from rewards.statuses import STATUSES, set_status
 
@@ -88,7 +89,10 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         "referred_by_code": Text(about="The code they came with.", limit=64, blank=True, example="8Mnu79TD"),
         "referred_by_email": EmailField(about="The address of the participant who invited them."),
         **seen_fields(),
-        "metadata": Metadata(about="Facts of your own, for conditions of rules: country, team, anything."),
+        "metadata": Metadata(
+            about="Facts of your own, for conditions of rules; answers to the join form's questions are under their keys."
+        ),
+        "terms_accepted": Flag(about="Whether they accepted the campaign's terms; needed where it asks for that."),
         "customer_id": Text(
             about="Your own id of them: events that waited for it are decided.", limit=255, example="user-77"
         ),
@@ -107,6 +111,7 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         "campaign_not_started",
         "campaign_paused",
         "campaign_ended",
+        "terms_not_accepted",
     ),
 )
 def create_participant(call: Call) -> Answer:
@@ -117,7 +122,8 @@ def create_participant(call: Call) -> Answer:
     body = call.body
     campaign = campaign_of(call.tenant, body["campaign"])
     try:
-        joined = services.join(
+        joined = join_with_terms(
+            accepted=body.get("terms_accepted", False),
             campaign=campaign,
             email=body["email"],
             actor=call.actor,

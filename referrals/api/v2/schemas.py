@@ -76,6 +76,17 @@ CAMPAIGN = record(
                 },
             }
         ),
+        "joining": record(
+            {
+                "asks_terms": boolean("Whether people have to accept the terms.", False),
+                "terms_url": text("The page with the terms; null for those of `texts`.", None, null=True),
+                "confirms_email": boolean("Whether joining counts only once the address is confirmed by mail.", False),
+                "questions": array(
+                    {"type": "object", "additionalProperties": True},
+                    "Questions of the form: key, kind, labels, options.",
+                ),
+            }
+        ),
         "links": record(
             {
                 "name": text("Stands before chosen codes in short links.", None, null=True),

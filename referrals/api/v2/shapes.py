@@ -86,6 +86,12 @@ def campaign_json(campaign: Campaign) -> Json:
             "script_origins": campaign.script_origins,
             "utm": campaign.utm,
         },
+        "joining": {
+            "asks_terms": campaign.asks_terms,
+            "terms_url": campaign.terms_url or None,
+            "confirms_email": campaign.confirms_email,
+            "questions": campaign.questions,
+        },
         "links": {
             "name": campaign.link_name or None,
             "host": campaign.link_host or None,

@@ -74,7 +74,9 @@
     }
   };
 
-  const person = ({ email, firstName, lastName }) => ({ email, firstName, lastName, code, visitor: token });
+  const person = ({ email, firstName, lastName, fields, termsAccepted }) => ({
+    email, firstName, lastName, fields, termsAccepted, code, visitor: token,
+  });
   const capture = (form) => {
     const value = (key, ...others) => {
       const field = form.querySelector([`[data-referral="${key}"]`, ...others, `[name="${key}" i]`].join());
@@ -82,7 +84,14 @@
     };
     const email = value("email", 'input[type="email"]');
     if (!email) return;
+    const fields = {};
+    for (const field of form.querySelectorAll("[data-referral-field]")) {
+      fields[field.dataset.referralField] = field.type === "checkbox" ? field.checked : field.value;
+    }
+    const box = form.querySelector('[data-referral="terms"]');
     const body = person({
+      fields,
+      termsAccepted: box ? box.checked : undefined,
       email,
       firstName: value("firstName", '[name="first_name" i]', '[autocomplete="given-name"]'),
       lastName: value("lastName", '[name="last_name" i]', '[autocomplete="family-name"]'),
