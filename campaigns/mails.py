@@ -33,6 +33,8 @@ class Kind:
     when: str | Promise
     on: bool = True
     required: bool = False
+    # It goes to a friend, because a participant pressed for it: with fixed words, so that nobody writes through us.
+    to_friend: bool = False
 
 
 KINDS = {
@@ -69,6 +71,20 @@ KINDS = {
             lazy("On Mondays, to those whose link was opened or whose friends joined in the week before."),
             on=False,
         ),
+        Kind(
+            "invite",
+            lazy("Invitation by a friend"),
+            lazy(
+                "When a participant enters a friend's address on their page, ten a day at most. They can't write any words."
+            ),
+            to_friend=True,
+        ),
+        Kind(
+            "reminder",
+            lazy("Reminder by a friend"),
+            lazy("When a participant reminds a friend whom they invited or who has not ordered yet, twice at most."),
+            to_friend=True,
+        ),
     )
 }
 
@@ -92,6 +108,11 @@ class MailSetting:
 def mail_setting(campaign: Campaign, kind: str) -> MailSetting:
     """What counts for one kind of mail; one query. KeyError for a kind that does not exist."""
     return _setting(KINDS[kind], CampaignMail.objects.filter(campaign=campaign, kind=kind).first())
+
+
+def kinds_on(campaign: Campaign) -> frozenset[str]:
+    """The kinds that the campaign sends; one query."""
+    return frozenset(name for name, setting in mail_settings(campaign).items() if setting.is_on)
 
 
 def mail_settings(campaign: Campaign) -> dict[str, MailSetting]:

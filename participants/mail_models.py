@@ -1,10 +1,11 @@
-"""To whom no mail goes: who wants none, and whose address bounced (docs/mail.md)."""
+"""To whom no mail goes: who wants none, and whose address bounced; and mails that wait to be sent (docs/mail.md)."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
 
+from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 
 
@@ -41,3 +42,48 @@ class MailBounce(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} for {self.participant_id}"
+
+
+class AddressStop(TenantModel):
+    """A mailbox that no friend may have written to: its owner said so, or it does not exist. Kept as a fingerprint only."""
+
+    key = models.CharField(max_length=64)
+    bounced = models.BooleanField(default=False)
+    stopped_at = models.DateTimeField(default=clock.wall)
+
+    objects = TenantQuerySet["AddressStop"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "is_test", "key"], name="address_stop_once")]
+
+    def __str__(self) -> str:
+        return self.key[:8]
+
+
+class MailOrder(models.Model):
+    """One mail that somebody's press on a page asked for. The row is the job, as hosted.Mail is for notices.
+
+    `to` is empty where it goes to the participant's own address, and is emptied once nothing more is to be sent.
+    """
+
+    MOST_ATTEMPTS = 12  # over about three days
+
+    participant = models.ForeignKey("participants.Participant", on_delete=models.CASCADE, related_name="mail_orders")
+    kind = models.CharField(max_length=16)
+    # The public id of what it is about.
+    subject_id = models.CharField(max_length=32)
+    to = models.CharField(max_length=254, blank=True)
+    created_at = models.DateTimeField(default=clock.wall)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, default=clock.wall)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="mail_order_waiting"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.participant_id}"

@@ -12,14 +12,17 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from campaigns.models import Campaign
 from participants.mail_models import MailBounce, MailStop
 from participants.models import Participant
 from referrals.accounts.models import Membership
+from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, Happening, record
 from referrals.lib import clock
 
 _SALT = "participants.mailing"
+_FRIEND_SALT = "participants.mailing.friend"
 # Enhanced status codes (RFC 3463) that speak of the address itself: bad mailbox, bad domain, no such address, moved, mailbox disabled.
 _HARD_STATUS = re.compile(r"\b5\.(?:1\.(?:1|2|3|6|10)|2\.1)\b")
 _STATUS = re.compile(r"\b5\.\d{1,3}\.\d{1,3}\b")
@@ -83,10 +86,15 @@ def clear_bounce(*, participant: Participant, actor: Actor) -> int:
 
 def is_quiet(participant: Participant) -> bool:
     """Whether test mode keeps silent towards this address: it writes to the merchant's own team only."""
-    if not participant.is_test:
+    return is_quiet_at(participant.tenant, participant.email)
+
+
+def is_quiet_at(tenant: Tenant, email: str) -> bool:
+    """Whether test mode keeps silent towards an address, whoever has it."""
+    if not tenant.is_test:
         return False
-    team = Membership.objects.filter(merchant_id=participant.merchant_id)
-    return not team.filter(user__email__iexact=participant.email).exists()
+    team = Membership.objects.filter(merchant=tenant.merchant)
+    return not team.filter(user__email__iexact=email).exists()
 
 
 def stopped_kinds(participant: Participant) -> set[str]:
@@ -133,3 +141,21 @@ def read_stop_token(token: str) -> tuple[Participant, str] | None:
     rows = Participant.objects.select_related("campaign__merchant", "merchant")
     found = rows.filter(public_id=str(public_id)).first()
     return None if found is None else (found, str(kind))
+
+
+def friend_token(campaign: Campaign, key: str) -> str:
+    """The signed text in the unsubscribe address of a mail to somebody who is no participant; it never grows old.
+
+    `key` is the mailbox's fingerprint, so that the address works when everything else of the invitation is forgotten.
+    """
+    return signing.dumps([campaign.public_id, key], salt=_FRIEND_SALT)
+
+
+def read_friend_token(token: str) -> tuple[Campaign, str] | None:
+    """The campaign and the mailbox's fingerprint behind such an address."""
+    try:
+        public_id, key = signing.loads(token, salt=_FRIEND_SALT)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    campaign = Campaign.objects.select_related("merchant").filter(public_id=str(public_id)).first()
+    return None if campaign is None else (campaign, str(key))

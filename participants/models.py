@@ -22,7 +22,11 @@ from participants.fraud.models import FraudEvaluation as FraudEvaluation
 from participants.fraud.models import FraudReason as FraudReason
 from participants.fraud.models import Trace as Trace
 from participants.fraud.models import TrustedPair as TrustedPair
+from participants.friend_models import FriendInvitation as FriendInvitation
+from participants.friend_models import FriendReminder as FriendReminder
+from participants.mail_models import AddressStop as AddressStop
 from participants.mail_models import MailBounce as MailBounce
+from participants.mail_models import MailOrder as MailOrder
 from participants.mail_models import MailStop as MailStop
 from participants.request_models import JoinRequest as JoinRequest
 from participants.share_models import ReferralShare as ReferralShare

@@ -94,6 +94,8 @@ def confirm_letter(campaign: Campaign, url: str) -> Letter:
 def notice(campaign: Campaign, kind: str, facts: Facts) -> Letter:
     """The letter of one kind of notice in the active language. KeyError for a kind that does not exist."""
     said = {"amount": facts.amount, "merchant": campaign.merchant.name, "name": facts.friend}
+    if kind in TO_FRIENDS:
+        return _to_friend(campaign, kind, facts, said)
     subject, heading, paragraphs = {
         "welcome": _welcome,
         "friend_joined": _friend_joined,
@@ -160,6 +162,31 @@ def _digest(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
     opened = ngettext("%(n)d person opened your link.", "%(n)d people opened your link.", facts.opened)
     joined = ngettext("%(n)d friend joined.", "%(n)d friends joined.", facts.joined)
     return title, title, [opened % {"n": facts.opened}, joined % {"n": facts.joined}]
+
+
+def _invite(said: dict[str, str]) -> tuple[str, str]:
+    return _("%(name)s invites you to %(merchant)s") % said, _(
+        "%(name)s thought of you, and sends you this link:"
+    ) % said
+
+
+def _reminder(said: dict[str, str]) -> tuple[str, str]:
+    return _("%(name)s reminds you of %(merchant)s") % said, _("You have not used this link of %(name)s yet:") % said
+
+
+TO_FRIENDS = {"invite": _invite, "reminder": _reminder}
+
+
+def _to_friend(campaign: Campaign, kind: str, facts: Facts, said: dict[str, str]) -> Letter:
+    """A mail that a participant pressed for: the offer in the campaign's words, and the sender's link; nothing that the sender wrote."""
+    texts = texts_for(campaign, translation.get_language() or "en")
+    subject, why = TO_FRIENDS[kind](said)
+    small = [
+        _("You get this mail because %(name)s entered your address at %(merchant)s.") % said,
+        _("You are on no list: besides this mail there are two reminders at most."),
+    ]
+    words = [texts.reward_description, why]
+    return Letter(subject, texts.reward_header, words, _("See the offer"), facts.link, facts.link, small)
 
 
 def in_merchants_words(letter: Letter, campaign: Campaign, setting: MailSetting, facts: Facts) -> Letter:

@@ -8,10 +8,9 @@ the sweeper. A worker that dies after the server took a mail and before the row 
 from __future__ import annotations
 
 import logging
-import smtplib
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -22,16 +21,17 @@ from django.utils.translation import gettext as _
 
 from campaigns.mails import KINDS, mail_setting
 from campaigns.models import CampaignMail
-from participants import mailing, portal
+from participants import inviting, mailing, portal
 from participants.links import short_link
 from participants.models import Participant, PortalLink
 from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
-from referrals.hosted import confirm_mail, digest, letters
+from referrals.hosted import confirm_mail, digest, letters, orders
 from referrals.hosted.letters import Facts, Letter
 from referrals.hosted.models import Bookmark, Mail
 from referrals.hosted.offer import given_text
+from referrals.hosted.orders import Outcome
 from referrals.hosted.page import languages_of, public_name
 from rewards.models import Reward, State
 from rewards.simulating import SOURCE as SIMULATED
@@ -45,6 +45,7 @@ LINK_KEPT = timedelta(days=1)
 NOTICES = {
     types.PARTICIPANT_CREATED: "welcome",
     types.REFERRAL_CREATED: "friend_joined",
+    types.FRIEND_REMINDED: inviting.REMINDER,
     types.MILESTONE_REACHED: "milestone",
     types.REWARD_DUE: "reward_due",
     types.REWARD_FAILED: "payout_needs_you",
@@ -60,7 +61,6 @@ TRUE_IN = {
 # Who joined on the page or in a widget got the link to their own page at once: that is their welcome. A customer whom the merchant's
 # server has named to a widget did not ask for anything, and gets no mail.
 WELCOMED = frozenset({"hosted", "widget", SIMULATED})
-Outcome = Literal["sent", "later", "never"]
 
 
 def send_portal_link(pk: int) -> bool:
@@ -248,6 +248,9 @@ def _facts(mail: Mail) -> Facts | None:
     if mail.kind == "digest":
         week = digest.counted(mail.participant, mail.subject_id)
         return Facts(reader, opened=week["opened"], joined=week["joined"]) if week.total() else None
+    if mail.kind == inviting.REMINDER:
+        referrer = inviting.reminded_by(mail.participant, mail.subject_id)
+        return None if referrer is None else orders.friend_facts(referrer, inviting.REMINDER)
     reward = Reward.objects.filter(public_id=mail.subject_id).select_related("event__participant").first()
     if reward is None or reward.state not in TRUE_IN[mail.kind]:
         return None
@@ -264,27 +267,10 @@ def _facts(mail: Mail) -> Facts | None:
 
 def _send(participant: Participant, letter: Letter, *, stop_url: str = "") -> Outcome:
     """Hand one mail to the mail server. "later", and a line in the log, when it does not take it now; "never" when the address is dead."""
-    mail = letters.compose(participant.campaign, participant.email, letter, stop_url=stop_url)
-    try:
-        return "sent" if mail.send() == 1 else "later"
-    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
-        code, text, at_rcpt = _said(error)
-        if mailing.is_hard(code, text, at_rcpt=at_rcpt):
-            mailing.record_bounce(participant, code, text)
-            log.warning("The address of participant %s bounced: %s", participant.public_id, code)
-            return "never"
-        log.warning("A mail to participant %s was not taken: %s", participant.public_id, code)
-    except (OSError, smtplib.SMTPException) as error:
-        log.warning("A mail to participant %s was not taken: %s", participant.public_id, type(error).__name__)
-    return "later"
-
-
-def _said(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) -> tuple[int, str, bool]:
-    """What the server answered: code, text, and whether it said it of the recipient."""
-    text: bytes | str
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code, text = next(iter(error.recipients.values()), (0, b""))
-    else:
-        code, text = error.smtp_code, error.smtp_error
-    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return code, said, isinstance(error, smtplib.SMTPRecipientsRefused)
+    outcome, code, text = orders.hand_over(
+        letters.compose(participant.campaign, participant.email, letter, stop_url=stop_url)
+    )
+    if outcome == "never":
+        mailing.record_bounce(participant, code, text)
+        log.warning("The address of participant %s bounced: %s", participant.public_id, code)
+    return outcome

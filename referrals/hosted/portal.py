@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -31,7 +33,7 @@ from participants.models import Participant, PortalSession
 from participants.services import check_email
 from referrals.accounts import clocks, limits
 from referrals.events.services import Actor
-from referrals.hosted import qr, tracking
+from referrals.hosted import invited, qr, tracking
 from referrals.hosted.board import board_of, hide_on_board
 from referrals.hosted.ladder import extras, limit_lines
 from referrals.hosted.page import (
@@ -62,22 +64,42 @@ def home(request: HttpRequest) -> HttpResponse:
     """The participant's page, or the form that asks for a link. POST asks."""
     if request.method == "POST":
         return _ask(request)
-    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    session = session_of(request)
     if session is None:
         return _log_in(request)
-    participant = _chosen(request, session)
+    return page_of(request, session)
+
+
+def session_of(request: HttpRequest) -> PortalSession | None:
+    """Who is logged in on this browser."""
+    return portal.session_for(request.COOKIES.get(COOKIE, ""))
+
+
+def page_of(
+    request: HttpRequest, session: PortalSession, *, said: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    """The participant's page, with what a form on it has to say (`said`: names of the template's context)."""
+    participant = chosen(request, session)
     clocks.enter(participant.campaign.tenant)
     campaign = participant.campaign
     prefetch_related_objects([campaign], "texts")
-    language = _language(request, participant)
-    with translation.override(language), timezone.override(campaign.merchant.zone):
+    with speaking(request, participant) as language:
         try:
-            response = _page(request, session, participant, language)
+            context = _page(request, participant, language)
         except PageError:
             return redirect("hosted:portal")
+        response = show(request, "hosted/portal.html", context | (said or {}), status=status)
         response["Content-Language"] = language
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+@contextmanager
+def speaking(request: HttpRequest, participant: Participant) -> Iterator[str]:
+    """The participant's language and the merchant's time zone; gives the language."""
+    language = _language(request, participant)
+    with translation.override(language), timezone.override(participant.campaign.merchant.zone):
+        yield language
 
 
 def _language(request: HttpRequest, participant: Participant) -> str:
@@ -87,7 +109,7 @@ def _language(request: HttpRequest, participant: Participant) -> str:
     return choose_language(request, available)
 
 
-def _chosen(request: HttpRequest, session: PortalSession) -> Participant:
+def chosen(request: HttpRequest, session: PortalSession) -> Participant:
     """The person of this session, or the same address in another campaign of the same merchant and side."""
     mine = session.participant
     wanted = request.GET.get("campaign", "")
@@ -101,12 +123,14 @@ def _memberships(participant: Participant) -> Any:
     return Participant.objects.for_tenant(participant.tenant).filter(email_key=participant.email_key)
 
 
-def _page(request: HttpRequest, session: PortalSession, participant: Participant, language: str) -> HttpResponse:
+def _page(request: HttpRequest, participant: Participant, language: str) -> dict[str, Any]:
     campaign = participant.campaign
     texts = texts_for(campaign, language)
     link = short_link(participant)
     others = _memberships(participant).exclude(pk=participant.pk).order_by("-pk")
-    context = look(campaign) | {
+    closed = campaign.closed_reason(clock.now())
+    may = invited.possible(participant, closed)
+    return look(campaign) | {
         "participant": participant,
         "texts": texts,
         "link": link,
@@ -118,16 +142,16 @@ def _page(request: HttpRequest, session: PortalSession, participant: Participant
         "limit_lines": limit_lines(limits_of(participant)),
         "board": board_of(participant),
         "own": _code_context(request, participant),
-        "story": tell(participant, cursor=request.GET.get("friends", "")),
+        "story": tell(participant, cursor=request.GET.get("friends", ""), reminding=may["remind"]),
         "others": [
             {"name": name, "url": f"?{urlencode({'campaign': public_id})}"}
             for public_id, name in others.values_list("campaign__public_id", "campaign__name")[:20]
         ],
         "languages": other_languages(request, languages_of(campaign), language),
-        "closed": campaign.closed_reason(clock.now()),
+        "closed": closed,
         "chosen": urlencode({"campaign": campaign.public_id}),
+        "inviting": invited.context(request, participant) if may["invite"] else None,
     }
-    return show(request, "hosted/portal.html", context)
 
 
 def share_addresses(link: str, text: str, merchant: str) -> dict[str, str]:
@@ -246,7 +270,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponseBase:
 @require_POST
 def log_out(request: HttpRequest) -> HttpResponseBase:
     """End this browser's session."""
-    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    session = session_of(request)
     response = HttpResponseRedirect(reverse("hosted:portal"))
     response.status_code = 303
     if session is not None:
@@ -260,10 +284,10 @@ def log_out(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def qr_file(request: HttpRequest, kind: str) -> HttpResponseBase:
     """The QR code of one's own link as a file to keep."""
-    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    session = session_of(request)
     if session is None:
         return redirect("hosted:portal")
-    participant = _chosen(request, session)
+    participant = chosen(request, session)
     content = qr.file(f"{short_link(participant)}?via=qr", kind)
     response = HttpResponse(content, content_type="image/svg+xml" if kind == "svg" else "image/png")
     response["Content-Disposition"] = f'attachment; filename="referral-{participant.referral_code}.{kind}"'
@@ -275,10 +299,10 @@ def qr_file(request: HttpRequest, kind: str) -> HttpResponseBase:
 @require_POST
 def set_code(request: HttpRequest) -> HttpResponse:
     """Choose one's own code, where the campaign lets people; what is wrong is said on the page."""
-    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    session = session_of(request)
     if session is None:
         return redirect("hosted:portal")
-    participant = _chosen(request, session)
+    participant = chosen(request, session)
     query = {"campaign": participant.campaign.public_id}
     if participant.campaign.own_codes and not participant.is_banned:
         text = request.POST.get("code", "")[:64]
@@ -314,10 +338,10 @@ def _code_context(request: HttpRequest, participant: Participant) -> dict[str, A
 @require_POST
 def set_board(request: HttpRequest) -> HttpResponse:
     """Show or hide one's name on the leaderboard."""
-    session = portal.session_for(request.COOKIES.get(COOKIE, ""))
+    session = session_of(request)
     if session is None:
         return redirect("hosted:portal")
-    participant = _chosen(request, session)
+    participant = chosen(request, session)
     hide_on_board(participant, hidden=request.POST.get("show") != "1")
     query = urlencode({"campaign": participant.campaign.public_id})
     response = HttpResponseRedirect(f"{reverse('hosted:portal')}?{query}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.utils.functional import Promise
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from campaigns.terms import Units
 from participants.confirming import waiting_for
 from participants.friends import friends_of
+from participants.inviting import friend_reminders
 from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.visits import VisitCount, counts_of
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
@@ -67,6 +68,9 @@ class Friend:
     word: str = ""
     # What else they did that did not count, and why: a line for each reason.
     others: list[str] = field(default_factory=list)
+    # Who has not ordered can be reminded: the friend's public id when that is possible now, else the day from which on.
+    remind: str = ""
+    remind_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,11 @@ class Story:
     waiting: str = ""
 
 
-def tell(participant: Participant, *, cursor: str = "") -> Story:
-    """The story of one participant, with the page of friends that `cursor` names. Raises PageError for a damaged cursor."""
+def tell(participant: Participant, *, cursor: str = "", reminding: bool = False) -> Story:
+    """The story of one participant, with the page of friends that `cursor` names. Raises PageError for a damaged cursor.
+
+    `reminding`: whether friends can be reminded now; then the story says whom.
+    """
     story = _sums(participant)
     story.clicks = counts_of([participant.pk]).get(participant.pk, VisitCount()).counted
     ordered = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
@@ -118,6 +125,8 @@ def tell(participant: Participant, *, cursor: str = "") -> Story:
     page = keyset(made.select_related("invitee"), sort="-id", cursor=cursor, limit=FRIENDS)
     story.next_friends, story.previous_friends = page.next, page.previous
     story.friends = _friends(participant, page.rows, some_ordered=story.ordered > 0)
+    if reminding and page.rows:
+        story.friends = _with_reminders(participant, page.rows, story.friends)
     story.rewards = _rewards(participant)
     return story
 
@@ -185,6 +194,20 @@ def _friends(participant: Participant, referrals: Sequence[Referral], *, some_or
         )
         for referral in referrals
     ]
+
+
+def _with_reminders(participant: Participant, referrals: Sequence[Referral], friends: Sequence[Friend]) -> list[Friend]:
+    possible = friend_reminders(participant, referrals)
+    told = []
+    for referral, friend in zip(referrals, friends, strict=True):
+        found = possible.get(referral.pk)
+        if found is not None and found.now:
+            told.append(replace(friend, remind=referral.invitee.public_id))
+        elif found is not None and found.on is not None:
+            told.append(replace(friend, remind_on=day_text(found.on)))
+        else:
+            told.append(friend)
+    return told
 
 
 def _shares(participant: Participant, referrals: Sequence[int]) -> dict[int, str]:

@@ -164,6 +164,18 @@ def _referred(event: Event, viewpoint: str) -> str:
     return _("Came through a referral (%(how)s)") % {"how": how} if how else _("Came through a referral")
 
 
+def _friends_invited(event: Event, _viewpoint: str) -> str:
+    if event.data.get("again"):
+        return _("Reminded a friend whom they had invited by mail")
+    count = int(event.data.get("count", 1))
+    return ngettext("Invited %(n)d friend by mail", "Invited %(n)d friends by mail", count) % {"n": count}
+
+
+def _friend_reminded(event: Event, viewpoint: str) -> str:
+    mine = event.referrer_ref == viewpoint
+    return _("Reminded a friend who has not ordered") if mine else _("Was reminded by the referrer")
+
+
 def _refused(event: Event, viewpoint: str) -> str:
     """Why somebody else's claim on a friend does not count; on the friend's page, or on that somebody's."""
     reason = str(event.data.get("reason", ""))
@@ -320,6 +332,8 @@ WORDS: dict[str, Words] = {
     types.PARTICIPANT_BANNED: ("ban", "problem", _banned),
     types.PARTICIPANT_UNBANNED: ("undo-2", "", lazy("Ban lifted")),
     types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),
+    types.FRIEND_INVITED: ("mail", "", _friends_invited),
+    types.FRIEND_REMINDED: ("mail", "", _friend_reminded),
     types.REFERRAL_CREATED: ("users", "", _referred),
     types.REFERRAL_REFUSED: ("users", "", _refused),
     types.REFERRAL_SHARED: ("split", "", _shared),
