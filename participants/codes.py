@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import TextField
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
@@ -17,6 +18,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.prepared import Prepared, Slot
 
 SHORTEST, LONGEST = 3, 16
 # How many codes one person may hold, so that nobody collects the good ones.
@@ -44,12 +46,17 @@ def look_of(text: str) -> str:
 _RESERVED_LOOKS = frozenset(map(look_of, RESERVED))
 
 
+_BY_CODE = Prepared(
+    lambda: Participant.objects.filter(campaign=Slot("campaign"), referral_code=Slot("code", TextField()))
+)
+
+
 def find_by_code(campaign: Campaign, text: str) -> Participant | None:
     """Whose code this is in the campaign: a random one by its very letters, a chosen one by its looks."""
     text = text.strip()
     if not 1 <= len(text) <= LONGEST or not text.isascii():
         return None
-    found = Participant.objects.filter(campaign=campaign, referral_code=text).first()
+    found = _BY_CODE.first(campaign=campaign.pk, code=text)
     if found is None and _CODE.fullmatch(text.lower()):
         rows = ChosenCode.objects.filter(campaign=campaign, key=look_of(text), released_at=None)
         row = rows.select_related("participant").first()

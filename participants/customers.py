@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 
 from django.db import transaction
-from django.db.models import Exists
+from django.db.models import BooleanField, DateTimeField, Exists, TextField
 from django.utils.translation import gettext as _
 
 from participants.models import CustomerReference, KnownCustomer, Participant, QualifyingEvent
@@ -18,6 +18,8 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, mask_email, parse_email
 from referrals.lib.errors import Refused
+from referrals.lib.prepared import PreparedRows, Slot
+from referrals.lib.queries import Among
 
 CHUNK = 1000
 ID_LENGTH = 255
@@ -137,6 +139,30 @@ def take_off_list(tenant: Tenant, keys: Collection[str]) -> int:
         return KnownCustomer.objects.for_tenant(tenant).filter(key__in=keys).delete()[0]
 
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_WHY = PreparedRows(
+    lambda: Merchant.objects.filter(pk=Slot("merchant")).values_list(
+        Exists(
+            KnownCustomer.objects.filter(
+                Among("key", Slot("keys")),
+                merchant=Slot("merchant"),
+                is_test=Slot("is_test", BooleanField()),
+                since__lte=Slot("before", DateTimeField()),
+            )
+        ),
+        Exists(
+            QualifyingEvent.objects.filter(
+                participant__merchant=Slot("merchant"),
+                participant__is_test=Slot("is_test", BooleanField()),
+                participant__identity_key=Slot("identity", TextField()),
+                amount_minor__gt=0,
+                occurred_at__lt=Slot("until", DateTimeField()),
+            ).exclude(participant=Slot("participant"))
+        ),
+    )
+)
+
+
 def why_customer(
     tenant: Tenant,
     identity: str,
@@ -150,17 +176,17 @@ def why_customer(
     `participant` is left out: what they themselves bought is no earlier purchase of theirs. One query, by index.
     """
     keys = [_fingerprint(tenant, "email", identity), *(_fingerprint(tenant, "id", one) for one in customer_ids)]
-    listed = KnownCustomer.objects.for_tenant(tenant).filter(key__in=keys, since__lte=before)
-    bought = QualifyingEvent.objects.filter(
-        participant__merchant=tenant.merchant,
-        participant__is_test__in=[tenant.is_test],
-        participant__identity_key=identity,
-        amount_minor__gt=0,
+    ((listed, bought),) = _WHY(
+        merchant=tenant.merchant.pk,
+        is_test=tenant.is_test,
+        keys=keys,
+        identity=identity,
+        before=before,
+        participant=participant.pk if participant else 0,
+        # Whoever only joins now has bought nothing themselves: what they did at any time is another's.
+        until=before if participant else _NEVER,
     )
-    if participant is not None:
-        bought = bought.exclude(participant=participant).filter(occurred_at__lt=before)
-    row = Merchant.objects.filter(pk=tenant.merchant.pk).values_list(Exists(listed), Exists(bought)).get()
-    return "list" if row[0] else "purchase" if row[1] else ""
+    return "list" if listed else "purchase" if bought else ""
 
 
 def participants_of(tenant: Tenant, customers: Collection[Customer]) -> list[int]:

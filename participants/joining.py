@@ -24,7 +24,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.emails import Email
 from referrals.lib.errors import Refused
-from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.prepared import Prepared, Slot, insert
 
 # Why a later claim does not bind: a person has detached them before, and has the last word.
 DETACHED = "detached"
@@ -65,7 +65,7 @@ def enrol(
     transaction; the caller decides what joining is worth.
     """
     address = check_email(email)
-    found = next(iter(_ENROLLED(campaign=campaign.pk, email=address.key)), None)
+    found = _ENROLLED.first(campaign=campaign.pk, email=address.key)
     if found is not None:
         return _enrolled_before(found, campaign, claim, actor)
     reason = campaign.closed_reason(clock.now())
@@ -91,14 +91,9 @@ def enrol(
         unreferred_reason=EXPIRED if resolved.is_expired else "",
         metadata=dict(metadata or {}),
     )
-    try:
-        with transaction.atomic():
-            participant.save(force_insert=True)
-    except IntegrityError:
+    if not insert([participant], unless_taken=True):
         # Somebody else added the same person a moment ago: theirs is the one, and who sent them is still told by whoever knows.
-        twin = Participant.objects.filter(campaign=campaign, email_key=address.key).first()
-        if twin is None:
-            raise
+        twin = Participant.objects.get(campaign=campaign, email_key=address.key)
         return _enrolled_before(twin, campaign, claim, actor)
     happenings = [_joined(participant, origin)]
     referral = _bind(participant, origin) if origin else None
@@ -227,17 +222,19 @@ def bind(
 
     `since` is when they came, now unless said otherwise.
     """
-    referral = Referral.objects.create(
+    referral = Referral(
         merchant_id=participant.merchant_id,
         is_test=participant.is_test,
         campaign_id=participant.campaign_id,
         referrer=referrer,
         invitee=participant,
+        standing_for=participant,
         how=how,
         visit_id=visit_id,
         split_by=split_by if shares else "",
         created_at=since or clock.now(),
     )
+    insert([referral])
     whole = lcm(*(part.denominator for _person, part in shares))
     ReferralShare.objects.bulk_create(
         ReferralShare(

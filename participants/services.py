@@ -25,6 +25,7 @@ from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from referrals.lib.prepared import insert
 
 CHANGEABLE = frozenset({"first_name", "last_name", "language", "note", "existing_customer", "metadata"})
 
@@ -154,19 +155,10 @@ def add_event(
         occurred_at=occurred_at,
         metadata=dict(metadata),
     )
-    try:
-        with transaction.atomic():
-            event.save(force_insert=True)
-    except IntegrityError:
-        twin = (
-            QualifyingEvent.objects.filter(campaign=campaign, source=source, external_id=external_id)
-            .select_related("participant__campaign__merchant")
-            .first()
-        )
-        if twin is None:
-            raise
-        return twin, False
-    return event, True
+    if insert([event], unless_taken=True):
+        return event, True
+    known = QualifyingEvent.objects.select_related("participant__campaign__merchant")
+    return known.get(campaign=campaign, source=source, external_id=external_id), False
 
 
 def name_event(event: QualifyingEvent, references: Sequence[str]) -> None:

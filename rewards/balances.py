@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from django.db.models import Sum
 
+from referrals.lib.prepared import PreparedRows, Slot
+from referrals.lib.queries import Among
 from rewards.models import LedgerEntry
 
 
@@ -34,19 +36,23 @@ class Balances:
         return self.referrer if name == "referrer" else self.invitee
 
 
-def balances_of(participant_ids: Collection[int]) -> dict[int, Balances]:
-    """Balances by participant's primary key, in one query; everybody asked for is in the answer."""
-    result = {pk: Balances() for pk in participant_ids}
-    rows = (
-        LedgerEntry.objects.filter(participant_id__in=participant_ids)
-        .values("participant_id", "side", "kind")
+_SUMS = PreparedRows(
+    lambda: (
+        LedgerEntry.objects.filter(Among("participant_id", Slot("participants")))
+        .values_list("participant_id", "side", "kind")
         .annotate(total=Sum("amount_minor"))
         .order_by()
     )
-    for row in rows:
-        side = result[row["participant_id"]].side(row["side"])
-        if row["kind"] in {"pay", "pay_back"}:
-            side.redeemed -= row["total"]
+)
+
+
+def balances_of(participant_ids: Collection[int]) -> dict[int, Balances]:
+    """Balances by participant's primary key, in one query; everybody asked for is in the answer."""
+    result = {pk: Balances() for pk in participant_ids}
+    for participant, side_name, kind, total in _SUMS(participants=list(result)):
+        side = result[participant].side(side_name)
+        if kind in {"pay", "pay_back"}:
+            side.redeemed -= total
         else:
-            side.earned += row["total"]
+            side.earned += total
     return result

@@ -18,7 +18,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record_many
 from referrals.lib import clock
 from referrals.lib.money import Money
-from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.prepared import Prepared, Slot, insert
 from referrals.lib.queries import Among
 from rewards import lifecycle
 from rewards.budgets import FALLEN, lock_budgets
@@ -261,7 +261,7 @@ def _write_decisions(answered: Sequence[_Answered], known: _Known) -> Decided:
         result.decisions[item.key] = decision
     if stale:
         Decision.objects.filter(pk__in=stale).update(current=False)
-    Decision.objects.bulk_create(fresh)
+    insert(fresh)
     return result
 
 
@@ -361,7 +361,7 @@ def _create(made: Sequence[tuple[Reward, _Answered]], actor: Actor) -> list[Happ
     if not made:
         return []
     rewards = [reward for reward, _item in made]
-    Reward.objects.bulk_create(rewards)
+    insert(rewards)
     lifecycle.write_ledger(((reward, "earn", reward.amount_minor) for reward in rewards if reward.amount_minor), actor)
     lifecycle.tally((reward, reward.state, +1) for reward in rewards)
     happenings = []

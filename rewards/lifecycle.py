@@ -23,6 +23,7 @@ from referrals.events.models import Event
 from referrals.events.services import SYSTEM, Actor, Happening, record_bulk, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.prepared import insert
 from rewards import budgets
 from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 
@@ -251,7 +252,7 @@ def write_ledger(lines: Iterable[tuple[Reward, str, int]], actor: Actor, note: s
     """
     lines = list(lines)
     budgets.use((reward, minor) for reward, _kind, minor in lines)
-    LedgerEntry.objects.bulk_create(
+    insert(
         [
             LedgerEntry(
                 key=f"reward:{reward.public_id}:{kind}:{reward.revision}",
@@ -284,7 +285,7 @@ def tally(changes: Iterable[tuple[Reward, str, int]]) -> None:
 
 def add_tallies(deltas: dict[tuple[Any, ...], tuple[int, int]]) -> None:
     """Insert delta rows: (merchant, is_test, campaign, currency, state) to (count, minor units)."""
-    RewardTally.objects.bulk_create(
+    insert(
         [
             RewardTally(
                 merchant_id=key[0],

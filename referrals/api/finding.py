@@ -18,16 +18,31 @@ M = TypeVar("M", bound=Model)
 
 def one(rows: QuerySet[M], kind: str, public_id: str) -> M:
     """The row with this public id among rows that are the tenant's already; 404 `<kind>_not_found`."""
-    found = rows.filter(public_id=public_id).first() if len(public_id) <= 64 and public_id.isprintable() else None
+    found = rows.filter(public_id=_plain(public_id)).first()
     if found is None:
         raise not_found(kind, public_id)
     return found
 
 
+def _plain(public_id: str) -> str:
+    """The id, or "", which nothing has, for what can't be one."""
+    return public_id if len(public_id) <= 64 and public_id.isprintable() else ""
+
+
+_CAMPAIGN = Prepared(
+    lambda: Campaign.objects.select_related("version").filter(
+        merchant=Slot("merchant"), is_test=Slot("is_test", BooleanField()), public_id=Slot("public_id", TextField())
+    )
+)
+
+
 def campaign_of(tenant: Tenant, public_id: str) -> Campaign:
     """The tenant's campaign; 404 `campaign_not_found`."""
-    rows = Campaign.objects.for_tenant(tenant).select_related("merchant", "version")
-    return one(rows, "campaign", public_id)
+    found = _CAMPAIGN.first(merchant=tenant.merchant.pk, is_test=tenant.is_test, public_id=_plain(public_id))
+    if found is None:
+        raise not_found("campaign", public_id)
+    found.merchant = tenant.merchant
+    return found
 
 
 _ENROLLED = Prepared(
@@ -43,7 +58,7 @@ _ENROLLED = Prepared(
 def enrolled(tenant: Tenant, campaign_id: str, email: str) -> Participant:
     """The participant of the tenant's campaign with this (checked) address, in one query; 404 names what is missing."""
     asked = {"merchant": tenant.merchant.pk, "is_test": tenant.is_test, "campaign": campaign_id}
-    found = next(iter(_ENROLLED(**asked, email=parse_email(email).key)), None)
+    found = _ENROLLED.first(**asked, email=parse_email(email).key)
     if found is None:
         campaign = campaign_of(tenant, campaign_id)
         raise ApiError(

@@ -14,6 +14,7 @@ from referrals.events.models import Event
 from referrals.events.types import ALL_TYPES
 from referrals.lib import clock
 from referrals.lib.codes import public_id
+from referrals.lib.prepared import insert
 from referrals.lib.requests import request_id
 
 
@@ -69,7 +70,7 @@ def record_many(tenant: Tenant, actor: Actor, happenings: Iterable[Happening]) -
         )
         for item in happenings
     ]
-    return Event.objects.bulk_create(rows)
+    return list(insert(rows))
 
 
 # What record_bulk() writes, in this order.

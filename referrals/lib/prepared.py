@@ -1,28 +1,35 @@
-"""Queries whose SQL is made once and not for each call: Django spends more on the text than the database on the rows.
+"""Queries and inserts whose SQL is made once and not for each call: Django spends more on the text than the database on the rows.
 
     _friend = Prepared(lambda: Participant.objects.select_for_update().filter(pk=Slot("pk")))
     (friend,) = _friend(pk=7)
 
-For the few queries that every join and every purchase asks. The rows are the same model instances as ever; what a call
-gives are integers, texts, and lists of integers for Among(). The text is kept by kind of database.
+    _friends = PreparedRows(lambda: Referral.objects.filter(referrer=Slot("referrer")).values_list("invitee"))
+    [(8,), (9,)] = _friends(referrer=7)
+
+    insert([Decision(...), Decision(...)])
+
+For the few queries that every join and every purchase asks (ADR 13). The rows are the same model instances as ever; what
+a call gives are integers, texts, moments, and lists of integers or texts for Among(). The text is kept by kind of database.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from copy import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, IntegerField, Model, QuerySet
-from django.db.models.query import ModelIterable
+from django.db.models.query import RelatedPopulator, get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
 M = TypeVar("M", bound=Model)
+# So many rows at once are for bulk_create(), which spends its time on them and not on the text.
+FEW = 20
 
 
 class Slot(Expression):
@@ -39,56 +46,156 @@ class Slot(Expression):
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    compiler: SQLCompiler
+    """What is kept of a query: its SQL, and how its rows are read."""
+
     sql: str
     params: tuple[Any, ...]
     locks: bool
+    converters: tuple[tuple[int, tuple[list[Any], Any]], ...]
+    compiler: SQLCompiler
 
 
-class _Asked:
-    """What Django's own reader of rows wants of a query set, with the text that is there already."""
+class _Prepared:
+    """A query set with Slots, made into text when it is first asked."""
 
-    db = DEFAULT_DB_ALIAS
-    _known_related_objects: dict[Any, Any] = {}
-
-    def __init__(self, compiler: SQLCompiler) -> None:
-        self.query = self
-        self.compiler = compiler
-
-    def get_compiler(self, using: str) -> SQLCompiler:
-        return self.compiler
-
-
-class Prepared(Generic[M]):
-    """A query set with Slots, made when it is first asked. A call gives the rows of it, in its order."""
-
-    def __init__(self, rows: Callable[[], QuerySet[M]]) -> None:
+    def __init__(self, rows: Callable[[], QuerySet[Any, Any]]) -> None:
         self.rows = rows
         self._texts: dict[str, _Text] = {}
 
-    def __call__(self, **values: Any) -> list[M]:
-        """The rows for these values. KeyError for one that is missing; locking ones want a transaction, as always."""
-        connection = connections[DEFAULT_DB_ALIAS]
-        text = self._texts.get(connection.vendor) or self._make(connection.vendor)
-        if text.locks and not connection.in_atomic_block:
-            raise TransactionManagementError("This query locks rows: it has to run in a transaction.")
-        params = tuple(
-            _given(values[param.name], connection) if isinstance(param, Slot) else param for param in text.params
-        )
-        compiler: Any = copy(text.compiler)  # each call has its own: other threads ask at the same time
-        compiler.connection = connection
-        compiler.as_sql = lambda *_args, **_options: (text.sql, params)
-        reader: Any = ModelIterable
-        return list(reader(_Asked(compiler)))
+    def _text(self, connection: BaseDatabaseWrapper) -> _Text:
+        return self._texts.get(connection.vendor) or self._make(connection.vendor)
 
     def _make(self, vendor: str) -> _Text:
         query = self.rows().query
         compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
-        text = self._texts[vendor] = _Text(compiler, sql, tuple(params), query.select_for_update)
+        shown: Any = compiler  # whose reading of rows is not in the stubs
+        converters = shown.get_converters([column[0] for column in shown.select[: shown.col_count]])
+        text = _Text(sql, tuple(params), query.select_for_update, tuple(converters.items()), compiler)
+        self._texts[vendor] = text
         return text
+
+    def _read(self, connection: BaseDatabaseWrapper, text: _Text, values: dict[str, Any]) -> list[Any]:
+        """The rows as the database has them, converted as Django does."""
+        if text.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("This query locks rows: it has to run in a transaction.")
+        params = [_given(values[param.name], connection) if isinstance(param, Slot) else param for param in text.params]
+        with connection.cursor() as cursor:
+            cursor.execute(text.sql, params)
+            found: list[Any] = cursor.fetchall()
+        if not text.converters:
+            return found
+        rows = [list(row) for row in found]
+        for row in rows:
+            for position, (converters, expression) in text.converters:
+                value = row[position]
+                for convert in converters:
+                    value = convert(value, expression, connection)
+                row[position] = value
+        return rows
+
+
+class PreparedRows(_Prepared):
+    """As Prepared, for a `values_list()`: a call gives a row for each, in the order of its columns."""
+
+    def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows for these values. KeyError for one that is missing."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        return [tuple(row) for row in self._read(connection, self._text(connection), values)]
+
+
+class Prepared(_Prepared, Generic[M]):
+    """A query set with Slots, made when it is first asked. A call gives the rows of it, in its order."""
+
+    def __init__(self, rows: Callable[[], QuerySet[M]]) -> None:
+        super().__init__(rows)
+        self._readers: dict[str, _Reader[M]] = {}
+
+    def __call__(self, **values: Any) -> list[M]:
+        """The rows for these values. KeyError for one that is missing; locking ones want a transaction, as always."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        text = self._text(connection)
+        read = self._readers.get(connection.vendor)
+        if read is None:
+            read = self._readers[connection.vendor] = _Reader(text.compiler)
+        return [read(row) for row in self._read(connection, text, values)]
+
+    def first(self, **values: Any) -> M | None:
+        """The first row, or None."""
+        return next(iter(self(**values)), None)
+
+
+class _Reader(Generic[M]):
+    """Makes a model instance of a row, with all that was read along, by Django's own way of doing it."""
+
+    def __init__(self, compiler: Any) -> None:
+        klass, select = compiler.klass_info, compiler.select
+        self.model: type[M] = klass["model"]
+        self.start, self.end = klass["select_fields"][0], klass["select_fields"][-1] + 1
+        self.names = [column[0].target.attname for column in select[self.start : self.end]]
+        populators: Any = get_related_populators  # with another signature in the stubs than in this Django
+        self.related: list[RelatedPopulator] = populators(klass, select, DEFAULT_DB_ALIAS)
+
+    def __call__(self, row: Sequence[Any]) -> M:
+        made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, row[self.start : self.end])
+        for related in self.related:
+            related.populate(row, made)
+        return made
 
 
 def _given(value: Any, connection: BaseDatabaseWrapper) -> Any:
     """A value as the driver takes it; lists are Among()'s."""
-    return json.dumps(value) if isinstance(value, list) and connection.vendor != "postgresql" else value
+    if isinstance(value, list) and connection.vendor != "postgresql":
+        return json.dumps(value)
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    fields: tuple[Any, ...]
+    head: str
+    row: str
+
+
+_COLUMNS: dict[type[Model], _Columns] = {}
+
+
+def _columns(model: type[Model], connection: BaseDatabaseWrapper) -> _Columns:
+    fields = tuple(field for field in model._meta.local_concrete_fields if not field.primary_key)
+    name = connection.ops.quote_name
+    columns = ", ".join(name(str(field.column)) for field in fields)
+    head = f"INSERT INTO {name(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608 - names of the model
+    _COLUMNS[model] = _Columns(fields, head, f"({', '.join(['%s'] * len(fields))})")
+    return _COLUMNS[model]
+
+
+def insert(rows: Sequence[M], *, unless_taken: bool = False) -> Sequence[M]:
+    """Write new rows in one statement, as bulk_create() does, and give them their keys. IntegrityError as ever.
+
+    `unless_taken` is for a single row: where a unique one stands already nothing is written, nothing is raised, and
+    nothing comes back. Without a savepoint, which catching the IntegrityError would need.
+    """
+    if not rows:
+        return rows
+    model = type(rows[0])
+    if len(rows) > FEW:
+        return model._default_manager.bulk_create(rows)
+    connection = connections[DEFAULT_DB_ALIAS]
+    columns = _COLUMNS.get(model) or _columns(model, connection)
+    params = []
+    for row in rows:
+        unsaved: Any = row  # the check for keys of rows that were not written is not in the stubs
+        unsaved._prepare_related_fields_for_save(operation_name="bulk_create")
+        params += [field.get_db_prep_save(field.pre_save(row, True), connection) for field in columns.fields]
+    sql = columns.head + ", ".join([columns.row] * len(rows)) + (" ON CONFLICT DO NOTHING" if unless_taken else "")
+    key: Any = model._meta.pk
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} RETURNING {connection.ops.quote_name(key.column)}", params)
+        keys = cursor.fetchall()
+    for row, (made,) in zip(rows, keys, strict=False):
+        row.pk = made
+        row._state.adding = False
+        row._state.db = DEFAULT_DB_ALIAS
+    return rows[: len(keys)]

@@ -23,7 +23,7 @@ class Among(Func):
 
     output_field = BooleanField()
 
-    def __init__(self, column: str, keys: Collection[int] | Slot) -> None:
+    def __init__(self, column: str, keys: Collection[int] | Collection[str] | Slot) -> None:
         super().__init__(column)
         self.keys = keys if isinstance(keys, Slot) else list(keys)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from django.db.models import TextField
+from django.db import IntegrityError, transaction
+from django.db.models import Count, DateTimeField, TextField
 from django.db.transaction import TransactionManagementError
 from pytest_django import DjangoAssertNumQueries
 
 from campaigns.models import Campaign
-from participants.models import Participant
-from referrals.lib.prepared import Prepared, Slot
+from participants.models import CustomerReference, Participant
+from referrals.lib.prepared import FEW, Prepared, PreparedRows, Slot, insert
 from referrals.lib.queries import Among
 from tests.factories import make_participant
 
@@ -50,3 +53,70 @@ def test_rows_are_locked_in_a_transaction_only() -> None:
     ask = Prepared(lambda: Participant.objects.select_for_update().filter(pk=Slot("pk")))
     with pytest.raises(TransactionManagementError):
         ask(pk=1)
+
+
+def test_sums_and_moments_are_rows(campaign: Campaign) -> None:
+    people = [make_participant(campaign, f"{name}@example.com") for name in ("asha", "tomas", "yuki")]
+    ask = PreparedRows(
+        lambda: (
+            Participant.objects.filter(Among("id", Slot("keys")), joined_at__lte=Slot("until", DateTimeField()))
+            .values_list("language")
+            .annotate(Count("pk"))
+            .order_by()
+        )
+    )
+    keys, last = [person.pk for person in people[:2]], people[2].joined_at
+    assert ask(keys=keys, until=last) == [("", 2)]
+    assert ask(keys=keys, until=people[0].joined_at - timedelta(seconds=1)) == []
+
+
+def reference(person: Participant, name: str) -> CustomerReference:
+    """A row that the database takes once."""
+    return CustomerReference(
+        merchant_id=person.merchant_id, is_test=person.is_test, source="stripe", customer_id=name, participant=person
+    )
+
+
+@pytest.mark.parametrize("number", [1, FEW, FEW + 1])
+def test_new_rows_are_what_django_would_have_written(
+    campaign: Campaign, number: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    person = make_participant(campaign, "asha@example.com")
+    rows = [reference(person, f"cus_{index:02}") for index in range(number)]
+    with django_assert_num_queries(1):
+        assert insert(rows) == rows
+    assert list(CustomerReference.objects.order_by("customer_id")) == rows
+    assert [row.pk for row in rows] == list(
+        CustomerReference.objects.order_by("customer_id").values_list("pk", flat=True)
+    )
+    assert not any(row._state.adding for row in rows)
+    assert insert([]) == []
+
+
+def test_every_kind_of_value_is_kept(campaign: Campaign) -> None:
+    like = make_participant(campaign, "asha@example.com", metadata={"plan": ["pro", None]})
+    written = Participant(
+        merchant=like.merchant, campaign=campaign, email="b@example.com", email_key="b@example.com", source="api",
+        identity_key="b@example.com", existing_customer=True, metadata=like.metadata, joined_at=like.joined_at,
+    )  # fmt: skip
+    insert([written])
+    read = Participant.objects.get(pk=written.pk)
+    fields = [field.attname for field in Participant._meta.concrete_fields]
+    assert [getattr(read, name) for name in fields] == [getattr(written, name) for name in fields]
+
+
+def test_what_stands_already_is_left_alone(campaign: Campaign) -> None:
+    person = make_participant(campaign, "asha@example.com")
+    (first,) = insert([reference(person, "cus_1")], unless_taken=True)
+    second = reference(person, "cus_1")
+    assert list(insert([second], unless_taken=True)) == []
+    assert second.pk is None
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert([second])
+    assert CustomerReference.objects.get() == first
+
+
+def test_a_row_of_an_unsaved_one_is_refused(campaign: Campaign) -> None:
+    with pytest.raises(ValueError, match="unsaved related object"):
+        insert([reference(Participant(merchant=campaign.merchant), "cus_1")])
+    assert not CustomerReference.objects.exists()

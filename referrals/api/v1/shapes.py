@@ -19,6 +19,8 @@ from participants.models import Participant, QualifyingEvent, Referral
 from referrals.api.finding import referrer_of
 from referrals.lib import clock
 from referrals.lib.money import Money
+from referrals.lib.prepared import PreparedRows, Slot
+from referrals.lib.queries import Among
 from rewards.balances import Balances, balances_of
 
 STATUS_WORDS = {
@@ -83,6 +85,30 @@ def _reward_type(rule: RuleTerms | None) -> str:
     return "Monetary"
 
 
+_FRIENDS = PreparedRows(
+    lambda: (
+        Referral.objects.filter(Among("referrer_id", Slot("people")), detached_at=None)
+        .values_list("referrer_id")
+        .annotate(Count("pk"))
+        .order_by()
+    )
+)
+_COMPLETED = PreparedRows(
+    lambda: (
+        QualifyingEvent.objects.filter(Among("participant_id", Slot("people")))
+        .exclude(type="join")
+        .values_list("participant_id")
+        .distinct()
+        .order_by()
+    )
+)
+_CODES = PreparedRows(
+    lambda: Referral.objects.filter(Among("standing_for_id", Slot("people"))).values_list(
+        "standing_for_id", "referrer__referral_code"
+    )
+)
+
+
 def participants_json(
     campaign: Campaign, people: Sequence[Participant], *, completed: bool | None = None
 ) -> list[dict[str, Any]]:
@@ -92,17 +118,10 @@ def participants_json(
     """
     keys = [person.pk for person in people]
     balances = balances_of(keys)
-    friends = dict(
-        Referral.objects.filter(referrer__in=keys, detached_at=None)
-        .values_list("referrer")
-        .annotate(Count("pk"))
-        .order_by()
-    )
+    friends: dict[int, int] = dict(_FRIENDS(people=keys))
+    done = set(keys) if completed else set()
     if completed is None:
-        events = QualifyingEvent.objects.filter(participant__in=keys).exclude(type="join")
-        done = set(events.values_list("participant_id", flat=True).distinct().order_by())
-    else:
-        done = set(keys) if completed else set()
+        done = {person for (person,) in _COMPLETED(people=keys)}
     codes: Mapping[int, str] = _referrer_codes(people)
     fraud = shown_for(people)
     return [
@@ -122,8 +141,7 @@ def participants_json(
 def _referrer_codes(people: Sequence[Participant]) -> dict[int, str]:
     """The codes of those who invited them, by participant."""
     unread = [person.pk for person in people if "referral" not in person._state.fields_cache]
-    rows = Referral.objects.filter(invitee__in=unread, detached_at=None) if unread else Referral.objects.none()
-    found = dict(rows.values_list("invitee", "referrer__referral_code"))
+    found: dict[int, str] = dict(_CODES(people=unread)) if unread else {}
     for person in people:
         if "referral" in person._state.fields_cache and (referrer := referrer_of(person)) is not None:
             found[person.pk] = referrer.referral_code
