@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+OWN_CODE = "{code}"
 UTM = ("source", "medium", "campaign", "term", "content")
 
 
@@ -26,6 +27,18 @@ class LinkFields(models.Model):
     app_schemes = models.JSONField(default=list, blank=True)
     # Origins of the pages that may use the browser script: "https://shop.example.com".
     script_origins = models.JSONField(default=list, blank=True)
+    # What invited visitors are shown to enter when they pay: a code of the merchant's shop, or OWN_CODE for their friend's referral code.
+    discount_code = models.CharField(
+        _("discount code for friends"),
+        max_length=40,
+        blank=True,
+        validators=[
+            RegexValidator(
+                r"^(?:\{code\}|[A-Za-z0-9][A-Za-z0-9._-]{0,39})\Z",
+                _("Use letters, digits, dots, hyphens and underscores, or {code} for the friend's referral code."),
+            )
+        ],
+    )
     # UTM parameters, by name without "utm_", that the merchant's page gets where neither its address nor the link has them.
     utm = models.JSONField(default=dict, blank=True)
     consent = models.CharField(max_length=6, choices=CONSENTS, default="always")
@@ -45,6 +58,10 @@ class LinkFields(models.Model):
 
     class Meta:
         abstract = True
+
+    def discount_for(self, code: str) -> str:
+        """The discount code for who came with a referral code; "" when the campaign has none."""
+        return code if self.discount_code == OWN_CODE else self.discount_code
 
     @property
     def link_host(self) -> str:

@@ -51,7 +51,7 @@ MOVES: dict[str, tuple[frozenset[str], str]] = {
 CHANGEABLE = frozenset(
     "name currency type starts_at ends_at attribution_model window_days landing_mode landing_url default_language"
     " fraud_preset brand_color font allowed_hosts app_schemes script_origins utm consent own_codes link_name"
-    " asks_terms terms_url questions confirms_email".split()
+    " asks_terms terms_url questions confirms_email discount_code".split()
 )
 
 NOT_COPIED = frozenset({"name", "type", "starts_at", "ends_at", "link_name"})

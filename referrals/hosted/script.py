@@ -29,29 +29,30 @@ from referrals.hosted import clicks, join, visitor
 from referrals.hosted.page import choose_language, find_referrer, languages_of, public_name
 from referrals.hosted.script_calls import Action, Call, answer, too_many
 from referrals.hosted.script_token import qualify
+from referrals.hosted.script_words import words
 from referrals.lib import clock
 from referrals.lib.addresses import read_address
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.requests import client_ip, truncate_ip
 
-_FILE = Path(__file__).parent / "browser" / "referral.js"
+_FOLDER = Path(__file__).parent / "browser"
 FRESH = 300  # seconds: how late a new release of the script is noticed
 # The code goes along from one of the merchant's sites to the next for so long without being another visit.
 PASSED_ON = timedelta(hours=12)
 
 
-@lru_cache(maxsize=1)
-def packed() -> tuple[bytes, bytes, str]:
-    """The script as it is, compressed, and the name of this version."""
-    content = _FILE.read_bytes()
+@lru_cache(maxsize=2)
+def packed(name: str) -> tuple[bytes, bytes, str]:
+    """A script as it is, compressed, and the name of this version."""
+    content = (_FOLDER / name).read_bytes()
     return content, gzip.compress(content, 9, mtime=0), hashlib.sha256(content).hexdigest()[:16]
 
 
 @require_safe
-def file(request: HttpRequest) -> HttpResponse:
-    """The script, at an address that stays; compressed once, and kept by browsers and proxies for five minutes."""
-    content, small, version = packed()
+def file(request: HttpRequest, name: str) -> HttpResponse:
+    """A script, at an address that stays; compressed once, and kept by browsers and proxies for five minutes."""
+    content, small, version = packed(name)
     takes_gzip = _takes_gzip(request.headers.get("Accept-Encoding", ""))
     etag = f'"{version}-gz"' if takes_gzip else f'"{version}"'
     known = {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
@@ -241,4 +242,5 @@ _CALLS: dict[str, tuple[str, Action, int]] = {
     "visit": ("POST", _visit, 0),
     "participants": ("POST", _join, 0),
     "events": ("POST", qualify, 0),
+    "widget": ("GET", words, 60),
 }

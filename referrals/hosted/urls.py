@@ -55,9 +55,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         assets.og_image,
         name="og",
     ),
-    path("js/referral.js", script.file, name="script"),
+    path("js/referral.js", script.file, {"name": "referral.js"}, name="script"),
+    path("js/widgets.js", script.file, {"name": "widgets.js"}, name="script_widgets"),
     re_path(
-        r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants|events)$",
+        r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants|events|widget)$",
         script.call,
         name="script_call",
     ),

@@ -216,6 +216,7 @@ def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Par
                 "texts": texts,
                 "invited": referrer is not None,
                 "offer": friend_offer(campaign, "") if referrer else referrer_offer(campaign),
+                "discount": campaign.discount_for(referrer.referral_code) if referrer else "",
                 "link": link,
                 "shown_link": link.partition("://")[2],
                 "share": share_addresses(link, texts.share_message, campaign.merchant.name),

@@ -72,6 +72,17 @@ class LinksForm(forms.Form):
         label=lazy("Pages that may use the browser script"),
         help_text=lazy("One origin a line, such as https://shop.example.com. Pages from elsewhere are refused."),
     )
+    discount_code = forms.CharField(
+        label=lazy("Discount code for friends"),
+        required=False,
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"dir": "ltr", "placeholder": "WELCOME15", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+        help_text=lazy(
+            "Shown to invited visitors by the pop-up and the widget. {code} stands for the referral code they came with."
+        ),
+    )
     consent = forms.ChoiceField(label=lazy("Remember who sent a visitor"), choices=_CONSENTS, widget=forms.RadioSelect)
     link_name = forms.CharField(
         label=lazy("Name in links"),

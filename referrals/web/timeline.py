@@ -71,6 +71,7 @@ FIELD_WORDS = {
     "allowed_hosts": lazy("where deep links may lead"),
     "app_schemes": lazy("which apps links may open"),
     "script_origins": lazy("which pages may use the browser script"),
+    "discount_code": lazy("discount code for friends"),
     "utm": lazy("UTM parameters"),
     "consent": lazy("when a cookie may be set"),
     "own_codes": lazy("whether people choose their own code"),

@@ -22,7 +22,8 @@
   // The server's answer is a whole document; what it shows takes the place of what is shown.
   const post = async (fields) => {
     const answer = await fetch(location.href, { method: "POST", body: new URLSearchParams(fields) });
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main[data-view]");
+    // An error page of ours or of a proxy is no widget: what is shown stays.
     if (!fresh) throw new Error("no answer");
     document.querySelector("main").replaceWith(fresh);
     document.dispatchEvent(new Event("referrals:shown"));
@@ -35,8 +36,10 @@
   addEventListener("message", (event) => {
     const { data } = event;
     if (event.source !== window.parent || event.origin !== origin || data?.from !== "referrals-page") return;
-    if (data.type !== "person" || person) return;
+    if (data.type !== "person") return;
+    const first = !person;
     person = { visitor: String(data.visitor || "") };
+    if (!first) return;
     if (data.identity) post({ identity: String(data.identity) }).catch(() => {}).then(show);
     else show();
   });
@@ -49,6 +52,10 @@
     // Without an answer the form is sent as any form is.
     post(new FormData(form)).catch(() => form.submit()).then(() => { button.disabled = false; });
   });
+
+  // The visit that led here is often recorded only after the widget was placed: asked for again before anything is sent.
+  addEventListener("focusin", () => tell("ready"), { once: true });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") tell("close"); });
 
   new ResizeObserver(measure).observe(document.documentElement);
   tell("ready");

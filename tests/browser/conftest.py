@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from scripts.browser import NARROWEST, Watch, axe_violations_in_both_schemes, launch_options, sideways_overflow
+from tests.browser.shop import Shop, running_shop
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,6 +66,13 @@ def axe() -> Callable[[Page], None]:
         assert axe_violations_in_both_schemes(page) == []
 
     return check
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """A shop of another origin."""
+    with running_shop() as server:
+        yield server
 
 
 @pytest.fixture

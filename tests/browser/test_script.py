@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
@@ -14,14 +12,15 @@ from campaigns.models import Campaign
 from participants.links import script_tag
 from participants.models import Participant, Referral, Visit
 from scripts.browser import Watch
+from tests.browser.shop import Shop
 from tests.factories import make_campaign, make_cast, make_merchant, make_participant
 from tests.hosted.conftest import CHROME
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PAGE = """<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="data:,">%s</head><body>
-<h1>%s</h1>
+PAGE = """<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="data:,">@TAG@</head><body>
+<h1>@HEADING@</h1>
 <a id="next" href="/join">Join</a>
-<a id="pay" href="https://pay.example.com/a?x=%%2F#top">Pay</a>
+<a id="pay" href="https://pay.example.com/a?x=%2F#top">Pay</a>
 <a id="away" href="https://other.example.com/">Elsewhere</a>
 <form action="/thanks" method="post" data-referral-form>
   <label>Address <input type="email" name="mail"></label>
@@ -29,46 +28,6 @@ PAGE = """<!doctype html><html lang="en"><head><title>Shop</title><link rel="ico
   <button>Sign up</button>
 </form>
 </body></html>"""
-
-
-class Shop(ThreadingHTTPServer):
-    """Every address is the same page, with its path as the heading, and nothing but the script's tag from us."""
-
-    tag = ""
-    daemon_threads = True
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        assert isinstance(self.server, Shop)
-        content = (PAGE % (self.server.tag, self.path.partition("?")[0])).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def shop() -> Iterator[Shop]:
-    """A shop of another origin."""
-    server = Shop(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def test_a_friend_arrives_and_signs_up_on_the_shops_own_pages(
@@ -82,7 +41,8 @@ def test_a_friend_arrives_and_signs_up_on_the_shops_own_pages(
     campaign = make_campaign(alice.tenant, script_origins=[shop.origin], allowed_hosts=["pay.example.com"])
     asha = make_participant(campaign, "asha@example.com", first_name="Asha", last_name="Verma")
     code = asha.referral_code
-    shop.tag = script_tag(campaign).replace("http://localhost:8000", live_server.url)
+    shop.page = PAGE
+    shop.words["TAG"] = script_tag(campaign).replace("http://localhost:8000", live_server.url)
     # A headless browser is a machine, and machines are not counted.
     context = new_context(user_agent=CHROME)
     watch.attach(context)

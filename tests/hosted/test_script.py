@@ -41,11 +41,12 @@ def send(client: Client, campaign: Campaign, name: str, body: Any = None, **head
     return client.post(address, data, content_type="text/plain;charset=UTF-8", headers=all_headers)
 
 
-def test_the_script_is_small_and_kept_by_browsers(client: Client) -> None:
-    plain = client.get("/js/referral.js")
-    small = client.get("/js/referral.js", headers={"accept-encoding": "br, gzip"})
+@pytest.mark.parametrize(("name", "most"), [("referral.js", 4096), ("widgets.js", 5120)])
+def test_the_script_is_small_and_kept_by_browsers(client: Client, name: str, most: int) -> None:
+    plain = client.get(f"/js/{name}")
+    small = client.get(f"/js/{name}", headers={"accept-encoding": "br, gzip"})
     assert gzip.decompress(small.content) == plain.content
-    assert len(small.content) <= 4096
+    assert len(small.content) <= most
     assert plain.content.isascii()
     assert (small["Content-Type"], small["Content-Encoding"], small["Vary"]) == (
         "text/javascript; charset=utf-8", "gzip", "Accept-Encoding, Accept-Language",
@@ -53,11 +54,11 @@ def test_the_script_is_small_and_kept_by_browsers(client: Client) -> None:
     assert small["Cache-Control"].startswith("public, max-age=300,")
     assert (small["Cross-Origin-Resource-Policy"], small.cookies) == ("cross-origin", {})
     assert plain["ETag"] != small["ETag"]
-    again = client.get("/js/referral.js", headers={"accept-encoding": "gzip", "if-none-match": small["ETag"]})
+    again = client.get(f"/js/{name}", headers={"accept-encoding": "gzip", "if-none-match": small["ETag"]})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", small["ETag"])
-    refusing = client.get("/js/referral.js", headers={"accept-encoding": "gzip;q=0"})
+    refusing = client.get(f"/js/{name}", headers={"accept-encoding": "gzip;q=0"})
     assert refusing.content == plain.content
-    assert client.post("/js/referral.js").status_code == 405
+    assert client.post(f"/js/{name}").status_code == 405
 
 
 def test_a_page_on_the_list_may_read_and_no_other(client: Client, shop: Campaign, asha: Participant) -> None:

@@ -12,11 +12,13 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns.models import Campaign, Status
+from campaigns.services import update_campaign
 from participants.links import short_link
 from participants.models import Participant, PortalLink, Referral
 from referrals.accounts.models import RateLimit
 from referrals.accounts.signing import new_secret
 from referrals.hosted import hosts, script_calls
+from referrals.lib.errors import Refused
 from tests.factories import ACTOR, Cast, make_campaign, make_friend, make_participant
 from tests.hosted.test_script import SHOP, send
 
@@ -244,3 +246,34 @@ def test_it_is_under_the_campaigns_own_host_name_too(alice: Cast, client: Client
     assert client.get(address(shop, "referrer"), headers=own).status_code == 200
     assert client.get(address(other, "referrer"), headers=own).status_code == 404
     hosts.forget()
+
+
+def test_tab_and_pop_up_learn_their_words(client: Client, shop: Campaign, asha: Participant) -> None:
+    Campaign.objects.filter(pk=shop.pk).update(discount_code="WELCOME15")
+    said = send(client, shop, f"widget?code={asha.referral_code}&lang=de").json()
+    assert (said["open"], said["brand"], said["onBrand"], said["direction"]) == (True, "#c93a17", "#ffffff", "ltr")
+    assert (said["tab"], said["popup"] is None) == ("Invite friends", False)
+    assert (said["popup"]["heading"], said["popup"]["code"], said["popup"]["button"]) == (
+        "Asha V. thought of you", "WELCOME15", "Get my $15",
+    )  # fmt: skip
+    Campaign.objects.filter(pk=shop.pk).update(default_language="de", discount_code="{code}")
+    said = send(client, shop, f"widget?code={asha.referral_code}&lang=de").json()
+    assert (said["tab"], said["popup"]["heading"], said["popup"]["code"]) == (
+        "Freunde einladen", "Asha V. hat an dich gedacht", asha.referral_code,
+    )  # fmt: skip
+    # The code is for those whom somebody sent; a page that is not on the list learns nothing.
+    for code in ("", "nobody12", "x" * 500):
+        assert send(client, shop, f"widget?code={code}").json()["popup"] is None
+    assert send(client, shop, "widget", origin="https://evil.example").status_code == 403
+    Campaign.objects.filter(pk=shop.pk).update(status=Status.PAUSED)
+    assert send(client, shop, f"widget?code={asha.referral_code}").json()["open"] is False
+
+
+@pytest.mark.parametrize("text", ["WELCOME 15", "<b>", "{other}", "-x", "x" * 41, "%31"])
+def test_a_discount_code_is_one_word(alice: Cast, text: str) -> None:
+    campaign = make_campaign(alice.tenant)
+    with pytest.raises(Refused) as caught:
+        update_campaign(campaign=campaign, actor=ACTOR, discount_code=text)
+    assert caught.value.field == "discount_code"
+    assert Campaign.objects.get(pk=campaign.pk).discount_code == ""
+    update_campaign(campaign=campaign, actor=ACTOR, discount_code="{code}")

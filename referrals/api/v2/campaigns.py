@@ -112,6 +112,12 @@ _SETTINGS: dict[str, Field] = {
             "allowed_hosts": Listing(about="More sites that deep links may lead to.", of=_HOST, most=MOST_HOSTS),
             "app_schemes": Listing(about="Schemes of apps that deep links may open.", of=_SCHEME, most=MOST_SCHEMES),
             "script_origins": Listing(about="Pages that may use the browser script.", of=_ORIGIN, most=MOST_ORIGINS),
+            "discount_code": Text(
+                about="What invited visitors of your pages are shown to enter when they pay; `{code}` is their friend's"
+                " referral code.",
+                limit=40,
+                blank=True,
+            ),
             "utm": Group(
                 about="UTM parameters that your page gets; all of them, they replace the ones before.",
                 fields={name: Text(about=f"utm_{name}.", limit=UTM_LENGTH, blank=True) for name in UTM},
@@ -159,6 +165,7 @@ _COLUMNS = {
         "allowed_hosts": "allowed_hosts",
         "app_schemes": "app_schemes",
         "script_origins": "script_origins",
+        "discount_code": "discount_code",
         "utm": "utm",
     },
     "links": {"name": "link_name", "own_codes": "own_codes", "consent": "consent"},

@@ -68,6 +68,11 @@ CAMPAIGN = record(
                 "script_origins": array(
                     text("An origin.", "https://shop.example.com"), "Pages that may use the browser script."
                 ),
+                "discount_code": text(
+                    "What invited visitors of your pages are shown to enter when they pay; `{code}` is their friend's referral code.",
+                    "WELCOME15",
+                    null=True,
+                ),
                 "utm": {
                     "type": "object",
                     "additionalProperties": {"type": "string"},

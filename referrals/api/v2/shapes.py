@@ -84,6 +84,7 @@ def campaign_json(campaign: Campaign) -> Json:
             "allowed_hosts": campaign.allowed_hosts,
             "app_schemes": campaign.app_schemes,
             "script_origins": campaign.script_origins,
+            "discount_code": campaign.discount_code or None,
             "utm": campaign.utm,
         },
         "joining": {

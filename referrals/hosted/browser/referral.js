@@ -138,6 +138,7 @@
   window.Referrals = {
     getCampaign,
     getReferralCode: () => code,
+    getVisitor: () => token,
     validateCode: (text) => call(`code?code=${encodeURIComponent(text)}`),
     addParticipant: (who) => call("participants", person(who || {})),
     qualifyParticipant: ({ token: signed }) => call("events", { token: signed }),
