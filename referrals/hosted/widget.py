@@ -26,11 +26,14 @@ from django.views.decorators.http import require_http_methods
 
 from campaigns.models import Campaign, Status
 from campaigns.texts import texts_for
+from participants.attribution import Claim
+from participants.confirming import Applicant
 from participants.links import short_link
-from participants.models import Participant
+from participants.models import JoinRequest, Participant
 from participants.services import check_email
 from referrals.events.services import Actor
 from referrals.hosted import clicks, join, tracking, visitor
+from referrals.hosted.confirm_mail import confirm_address
 from referrals.hosted.join import JoinForm, form_token
 from referrals.hosted.offer import closed_words, friend_offer, referrer_offer
 from referrals.hosted.page import choose_language, find_campaign, find_referrer, languages_of, look, public_name
@@ -107,6 +110,10 @@ def _named(request: HttpRequest, campaign: Campaign, language: str) -> HttpRespo
         check_limit(request)
         identity = read_identity(request.POST["identity"], campaign)
         participant = _enrol(request, campaign, identity, language)
+        if participant is None:
+            form = JoinForm(campaign, language=language)
+            form.initial = {"email": identity.email, "first_name": identity.first_name}
+            return _public(request, campaign, language, None, form=form)
     except Refused as refusal:
         log.info("A widget of campaign %s was not told who is there: %s.", campaign.public_id, refusal.code)
         reason = campaign.closed_reason(clock.now())
@@ -129,12 +136,17 @@ def read_identity(token: str, campaign: Campaign) -> Identity:
     return Identity(email, *names)
 
 
-def _enrol(request: HttpRequest, campaign: Campaign, identity: Identity, language: str) -> Participant:
-    """The customer's participant. Looking at the merchant's page is no reason to be somebody's friend: no code binds them here."""
+def _enrol(request: HttpRequest, campaign: Campaign, identity: Identity, language: str) -> Participant | None:
+    """The customer's participant; None for a new one where joining asks for more than an address, which they have to answer.
+
+    Looking at the merchant's page is no reason to be somebody's friend: no code binds them here.
+    """
     key = check_email(identity.email).key
     found = Participant.objects.filter(campaign=campaign, email_key=key).first()
     if found is not None:
         return found
+    if campaign.is_open and JoinForm(campaign, language=language).asks:
+        return None
     return services.join(
         campaign=campaign,
         email=identity.email,
@@ -176,6 +188,8 @@ def _public(
     """What everybody may see: the offer to a friend of `referrer`, or to whoever wants a link."""
     texts = texts_for(campaign, language)
     first_name = referrer.first_name.strip() if referrer else ""
+    form = form or JoinForm(campaign, language=language)
+    own_terms = f"{reverse('hosted:terms')}?{urlencode({'id': campaign.public_id, 'lang': language})}"
     context = {
         "texts": texts,
         "invited": referrer is not None,
@@ -184,10 +198,11 @@ def _public(
         "headline": texts.reward_header if referrer else texts.share_header,
         "lede": texts.reward_description if referrer else texts.share_description,
         "offer": friend_offer(campaign, first_name) if referrer else referrer_offer(campaign),
-        "form": form or JoinForm(campaign),
+        "form": form,
+        "asks": form.asks,
         "token": form_token(campaign),
         "refused": refused,
-        "terms_url": f"{reverse('hosted:terms')}?{urlencode({'id': campaign.public_id, 'lang': language})}",
+        "terms_url": campaign.terms_url or (own_terms if texts.terms else ""),
     }
     return _show(request, campaign, "public", context, status=status)
 
@@ -198,7 +213,7 @@ def _closed(request: HttpRequest, campaign: Campaign, reason: str) -> HttpRespon
 
 
 def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Participant | None) -> HttpResponse:
-    form = JoinForm(campaign, request.POST)
+    form = JoinForm(campaign, request.POST, language=language)
     if wait := join.seconds_to_wait(request):
         form.add_error(None, _("Many people joined from this network just now. Try again in a minute."))
         response = _public(request, campaign, language, referrer, form=form, status=429)
@@ -206,26 +221,37 @@ def _join(request: HttpRequest, campaign: Campaign, language: str, referrer: Par
         return response
     if form.is_valid():
         try:
-            participant = _joined(request, campaign, form, referrer.referral_code if referrer else "", language)
+            done = _enter(request, campaign, form, referrer.referral_code if referrer else "", language)
         except Refused as refusal:
             form.add_error("email" if refusal.code == "email_invalid" else None, refusal.message)
         else:
-            participant.campaign = campaign
-            texts, link = texts_for(campaign, language), short_link(participant)
-            context = {
-                "texts": texts,
-                "invited": referrer is not None,
-                "offer": friend_offer(campaign, "") if referrer else referrer_offer(campaign),
-                "discount": campaign.discount_for(referrer.referral_code) if referrer else "",
-                "link": link,
-                "shown_link": link.partition("://")[2],
-                "share": share_addresses(link, texts.share_message, campaign.merchant.name),
-            }
-            return _show(request, campaign, "joined", context)
+            if isinstance(done, JoinRequest):
+                context = {"email": done.email, "confirm_url": confirm_address(done) if campaign.is_test else ""}
+                return _show(request, campaign, "waiting", context)
+            return _thanks(request, campaign, language, done, referrer)
     return _public(request, campaign, language, referrer, form=form, status=422)
 
 
-def _joined(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, language: str) -> Participant:
+def _thanks(
+    request: HttpRequest, campaign: Campaign, language: str, participant: Participant, referrer: Participant | None
+) -> HttpResponse:
+    participant.campaign = campaign
+    texts, link = texts_for(campaign, language), short_link(participant)
+    context = {
+        "texts": texts,
+        "invited": referrer is not None,
+        "offer": friend_offer(campaign, "") if referrer else referrer_offer(campaign),
+        "discount": campaign.discount_for(referrer.referral_code) if referrer else "",
+        "link": link,
+        "shown_link": link.partition("://")[2],
+        "share": share_addresses(link, texts.share_message, campaign.merchant.name),
+    }
+    return _show(request, campaign, "joined", context)
+
+
+def _enter(
+    request: HttpRequest, campaign: Campaign, form: JoinForm, code: str, language: str
+) -> Participant | JoinRequest:
     """As on the campaign's page; known and new addresses are answered alike (RELIABILITY INV-30)."""
     cookies = {visitor.cookie_name(campaign.public_id): request.POST.get("visitor", "")[:200]}
     now = int(clock.now().timestamp())
@@ -233,20 +259,20 @@ def _joined(request: HttpRequest, campaign: Campaign, form: JoinForm, code: str,
     person = known or tracking.visitor_of(request, campaign)
     if person:
         join.load_clicks()
-    participant = services.join(
-        campaign=campaign,
+    who = Applicant(
         email=form.cleaned_data["email"],
-        actor=Actor("participant", "", _("Widget")),
-        source=SOURCE,
         first_name=form.cleaned_data["first_name"],
         language=language,
-        link_code=code,
-        cookie_code=person.code(campaign.attribution_model) if person else "",
-        visitor=person.id if person else "",
+        source=SOURCE,
+        claim=Claim(
+            link_code=code,
+            cookie_code=person.code(campaign.attribution_model) if person else "",
+            visitor=person.id if person else "",
+        ),
+        answers=form.answers,
         seen=tracking.seen(request, campaign),
-    ).participant
-    join.mail_link(participant)
-    return participant
+    )
+    return join.enter(campaign, who, Actor("participant", "", _("Widget")))
 
 
 def _show(

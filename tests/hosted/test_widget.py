@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns.models import Campaign, Status
 from campaigns.services import update_campaign
 from participants.links import short_link
-from participants.models import Participant, PortalLink, Referral
+from participants.models import JoinRequest, Participant, PortalLink, Referral
 from referrals.accounts.models import RateLimit
 from referrals.accounts.signing import new_secret
 from referrals.hosted import hosts, script_calls
@@ -277,3 +277,25 @@ def test_a_discount_code_is_one_word(alice: Cast, text: str) -> None:
     assert caught.value.field == "discount_code"
     assert Campaign.objects.get(pk=campaign.pk).discount_code == ""
     update_campaign(campaign=campaign, actor=ACTOR, discount_code="{code}")
+
+
+def test_it_asks_what_the_campaign_asks_of_those_who_join(alice: Cast, client: Client, shop: Campaign) -> None:
+    secret, path = new_secret(tenant=alice.tenant, actor=ACTOR), address(shop, "referrer", "?lang=en")
+    team = {"key": "team", "kind": "text", "required": True, "labels": {"en": "Your team"}}
+    fields = {
+        "questions": [team],
+        "confirms_email": True,
+        "asks_terms": True,
+        "terms_url": "https://shop.example.com/t",
+    }
+    Campaign.objects.filter(pk=shop.pk).update(**fields)
+    # Nobody answers in a customer's name: the form stands there with what the token says.
+    html = client.post(path, {"identity": identity(secret, shop, first_name="Noor")}).content.decode()
+    assert ('value="Noor@example.net"' in html, "Your team" in html, 'name="terms"' in html) == (True, True, True)
+    token = re.search(r'name="token" value="([^"]+)"', html)[1]  # type: ignore[index]  # the form has one
+    wrong = client.post(path, {"email": "noor@example.net", "token": token})
+    assert (wrong.status_code, JoinRequest.objects.count()) == (422, 0)
+    done = client.post(path, {"email": "noor@example.net", "token": token, "q_team": "Red", "terms": "on"})
+    assert ("look into your mail" in done.content.decode(), Participant.objects.count()) == (True, 0)
+    waiting = JoinRequest.objects.get()
+    assert (waiting.email, waiting.source, waiting.answers) == ("noor@example.net", "widget", {"team": "Red"})
