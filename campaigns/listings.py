@@ -36,7 +36,9 @@ QUESTION_LENGTH, CHOICE_LENGTH = 200, 80
 DESCRIPTION_LENGTH, TERMS_LENGTH = 600, 20_000
 SLUG_LENGTH = 48
 # What stands beside the programmes under /hub/.
-RESERVED = frozenset("about admin api apply help hub me new out open passalong programs search static support".split())
+RESERVED = frozenset(
+    "about admin api applications apply help hub me new out open passalong programs search static support".split()
+)
 PREVIEW_LIFE = 3600  # seconds
 _PREVIEW = "campaigns.listing.preview"
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,46}[a-z0-9])", re.ASCII)

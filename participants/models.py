@@ -12,6 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.models import Campaign, CampaignVersion
 from participants.agreement_models import Agreement as Agreement
 from participants.agreement_models import TermsVersion as TermsVersion
+from participants.application_models import Application as Application
+from participants.application_models import ApplicationMail as ApplicationMail
+from participants.application_models import HubAccess as HubAccess
+from participants.application_models import application_nonce as application_nonce
 from participants.code_models import ChosenCode as ChosenCode
 from participants.customer_models import CustomerUpload as CustomerUpload
 from participants.customer_models import KnownCustomer as KnownCustomer

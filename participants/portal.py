@@ -85,6 +85,11 @@ def _open(participant: Participant, agent: str) -> Opened:
     return Opened(session, text)
 
 
+def start_session(participant: Participant, *, agent: str = "") -> Opened:
+    """A session for somebody who has proved their address elsewhere: in the affiliate hub, by a mailed link (participants.hub_access)."""
+    return _open(participant, agent)
+
+
 def device_of(token: str) -> str:
     """The browser's id that a session's cookie makes, for comparing browsers (participants.fraud)."""
     return hash_token(token) if 0 < len(token) <= 100 else ""

@@ -27,6 +27,7 @@ JOBS = (
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),
+    Job("send mails of the affiliate hub", "referrals.hosted.hub_mail.sweep", 1),
     Job("load the click journal", "referrals.hosted.jobs.load_clicks", 1),
     Job("work on lists of customers", "rewards.customer_uploads.work_all", 5),
     Job("give the prizes of leaderboards", "rewards.jobs.close_boards", 5),
@@ -36,6 +37,8 @@ JOBS = (
     Job("forget old API answers", "referrals.api.idempotency.forget_old", 60),
     Job("forget requests to join that are over", "participants.confirming.forget_requests", 60),
     Job("forget what is over", "referrals.accounts.jobs.forget", 60),
+    Job("forget applications that nobody confirmed", "participants.applications.forget", 1440),
+    Job("forget log-ins of the affiliate hub", "participants.hub_access.forget", 1440),
     Job("forget what waited too long", "participants.waiting.forget", 1440),
     Job("forget invited addresses", "participants.inviting.forget", 1440),
 )

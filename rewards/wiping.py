@@ -32,6 +32,7 @@ PACKAGES = frozenset({"referrals", "campaigns", "participants", "rewards", "inte
 EVERYBODYS = frozenset({
     "accounts.User", "accounts.User_groups", "accounts.User_user_permissions", "accounts.Merchant", "accounts.Membership",
     "accounts.Invitation", "accounts.RateLimit", "accounts.MerchantClock", "accounts.Wipe", "hosted.Bookmark", "hosted.ClickSegment",
+    "participants.HubAccess",
 })  # fmt: skip
 # Set-up and not data: without them the next test would begin with new keys and new addresses at the providers.
 KEPT = frozenset({"accounts.ApiKey", "accounts.SigningSecret", "integrations.Connection"})

@@ -144,6 +144,7 @@ CODES: dict[str, tuple[int, str]] = {
     "reminder_limit": (409, "The friend was reminded twice, which is the most."),
     "host_taken": (409, "Another campaign has this host name."),
     "name_taken": (409, "Another campaign has this name in its links, or its address in the affiliate hub."),
+    "programme_closed": (409, "The programme has left the affiliate hub."),
     "not_affiliate": (422, "Only affiliate campaigns can be in the affiliate hub."),
     "country_unknown": (422, "This is neither a country's name nor its ISO 3166 code."),
     "window_days": (422, "The attribution window is 1 to 365 days."),

@@ -5,10 +5,12 @@ Nothing here is written and no cookie is set: the pages are the same for everybo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect
 from django.shortcuts import redirect
@@ -20,15 +22,15 @@ from django.views.decorators.http import require_safe
 
 from campaigns.images import EXTENSIONS
 from campaigns.listing_models import CATEGORIES, Listing
-from campaigns.listings import is_preview
-from campaigns.models import CampaignImage, RewardRule
-from participants.links import campaign_path, site_of
+from campaigns.models import Campaign, CampaignImage, RewardRule
+from participants.links import site_of
 from referrals.accounts import clocks
 from referrals.hosted import hub_page
+from referrals.hosted.hub_form import ApplyForm, form_token
 from referrals.hosted.hub_page import hub_page as page
 from referrals.hosted.hub_words import REWARDS, Pay, country_choices, first_pay, paid_by, where
 from referrals.hosted.og import image_address
-from referrals.hosted.page import framed, look, message
+from referrals.hosted.page import look, message
 from referrals.lib import clock
 from referrals.lib.pages import PageError, keyset
 from referrals.lib.plain import one_line
@@ -137,18 +139,14 @@ def _choices(wanted: Wanted) -> dict[str, Any]:
 
 def _cards(rows: Any, lang: dict[str, str]) -> list[Card]:
     """The programmes of one page; their logos are one query more, and their rules are kept in memory."""
-    digests = dict(
-        CampaignImage.objects.filter(campaign__in=[row.campaign_id for row in rows], kind="logo").values_list(
-            "campaign_id", "digest"
-        )
-    )
+    logos = logos_of([row.campaign for row in rows])
     query = f"?{urlencode(lang)}" if lang else ""
     return [
         Card(
             url=f"{reverse('hosted:hub_programme', args=[row.slug])}{query}",
             name=row.campaign.name,
             merchant=row.campaign.merchant.name,
-            logo=_logo(row.campaign.public_id, digests.get(row.campaign_id, "")),
+            logo=logos.get(row.campaign_id, ""),
             category=row.get_category_display(),
             where=where(row, most=3),
             description=row.description,
@@ -159,11 +157,12 @@ def _cards(rows: Any, lang: dict[str, str]) -> list[Card]:
     ]
 
 
-def _logo(campaign_id: str, digest: str) -> str:
-    if not digest:
-        return ""
-    facts = {"campaign_id": campaign_id, "digest": digest, "ext": EXTENSIONS["logo"]}
-    return reverse("hosted:logo", kwargs=facts)
+def logos_of(campaigns: Sequence[Campaign]) -> dict[int, str]:
+    """The addresses of the logos that campaigns have, by primary key. One query."""
+    ids = {campaign.pk: campaign.public_id for campaign in campaigns}
+    rows = CampaignImage.objects.filter(campaign__in=ids, kind="logo").values_list("campaign_id", "digest")
+    facts = {pk: {"campaign_id": ids[pk], "digest": digest, "ext": EXTENSIONS["logo"]} for pk, digest in rows}
+    return {pk: reverse("hosted:logo", kwargs=values) for pk, values in facts.items()}
 
 
 def find_listing(slug: str) -> Listing | None:
@@ -181,16 +180,12 @@ def is_open(listing: Listing) -> bool:
     return listing.is_on and campaign.type == "affiliate" and campaign.closed_reason(clock.now()) is None
 
 
-@require_safe
-@page
-def programme(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """One programme: what it pays, its terms, how it is decided, and how to take part."""
-    listing = find_listing(slug)
-    if listing is not None and is_preview(listing.campaign, request.GET.get("preview", "")):
-        return framed(request, lambda: programme_page(request, listing))
-    if listing is None or not is_open(listing):
-        return no_programme(request)
-    return programme_page(request, listing)
+def application_address(campaign: Campaign) -> str:
+    """Where people apply to a campaign that lets nobody in without a decision; "" for every other one. No query but for affiliates."""
+    if campaign.type != "affiliate" or not settings.HUB:
+        return ""
+    listing = Listing.objects.filter(campaign=campaign, is_on=True, approval="manual").first()
+    return hub_page.address("hub_programme", listing.slug) if listing is not None else ""
 
 
 def no_programme(request: HttpRequest) -> HttpResponse:
@@ -209,8 +204,8 @@ def no_programme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def programme_page(request: HttpRequest, listing: Listing) -> HttpResponse:
-    """The page itself, in the campaign's look."""
+def programme_page(request: HttpRequest, listing: Listing, form: ApplyForm, *, status: int = 200) -> HttpResponse:
+    """The page itself, in the campaign's look; it is the same for everybody until somebody has filled in its form."""
     campaign = listing.campaign
     with timezone.override(campaign.merchant.zone):
         context = look(campaign) | {
@@ -218,12 +213,13 @@ def programme_page(request: HttpRequest, listing: Listing) -> HttpResponse:
             "paid": paid_by(campaign),
             "where": where(listing),
             "category": listing.get_category_display(),
-            "join_url": campaign_path(campaign.public_id),
+            "form": form,
+            "token": form_token(listing),
             "canonical": hub_page.address("hub_programme", listing.slug),
             "og_image": f"{site_of(campaign)}{image_address(campaign, get_language() or 'en')}",
             "home_url": reverse("hosted:hub"),
         }
-        return hub_page.show(request, "hosted/hub_programme.html", context, public=True)
+        return hub_page.show(request, "hosted/hub_programme.html", context, status=status, public=not form.is_bound)
 
 
 @require_safe

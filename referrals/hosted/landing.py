@@ -27,7 +27,7 @@ from campaigns.texts import Texts, texts_for
 from participants.links import campaign_link, short_link, site_of
 from participants.models import JoinRequest, Participant
 from referrals.accounts import clocks
-from referrals.hosted import clicks, consent, kept, qr, tracking
+from referrals.hosted import clicks, consent, hub, kept, qr, tracking
 from referrals.hosted.confirm import waiting_address
 from referrals.hosted.join import JoinForm, done_token, form_token, join, read_done, seconds_to_wait, see_other
 from referrals.hosted.ladder import extras
@@ -87,6 +87,8 @@ def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResp
     reason = campaign.closed_reason(clock.now())
     if reason is not None:
         response = _closed(request, campaign, reason)
+    elif referrer is None and (apply_at := hub.application_address(campaign)):
+        response = see_other(apply_at)
     elif referrer is not None and request.method != "POST" and (shop := _shop(request, campaign, code)):
         response = tracking.Leave(shop)
     elif request.method == "POST":

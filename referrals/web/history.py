@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
         frozenset(
             name
             for name in types.ALL_TYPES
-            if name.startswith(("participant.", "referral.", "friend.", "event.", "terms.", "join."))
+            if name.startswith(("participant.", "referral.", "friend.", "event.", "terms.", "join.", "application."))
         ),
     ),
     "rewards": (
