@@ -75,19 +75,20 @@ def see_other(request: HttpRequest, path: str) -> HttpResponse:
 
 @require_safe
 @page
-def sent(request: HttpRequest, slug: str) -> HttpResponseBase:
+def sent_page(request: HttpRequest, slug: str) -> HttpResponseBase:
     """After applying, the same words for everybody."""
     listing = find_listing(slug)
     if listing is None or not is_open(listing):
         return no_programme(request)
+    sent = _(
+        "We have sent you a link. Open it and send your application from there: that shows that the address is yours."
+    )
+    before = _("If you have applied before, the mail says where your application stands.")
     response = message(
         request,
         listing.campaign,
         heading=_("Look into your mail"),
-        text=_(
-            "We have sent you a link. Open it and send your application from there: that shows that the address is yours. If you"
-            " have applied before, the mail says where your application stands."
-        ),
+        text=f"{sent} {before}",
         icon="mail",
         url=reverse("hosted:hub"),
         label=_("See other programmes"),

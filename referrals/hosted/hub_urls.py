@@ -14,7 +14,7 @@ urlpatterns = [
     path("hub/me/out/", hub_mine.log_out, name="hub_out"),
     path("hub/applications/<str:token>/", hub_apply.application, name="hub_application"),
     path("hub/<slug:slug>/", hub_apply.programme, name="hub_programme"),
-    path("hub/<slug:slug>/sent/", hub_apply.sent, name="hub_sent"),
+    path("hub/<slug:slug>/sent/", hub_apply.sent_page, name="hub_sent"),
     path("programs", hub.elsewhere),
     path("programs/", hub.elsewhere),
     path("programs/<slug:slug>", hub.elsewhere),
