@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_squashed"),
         ("campaigns", "0004_joining"),
-        ("participants", "0004_joining"),
+        ("participants", "0005_friends"),
     ]
 
     operations = [
