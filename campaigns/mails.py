@@ -60,6 +60,11 @@ KINDS = {
             lazy("To those who were added by you, by the API or by a purchase, with their own link."),
             on=False,
         ),
+        Kind(
+            "customer",
+            lazy("Invitation to customers"),
+            lazy("Once to each customer whom you invite on the page Invitations, with their own link."),
+        ),
         Kind("friend_joined", lazy("A friend joined"), lazy("When a friend joins through their link.")),
         Kind("milestone", lazy("Milestone reached"), lazy("When they have brought enough friends for a milestone.")),
         Kind("reward_due", lazy("Reward on its way"), lazy("When a reward has cleared and you are about to send it.")),

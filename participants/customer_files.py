@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,8 +91,16 @@ def _data(upload: CustomerUpload) -> bytes:
 
 def _rows(data: bytes) -> Iterator[list[str]]:
     """The rows that have anything in them; a spreadsheet's tab before a formula is taken off again."""
+    return (row for _line, row in numbered_rows(data))
+
+
+def numbered_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """(the line it begins in, the cells) of each row that has anything in it. Refused `file_unreadable`.
+
+    UTF-8 with or without a byte order mark, or UTF-16 with one, as Excel saves "Unicode text".
+    """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in {BOM_UTF16_LE, BOM_UTF16_BE} else "utf-8-sig")
     except UnicodeDecodeError as error:
         message = _("The file is not in UTF-8. Save it as “CSV UTF-8” and choose it again.")
         raise Refused("file_unreadable", message, field="file") from error
@@ -99,10 +108,12 @@ def _rows(data: bytes) -> Iterator[list[str]]:
         raise Refused("file_unreadable", _("This is no text file. Save the list as CSV."), field="file")
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
+    reader, line = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+        for row in reader:
             if any(cell.strip() for cell in row):
-                yield [cell.strip() for cell in row]
+                yield line, [cell.strip() for cell in row]
+            line = reader.line_num + 1
     except csv.Error as error:
         raise Refused("file_unreadable", _("The file is no CSV: %(why)s.") % {"why": error}, field="file") from error
 

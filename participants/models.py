@@ -28,6 +28,11 @@ from participants.fraud.models import Trace as Trace
 from participants.fraud.models import TrustedPair as TrustedPair
 from participants.friend_models import FriendInvitation as FriendInvitation
 from participants.friend_models import FriendReminder as FriendReminder
+from participants.invite_models import Invite as Invite
+from participants.invite_models import InviteLine as InviteLine
+from participants.invite_models import InviteList as InviteList
+from participants.invite_models import InviteSettings as InviteSettings
+from participants.invite_models import NoInvite as NoInvite
 from participants.mail_models import AddressStop as AddressStop
 from participants.mail_models import MailBounce as MailBounce
 from participants.mail_models import MailOrder as MailOrder

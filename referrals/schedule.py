@@ -28,6 +28,8 @@ JOBS = (
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),
     Job("send mails of the affiliate hub", "referrals.hosted.hub_mail.sweep", 1),
+    Job("work on lists of invitations", "participants.invite_lists.work_all", 1),
+    Job("send invitations", "referrals.hosted.invite_mail.send_due", 1),
     Job("load the click journal", "referrals.hosted.jobs.load_clicks", 1),
     Job("work on lists of customers", "rewards.customer_uploads.work_all", 5),
     Job("give the prizes of leaderboards", "rewards.jobs.close_boards", 5),

@@ -95,6 +95,7 @@ PAGES = [
     Shot("campaign-report", "/app/campaigns/{campaign}/report/"),
     Shot("campaign-mails", "/app/campaigns/{campaign}/mails/"),
     Shot("campaign-join", "/app/campaigns/{campaign}/join/"),
+    Shot("campaign-invitations", "/app/campaigns/{campaign}/invitations/"),
     Shot("campaign-links", "/app/campaigns/{campaign}/links/"),
     Shot("campaign-host", "/app/campaigns/{campaign}/host/"),
     Shot("campaign-hub", "/app/campaigns/{affiliate}/hub/"),

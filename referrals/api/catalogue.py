@@ -111,6 +111,8 @@ CODES: dict[str, tuple[int, str]] = {
     "file_too_large": (422, "A file is larger than 16 MB."),
     "file_unreadable": (422, "A file is no CSV in UTF-8."),
     "too_many_rows": (422, "A file has more than 100,000 rows."),
+    "mail_off": (409, "The mail is switched off for the campaign."),
+    "nobody_left": (409, "Nobody on the list can be invited."),
     "column": (422, "A file has no such column."),
     "ends_before_start": (422, "The end is before the start."),
     "ends_in_the_past": (422, "The end has passed."),

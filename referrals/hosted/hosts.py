@@ -22,7 +22,7 @@ from referrals.lib.addresses import ascii_host
 
 LIFE = 30.0  # seconds: how late a name that was proven or taken away is noticed
 MOST = 10_000
-_PAGES = re.compile(r"/(?:campaign(?:/[a-z]+)?|r/.*|static/.*|js/(?:referral|widgets)\.js)", re.DOTALL)
+_PAGES = re.compile(r"/(?:campaign(?:/[a-z]+)?|invited/.*|r/.*|static/.*|js/(?:referral|widgets)\.js)", re.DOTALL)
 _ASSETS = re.compile(r"/(?:c|js|widget)/([0-9A-Za-z]{10})/.*", re.DOTALL)
 _PORTAL = re.compile(r"/me/.*", re.DOTALL)
 _known: dict[str, tuple[float, str]] = {}

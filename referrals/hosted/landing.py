@@ -86,7 +86,7 @@ def _answer(request: HttpRequest, campaign: Campaign, language: str) -> HttpResp
             visit_id = opening.id
     reason = campaign.closed_reason(clock.now())
     if reason is not None:
-        response = _closed(request, campaign, reason)
+        response = closed(request, campaign, reason)
     elif referrer is None and (apply_at := hub.application_address(campaign)):
         response = see_other(apply_at)
     elif referrer is not None and request.method != "POST" and (shop := _shop(request, campaign, code)):
@@ -220,7 +220,7 @@ def _footer(campaign: Campaign, texts: Texts, language: str) -> list[dict[str, s
     return links
 
 
-def _closed(request: HttpRequest, campaign: Campaign, reason: str) -> HttpResponse:
+def closed(request: HttpRequest, campaign: Campaign, reason: str) -> HttpResponse:
     """Paused, not started, ended: the link still leads to a page, and the page says so."""
     merchant = campaign.merchant.name
     icon, heading, text = closed_words(campaign, reason)

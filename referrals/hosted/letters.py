@@ -45,7 +45,7 @@ class Letter:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a notice tells of: the reader's first name, the friend's public one, the amount in words and why it is given, the own link,
-    what a week brought.
+    what a week brought; the page of an invitation.
     """
 
     reader: str = ""
@@ -55,6 +55,7 @@ class Facts:
     link: str = ""
     opened: int = 0
     joined: int = 0
+    page: str = ""
 
 
 def link_letter(campaign: Campaign, link: str, url: str) -> Letter:
@@ -91,6 +92,34 @@ def confirm_letter(campaign: Campaign, url: str) -> Letter:
     )
 
 
+def invitation(campaign: Campaign, facts: Facts) -> Letter:
+    """To a customer who does not take part yet: what there is to get, and the own link that waits for them."""
+    said = {"merchant": campaign.merchant.name}
+    texts = texts_for(campaign, translation.get_language() or "en")
+    paragraphs = [texts.share_description, *_for_one_friend(campaign)]
+    return Letter(
+        subject=_("Your own link for friends of %(merchant)s") % said,
+        heading=texts.share_header,
+        paragraphs=[*paragraphs, _("This is your link. Send it to a friend who would like it:")],
+        link=facts.link,
+        button=_("See how it works"),
+        url=facts.page,
+        small=[
+            _("You get this mail once, because you are a customer of %(merchant)s. Nothing happens if you do nothing.")
+            % said
+        ],
+    )
+
+
+def _for_one_friend(campaign: Campaign) -> list[str]:
+    """What a referrer gets for one friend, as a sentence; none where it takes several."""
+    rule = main_rule(current_terms(campaign), "referrer")
+    if rule is None or rule.trigger in NOT_FOR_ONE_FRIEND:
+        return []
+    step = referrer_offer(campaign).top
+    return [_("You get %(amount)s %(what)s %(when)s.") % {"amount": step.amount, "what": step.what, "when": step.when}]
+
+
 def notice(campaign: Campaign, kind: str, facts: Facts) -> Letter:
     """The letter of one kind of notice in the active language. KeyError for a kind that does not exist."""
     said = {"amount": facts.amount, "merchant": campaign.merchant.name, "name": facts.friend}
@@ -120,12 +149,7 @@ def _welcome(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
 
 
 def _friend_joined(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
-    text = [_("%(name)s came through your link to %(merchant)s.") % said]
-    rule = main_rule(current_terms(campaign), "referrer")
-    if rule is not None and rule.trigger not in NOT_FOR_ONE_FRIEND:
-        step = referrer_offer(campaign).top
-        facts_of_step = {"amount": step.amount, "what": step.what, "when": step.when}
-        text.append(_("You get %(amount)s %(what)s %(when)s.") % facts_of_step)
+    text = [_("%(name)s came through your link to %(merchant)s.") % said, *_for_one_friend(campaign)]
     title = _("%(name)s joined through your link") % said
     return title, title, text
 

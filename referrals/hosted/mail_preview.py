@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+from dataclasses import replace
 from typing import Any
 
 from csp.constants import NONE, SELF
@@ -44,6 +45,8 @@ def sample(campaign: Campaign, kind: str) -> Letter:
         letter = letters.link_letter(campaign, link, letters.portal_address(campaign))
     elif kind == "confirm":
         letter = letters.confirm_letter(campaign, link)
+    elif kind == "customer":
+        letter = letters.invitation(campaign, replace(facts, page=link))
     else:
         letter = letters.notice(campaign, kind, facts)
     return letters.in_merchants_words(letter, campaign, mail_setting(campaign, kind), facts)

@@ -20,6 +20,7 @@ from participants.links import short_link as short
 from participants.models import Participant
 from referrals.accounts import clocks
 from referrals.hosted import clicks, fast, hosts, qr, tracking
+from referrals.hosted.invitation import link_opened
 from referrals.hosted.page import message
 
 
@@ -27,6 +28,11 @@ from referrals.hosted.page import message
 def short_link(request: HttpRequest, code: str, name: str = "") -> HttpResponse:
     """302 to the campaign's page or the merchant's; 404 with a neutral page that names a code nobody has."""
     referrer = _owner(request, code, name)
+    if referrer is None and not name:
+        opened = link_opened(request, code)
+        if isinstance(opened, HttpResponse):
+            return opened
+        referrer = opened
     if referrer is None:
         return message(
             request,

@@ -9,6 +9,7 @@ from referrals.web import (
     campaign_editor,
     campaign_host,
     campaign_hub,
+    campaign_invites,
     campaign_join,
     campaign_links,
     campaign_mails,
@@ -36,6 +37,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/<str:public_id>/links/", campaign_links.campaign_links, name="campaign_links"),
     path("campaigns/<str:public_id>/mails/", campaign_mails.campaign_mails, name="campaign_mails"),
     path("campaigns/<str:public_id>/mails/test/", campaign_mails.campaign_mail_test, name="campaign_mail_test"),
+    path("campaigns/<str:public_id>/invitations/", campaign_invites.campaign_invites, name="campaign_invites"),
+    path(
+        "campaigns/<str:public_id>/invitations/settings/",
+        campaign_invites.campaign_invite_settings,
+        name="campaign_invite_settings",
+    ),
+    path("invitation-lists/<str:public_id>/", campaign_invites.invite_list, name="invite_list"),
+    path("invitation-lists/<str:public_id>/wrong.csv", campaign_invites.invite_list_wrong, name="invite_list_wrong"),
+    path(
+        "invitation-lists/<str:public_id>/result.csv", campaign_invites.invite_list_outcome, name="invite_list_outcome"
+    ),
     path("campaigns/<str:public_id>/report/", campaign_report.campaign_report, name="campaign_report"),
     path("campaigns/<str:public_id>/report.csv", campaign_report.campaign_report_csv, name="campaign_report_csv"),
     path("campaigns/<str:public_id>/host/", campaign_host.campaign_host, name="campaign_host"),

@@ -47,6 +47,7 @@ SOURCES = {
     "api": lazy("through the API"),
     "manual": lazy("added by hand"),
     "import": lazy("from a file"),
+    "invite": lazy("by an invitation"),
     "simulation": lazy("simulated"),
 }
 STATUS_TEXTS = {
@@ -55,8 +56,14 @@ STATUS_TEXTS = {
     Status.ENDED: lazy("Ended"),
     Status.DRAFT: lazy("Back to draft"),
 }
+INVITE_STATES = {
+    "paused": lazy("Invitations on %(list)s paused"),
+    "sending": lazy("Invitations on %(list)s go on"),
+    "stopped": lazy("Invitations on %(list)s stopped"),
+}
 FIELD_WORDS = {
     "listing": lazy("what the affiliate hub says"),
+    "per_minute": lazy("how many invitations leave in a minute"),
     "mails": lazy("which mails are sent"),
     "mail_bounce": lazy("whether mail reaches the address"),
     "name": lazy("name"),
@@ -320,6 +327,24 @@ def _created(event: Event, _viewpoint: str) -> str:
     return _("Copied from another campaign") if event.data.get("copied_from") else _("Created as a draft")
 
 
+def _invites_started(event: Event, _viewpoint: str) -> str:
+    count = int(event.data.get("count", 0))
+    words = {"list": event.data.get("list", ""), "n": count}
+    said = ngettext("Invitations to %(n)d person on %(list)s", "Invitations to %(n)d people on %(list)s", count) % words
+    return said if event.data.get("consent") == "column" else _("%(text)s, who all agreed") % {"text": said}
+
+
+def _invites_changed(event: Event, viewpoint: str) -> str:
+    said = INVITE_STATES.get(str(event.data.get("state", "")))
+    return str(said) % {"list": event.data.get("list", "")} if said else _changed(event, viewpoint)
+
+
+def _invites_done(event: Event, _viewpoint: str) -> str:
+    count = int(event.data.get("count", 0))
+    words = {"list": event.data.get("list", ""), "n": count}
+    return ngettext("%(n)d invitation on %(list)s sent", "%(n)d invitations on %(list)s sent", count) % words
+
+
 Words = tuple[str, str, Any]
 WORDS: dict[str, Words] = {
     types.PARTICIPANT_CREATED: ("user-plus", "", _joined),
@@ -386,4 +411,7 @@ WORDS: dict[str, Words] = {
     types.CAMPAIGN_RULES_PUBLISHED: ("scroll-text", "", _rules),
     types.CAMPAIGN_LISTED: ("store", "issued", lazy("Listed in the affiliate hub")),
     types.CAMPAIGN_UNLISTED: ("store", "", lazy("Taken off the affiliate hub")),
+    types.INVITES_STARTED: ("send", "", _invites_started),
+    types.INVITES_CHANGED: ("mail", "", _invites_changed),
+    types.INVITES_DONE: ("check", "issued", _invites_done),
 }

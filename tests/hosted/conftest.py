@@ -1,13 +1,17 @@
-"""A campaign that gives both sides something, a person who shares it, and browsers."""
+"""A campaign that gives both sides something, a person who shares it, browsers, and a mail server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
+from aiosmtpd.controller import Controller
+from django.test import Client, override_settings
 
 from campaigns.models import Campaign
 from campaigns.terms import Fixed
@@ -72,3 +76,48 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
     """A folder of one's own for the journal."""
     settings.DATA_DIR = tmp_path
     return tmp_path
+
+
+class Inbox:
+    """A mail server on loopback that keeps what it takes, or refuses."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refuse = False
+        self.reply = ""
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        if self.reply:
+            return self.reply
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        if self.refuse:
+            return "451 try later"
+        parsed = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(parsed, EmailMessage)
+        self.mails.append(parsed)
+        return "250 OK"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def smtp(settings: Any) -> Iterator[Inbox]:
+    """Django's own SMTP backend, against a real server on loopback."""
+    inbox, port = Inbox(), free_port()
+    controller = Controller(inbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    with override_settings(
+        EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
+        EMAIL_HOST="127.0.0.1",
+        EMAIL_PORT=port,
+        EMAIL_TIMEOUT=5,
+    ):
+        yield inbox
+    controller.stop()

@@ -16,6 +16,7 @@ from django.urls import NoReverseMatch, URLPattern, reverse
 
 from campaigns.rules import current_terms
 from integrations.models import Connection, InboundEvent
+from participants import invite_lists
 from participants.fraud import traces
 from participants.fraud.traces import Seen
 from referrals.accounts.keys import create_api_key
@@ -78,6 +79,9 @@ def things(alice: Cast) -> dict[str, str]:
         "connection": link.public_id,
         "inbound": inbound.public_id,
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
+        "invites": invite_lists.start(
+            campaign=campaign, name="a.csv", data=b"a@b.example", everyone_agreed=True, actor=actor
+        ).public_id,
         "history": Event.objects.latest("pk").public_id,
         "merchant": alice.merchant.public_id,
         "what_if": ask_what_if(campaign=campaign, rules=current_terms(campaign), actor=actor).public_id,
