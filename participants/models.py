@@ -19,6 +19,7 @@ from participants.application_models import application_nonce as application_non
 from participants.code_models import ChosenCode as ChosenCode
 from participants.customer_models import CustomerUpload as CustomerUpload
 from participants.customer_models import KnownCustomer as KnownCustomer
+from participants.destination_models import PayoutDestination as PayoutDestination
 from participants.fraud.models import FraudAction as FraudAction
 from participants.fraud.models import FraudBlock as FraudBlock
 from participants.fraud.models import FraudCase as FraudCase

@@ -11,12 +11,13 @@ from datetime import datetime
 
 from django.db import transaction
 
+from participants.destinations import sharers_of
 from participants.fraud import traces
 from participants.fraud.assessing import Assessed, assess, has_context
 from participants.fraud.models import FraudEvaluation
 from participants.fraud.presets import UNKNOWN
 from participants.fraud.traces import Seen
-from participants.models import Participant, QualifyingEvent
+from participants.models import Participant, PayoutDestination, QualifyingEvent
 from referrals.events import types
 from referrals.events.models import Event
 from referrals.events.services import SYSTEM, Actor
@@ -65,6 +66,15 @@ def look_again(friend: Participant) -> None:
         look(friend)
         for event in QualifyingEvent.objects.filter(participant=friend, fraud_evaluations__current=True).order_by("pk"):
             look(friend, event)
+
+
+def after_destination(destination: PayoutDestination) -> int:
+    """Score those anew who are paid where a fresh address leads (S03), as far as they were ever scored. Returns how many."""
+    people = Participant.objects.filter(pk__in=sharers_of(destination), referral__isnull=False).exclude(fraud_level="")
+    friends = list(people.order_by("pk"))
+    for friend in friends:
+        look_again(friend)
+    return len(friends)
 
 
 def recheck_unknown(limit: int = 100) -> int:

@@ -12,14 +12,16 @@ from urllib.parse import parse_qsl, urlsplit
 from django.db.models import Avg, Count, Q
 
 from campaigns.rules import rules_of
+from participants.destinations import shared_destinations
 from participants.fraud.facts import Facts, Person
 from participants.fraud.identity import fold
 from participants.fraud.lists import PAID_CLICKS, under
 from participants.fraud.models import FraudBlock, Trace
 from participants.fraud.traces import is_outside, shown
 from participants.models import Participant, QualifyingEvent, Referral
+from referrals.lib import clock
 
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DAY, HOUR, JUST_NOW = timedelta(days=1), timedelta(hours=1), timedelta(seconds=5)
 HOPS = 12
 MOST_TRACES, MOST_ACCOUNTS, MOST_FRIENDS, MOST_SIBLINGS, MOST_PEOPLE = 100, 300, 200, 50, 100
 # An average of fewer orders is none.
@@ -30,7 +32,7 @@ _ADDRESS_KEYS = ("shipping", "billing")
 def facts_of(referral: Referral, event: QualifyingEvent | None) -> Facts:
     """What is known of this referral now; `referral` comes with referrer, invitee and visit.
 
-    At most 6 queries and one for each hop of a chain of referrals (seldom more than one) as a friend joins, and 2 more for an event.
+    At most 6 queries and one for each hop of a chain of referrals (seldom more than one) as a friend joins, and 4 more for an event.
     """
     friend, referrer = referral.invitee, referral.referrer
     metadata = event.metadata if event is not None and isinstance(event.metadata, dict) else {}
@@ -45,10 +47,13 @@ def facts_of(referral: Referral, event: QualifyingEvent | None) -> Facts:
     sites += [clicked.referer.removeprefix("www."), clicked.channel] if clicked is not None else []
     hosts = [site for site in sites if site]
     blocked, banned_host = _blocks(referral, traces, hosts)
+    same_payout, sharers = _payouts(referral)
     return Facts(
         _person(referrer),
         _person(friend),
         siblings=friends.addresses,
+        same_payout=same_payout,
+        payout_sharers=sharers,
         same_browser=traces.same_browser,
         same_address=traces.same_address,
         network=shown(joined.network) if joined else "",
@@ -76,6 +81,13 @@ def facts_of(referral: Referral, event: QualifyingEvent | None) -> Facts:
         average=_average(event),
         same_recipient=_same_recipient(referrer, friend, metadata),
     )
+
+
+def _payouts(referral: Referral) -> tuple[bool, int]:
+    """What destinations.shared_destinations() says; nobody has an address at the moment they join, so that is not asked."""
+    if clock.now() - referral.invitee.joined_at < JUST_NOW:
+        return False, 0
+    return shared_destinations(referral.invitee, referral.referrer)
 
 
 def _person(participant: Participant) -> Person:

@@ -134,6 +134,8 @@ CODES: dict[str, tuple[int, str]] = {
     "code_reserved": (422, "This word can't be a chosen code."),
     "code_taken": (409, "Somebody else in the campaign has this code, or one that looks like it."),
     "too_many_codes": (409, "A participant can hold at most five chosen codes."),
+    "destination_known": (409, "Payouts go to this address already."),
+    "destination_limit": (429, "A participant can enter five payout addresses a day."),
     "consent_required": (422, "The sender has to say that the friends know them."),
     "own_address": (422, "This is the participant's own address."),
     "already_invited": (409, "The participant has invited this address before."),

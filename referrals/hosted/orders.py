@@ -22,12 +22,13 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from campaigns.mails import mail_setting
-from participants import inviting, mailing
+from participants import destinations, inviting, mailing
 from participants.links import short_link
 from participants.models import FriendInvitation, MailOrder, Participant
 from referrals.accounts import clocks
-from referrals.hosted import letters
+from referrals.hosted import letters, payout_mail
 from referrals.hosted.letters import Facts, Letter
+from referrals.hosted.page import languages_of
 
 log = logging.getLogger(__name__)
 KEPT = timedelta(days=30)
@@ -118,8 +119,11 @@ def _said(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) -> tuple
 
 @contextmanager
 def _language_of(order: MailOrder) -> Iterator[None]:
-    """Friends are written to in the campaign's language: nobody knows theirs."""
-    with translation.override(order.participant.campaign.default_language):
+    """Friends are written to in the campaign's language, as nobody knows theirs; participants in their own where the campaign has it."""
+    participant = order.participant
+    available = languages_of(participant.campaign)
+    own = order.kind not in letters.TO_FRIENDS and participant.language in available
+    with translation.override(participant.language if own else available[0]):
         yield
 
 
@@ -158,7 +162,30 @@ def friend_facts(sender: Participant, kind: str) -> Facts:
     return Facts(friend=inviting.plain_name(sender) or _("A friend"), link=f"{short_link(sender)}?via={kind}")
 
 
+# --- to the participant, or to an address that they entered for payouts ---
+
+
+def _about_payouts(write: Callable[[MailOrder], Letter | None]) -> Callable[[MailOrder], Prepared | None]:
+    def prepare(order: MailOrder) -> Prepared | None:
+        participant = order.participant
+        if not order.to and mailing.bounce_of(participant) is not None:
+            return None
+        letter = write(order)
+        if letter is None:
+            return None
+
+        def bounced(code: int, text: str) -> None:
+            if not order.to:
+                mailing.record_bounce(participant, code, text)
+
+        return Prepared(order.to or participant.email, letter, "", bounced)
+
+    return prepare
+
+
 PREPARE: dict[str, Callable[[MailOrder], Prepared | None]] = {
     inviting.INVITE: _to_friend,
     inviting.REMINDER: _to_friend,
+    destinations.CONFIRM: _about_payouts(payout_mail.confirm_letter),
+    destinations.CHANGED: _about_payouts(payout_mail.changed_letter),
 }

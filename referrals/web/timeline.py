@@ -172,6 +172,17 @@ def _referred(event: Event, viewpoint: str) -> str:
     return _("Came through a referral (%(how)s)") % {"how": how} if how else _("Came through a referral")
 
 
+def _payout_address(event: Event, _viewpoint: str) -> str:
+    words = {
+        "asked": _("Entered a payout address; it is to be confirmed"),
+        "confirmed": _("Confirmed their payout address"),
+        "changed": _("Changed their payout address; payouts wait for 72 hours"),
+        "taken_back": _("The change of the payout address was taken back"),
+        "removed": _("Removed their payout address"),
+    }
+    return words.get(str(event.data.get("step")), _("Payout address changed"))
+
+
 def _friends_invited(event: Event, _viewpoint: str) -> str:
     if event.data.get("again"):
         return _("Reminded a friend whom they had invited by mail")
@@ -358,6 +369,7 @@ WORDS: dict[str, Words] = {
     types.PARTICIPANT_BANNED: ("ban", "problem", _banned),
     types.PARTICIPANT_UNBANNED: ("undo-2", "", lazy("Ban lifted")),
     types.PARTICIPANT_ERASED: ("eraser", "", lazy("Personal data erased")),
+    types.PAYOUT_ADDRESS: ("wallet", "", _payout_address),
     types.FRIEND_INVITED: ("mail", "", _friends_invited),
     types.FRIEND_REMINDED: ("mail", "", _friend_reminded),
     types.REFERRAL_CREATED: ("users", "", _referred),

@@ -1,4 +1,4 @@
-"""`manage.py rotate_secrets`: seal every provider's and every signing secret anew with the newest key (RELIABILITY INV-25)."""
+"""`manage.py rotate_secrets`: seal all that is sealed anew with the newest key (RELIABILITY INV-25)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from integrations.models import Connection
+from participants.models import PayoutDestination
 from referrals.accounts.models import SigningSecret
 from referrals.lib.sealed import SealError, needs_resealing
 
@@ -16,7 +17,7 @@ class Command(BaseCommand):
     """Row by row, so that it may be stopped and started again at any time; rows stay readable throughout."""
 
     help = (
-        "Seal the secrets of all connections, and those that merchants sign with, with the first key of SECRETS_KEYS. "
+        "Seal the secrets of all connections, those that merchants sign with, and payout addresses with the first key of SECRETS_KEYS. "
         "Put the new key first, restart, run this, and then take the old key out."
     )
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
             try:
                 row.secrets = row.secrets
             except SealError as error:
-                name = row.public_id if isinstance(row, Connection) else f"signing secret {row}"
+                name = f"signing secret {row}" if isinstance(row, SigningSecret) else row.public_id
                 lost.append(f"{name}: {error}")
                 continue
             # Only if nobody has saved new secrets meanwhile: those are sealed with the newest key anyway.
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         if lost:
             raise CommandError("These could not be opened and stay as they are:\n" + "\n".join(lost))
 
-    def _rows(self) -> Iterator[Connection | SigningSecret]:
+    def _rows(self) -> Iterator[Connection | SigningSecret | PayoutDestination]:
         yield from Connection.objects.order_by("pk").iterator(chunk_size=200)
         yield from SigningSecret.objects.order_by("pk").iterator(chunk_size=200)
+        yield from PayoutDestination.objects.order_by("pk").iterator(chunk_size=200)

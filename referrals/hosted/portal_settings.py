@@ -1,0 +1,101 @@
+"""`/me/settings`: where money is paid, which mails come, where one is logged in, and one's own data."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from campaigns.rules import current_terms
+from participants import destinations
+from participants.models import Participant, PortalSession
+from referrals.accounts import clocks
+from referrals.hosted import portal
+from referrals.hosted.offer import day_text
+from referrals.hosted.page import languages_of, look, other_languages, show
+from referrals.hosted.portal_invites import actor
+from referrals.lib import clock
+from referrals.lib.errors import Refused
+from rewards.models import Reward
+
+
+@require_safe
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """The settings of one participant."""
+    session = portal.session_of(request)
+    if session is None:
+        return redirect("hosted:portal")
+    return page_of(request, session)
+
+
+def page_of(
+    request: HttpRequest, session: PortalSession, *, said: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    """The page, with what a form on it has to say."""
+    participant = portal.chosen(request, session)
+    campaign = participant.campaign
+    clocks.enter(campaign.tenant)
+    with portal.speaking(request, participant) as language:
+        context = look(campaign) | {
+            "participant": participant,
+            "chosen": urlencode({"campaign": campaign.public_id}),
+            "languages": other_languages(request, languages_of(campaign), language),
+            "payout": _payout(participant),
+            "done": request.GET.get("done", ""),
+        }
+        response = show(request, "hosted/settings.html", context | (said or {}), status=status)
+        response["Content-Language"] = language
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def back(participant: Participant, done: str, anchor: str) -> HttpResponse:
+    """303 to the settings, which say what was done."""
+    said = urlencode({"campaign": participant.campaign.public_id, "done": done})
+    response = HttpResponseRedirect(f"{reverse('hosted:portal_settings')}?{said}#{anchor}")
+    response.status_code = 303
+    return response
+
+
+def _payout(participant: Participant) -> dict[str, Any] | None:
+    """The payout address; None where nothing is ever paid in cash."""
+    row, waiting = destinations.current(participant), destinations.asked_for(participant)
+    if row is None and waiting is None and not _pays_cash(participant):
+        return None
+    held = row is not None and row.usable_from is not None and row.usable_from > clock.now()
+    return {
+        "hint": row.hint if row else "",
+        "from_day": day_text(row.usable_from, year=True) if held and row and row.usable_from else "",
+        "waiting": waiting.hint if waiting else "",
+    }
+
+
+def _pays_cash(participant: Participant) -> bool:
+    if any(rule.kind == "cash" for rule in current_terms(participant.campaign)):
+        return True
+    return Reward.objects.filter(participant=participant, kind="cash").exists()
+
+
+@require_POST
+def payout(request: HttpRequest) -> HttpResponse:
+    """Enter a payout address, or remove the one that is there."""
+    session = portal.session_of(request)
+    if session is None:
+        return redirect("hosted:portal")
+    participant = portal.chosen(request, session)
+    clocks.enter(participant.campaign.tenant)
+    email = request.POST.get("email", "")[:300]
+    with portal.speaking(request, participant):
+        if request.POST.get("wish") == "remove":
+            destinations.remove(participant=participant, actor=actor())
+            return back(participant, "removed", "payout")
+        try:
+            destinations.ask(participant=participant, email=email, actor=actor())
+        except Refused as refusal:
+            said = {"payout_error": refusal.message, "payout_email": email}
+            return page_of(request, session, said=said, status=refusal.status)
+    return back(participant, "asked", "payout")
