@@ -76,6 +76,8 @@ PAGES = [
     Shot("portal-milestones", "/me/open/{token}", login=False, press="main form button", code="milestone_code"),
     Shot("portal-newsletter", "/me/open/{token}", login=False, press="main form button", code="newsletter_code"),
     Shot("hub", "/hub/", login=False),
+    Shot("hub-programme", "/hub/{programme}/", login=False),
+    Shot("hub-mine-ask", "/hub/me/", login=False),
     Shot("docs", "/docs/", login=False),
     Shot("docs-v1", "/docs/v1/", login=False),
     Shot("docs-v2", "/docs/v2/", login=False),
@@ -99,6 +101,8 @@ PAGES = [
     Shot("campaign-links", "/app/campaigns/{campaign}/links/"),
     Shot("campaign-host", "/app/campaigns/{campaign}/host/"),
     Shot("campaign-hub", "/app/campaigns/{affiliate}/hub/"),
+    Shot("applications", "/app/applications/"),
+    Shot("application", "/app/applications/{application}/"),
     Shot("campaign-attribution", "/app/campaigns/{campaign}/attribution/"),
     Shot("participants", "/app/participants/"),
     Shot("participant-new", "/app/participants/new/"),
@@ -273,7 +277,10 @@ def demo_words() -> dict[str, str]:
         for kind, rows in further.items()
     }
     cases = apps.get_model("participants", "FraudCase").objects.filter(is_test=False, status="open")
+    wishes = apps.get_model("participants", "Application").objects.filter(is_test=False, status="waiting")
     return {
+        "application": first(wishes.order_by("pk")),
+        "programme": first(apps.get_model("campaigns", "Listing").objects.filter(is_on=True).order_by("pk"), "slug"),
         **{kind: first(rows) for kind, rows in further.items()},
         **{f"{kind}_code": first(rows.order_by("pk"), "referral_code") for kind, rows in sharers.items()},
         "case": str(getattr(getattr(cases.order_by("-score", "pk").first(), "participant", None), "public_id", "none")),

@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 from campaigns.listing_models import Listing
 from campaigns.listings import listing_of, preview_token, save_listing
 from campaigns.models import Campaign, CampaignType, Status
+from participants.models import Application
 from referrals.lib.errors import Refused
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.campaigns import campaign_context
+from referrals.web.counts import capped
 from referrals.web.hub_forms import ListingForm, QuestionForm, listing_initial, question_forms
 
 
@@ -50,6 +52,7 @@ def campaign_hub(request: MerchantRequest, public_id: str) -> HttpResponse:
         "form": form,
         "rows": rows,
         "listing": listing,
+        "applications": capped(Application.objects.filter(campaign=campaign, status=Application.WAITING)),
         **_state(campaign, listing),
     }
     return render(request, "web/campaigns/hub.html", context, status=status)

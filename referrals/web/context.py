@@ -56,4 +56,7 @@ def navigation(path: str, tenant: Tenant) -> list[Item]:
     for item in items:
         item["url"] = reverse(item["page"])
         item["current"] = path == home if item["url"] == home else path.startswith(item["url"])
+        # Applications have no entry of their own: they belong to the programmes, and most businesses have none.
+        if item["page"] == "web:campaigns" and path.startswith(reverse("web:applications")):
+            item["current"] = True
     return items

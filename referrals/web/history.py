@@ -70,7 +70,12 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUT_UNDONE: ("undo-2", lazy("Issuing undone")),
 }
 # Which page tells more about a subject.
-PAGES = {"campaign": "web:campaign", "participant": "web:participant", "reward": "web:reward"}
+PAGES = {
+    "application": "web:application",
+    "campaign": "web:campaign",
+    "participant": "web:participant",
+    "reward": "web:reward",
+}
 
 
 @member(role=Role.VIEWER)

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from campaigns.models import Campaign, Status
 from integrations.models import Connection
 from participants.fraud.models import FraudCase
-from participants.models import Participant, QualifyingEvent, Visit
+from participants.models import Application, Participant, QualifyingEvent, Visit
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
@@ -102,6 +102,7 @@ def needs(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) 
         *_connection_needs(tenant),
         *_reward_needs({total.stage: total for total in totals}),
         *_fraud_needs(tenant),
+        *_application_needs(tenant, campaigns),
         *_campaign_needs(campaigns),
     ]
 
@@ -127,6 +128,18 @@ def _fraud_needs(tenant: Tenant) -> list[Need]:
     text = ngettext("%(n)s referral looks odd", "%(n)s referrals look odd", count) % facts
     hint = _("Nothing of theirs is paid until you decide.")
     return [Need("shield-check", "problem", text, hint, reverse("web:fraud"), _("Review"))]
+
+
+def _application_needs(tenant: Tenant, campaigns: list[Campaign]) -> list[Need]:
+    """People who want to take part in a programme of the affiliate hub. One query, none without an affiliate campaign."""
+    if not any(row.type == "affiliate" for row in campaigns):
+        return []
+    count = capped(Application.objects.for_tenant(tenant).filter(status=Application.WAITING))
+    if not count:
+        return []
+    text = ngettext("%(n)s application waits", "%(n)s applications wait", count) % {"n": words(count)}
+    hint = _("Somebody wants to take part in a programme.")
+    return [Need("clipboard-list", "due", text, hint, reverse("web:applications"), _("Decide"))]
 
 
 def _rewards(stage: str) -> str:

@@ -7,6 +7,7 @@ from django.urls import include, path
 app_name = "web"
 urlpatterns = [
     path("", include("referrals.web.campaign_urls")),
+    path("", include("referrals.web.application_urls")),
     path("", include("referrals.web.purchase_urls")),
     path("", include("referrals.web.reward_urls")),
     path("", include("referrals.web.fraud_urls")),

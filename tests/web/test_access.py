@@ -19,6 +19,7 @@ from integrations.models import Connection, InboundEvent
 from participants import invite_lists
 from participants.fraud import traces
 from participants.fraud.traces import Seen
+from participants.models import Application
 from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, Role
 from referrals.accounts.services import invite, user_actor
@@ -64,7 +65,11 @@ def things(alice: Cast) -> dict[str, str]:
     inbound = InboundEvent.objects.create(
         merchant=alice.merchant, connection=link, event_id="evt_1", type="invoice.paid", body=b"{}"
     )
+    wish = Application.objects.create(
+        merchant=alice.merchant, campaign=campaign, email="a@b.example", email_key="a@b.example", status="waiting"
+    )
     return {
+        "application": wish.public_id,
         "campaign": campaign.public_id,
         "participant": reward.participant.public_id,
         "friend": reward.event.participant.public_id,
