@@ -23,6 +23,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
+from referrals.lib.emails import EmailError, parse_email
 
 KIND = "customer"  # of campaigns.mails.KINDS
 MOST_ATTEMPTS = 8  # over about eight hours
@@ -70,6 +71,14 @@ def fingerprint(tenant: Tenant, email_key: str) -> str:
     return hashlib.sha256(f"{tenant.merchant.pk}:{int(tenant.is_test)}:invite:{email_key}".encode()).hexdigest()
 
 
+def mailbox_of(email_key: str) -> str:
+    """The mailbox behind a folded address; the address itself where it can't be read."""
+    try:
+        return parse_email(email_key).identity
+    except EmailError:
+        return email_key
+
+
 def unwelcome(tenant: Tenant, keys: Collection[str]) -> dict[str, str]:
     """Which folded addresses get no invitation of this merchant, and why: stopped, bounced, test_mode. Four queries at most."""
     found: dict[str, str] = {}
@@ -78,7 +87,8 @@ def unwelcome(tenant: Tenant, keys: Collection[str]) -> dict[str, str]:
     found.update(dict.fromkeys(bounced.values_list("email_key", flat=True), "bounced"))
     stops = MailStop.objects.filter(participant__email_key__in=keys, kind__in=["", KIND], **mine)
     found.update(dict.fromkeys(stops.values_list("participant__email_key", flat=True), "stopped"))
-    prints = {fingerprint(tenant, key): key for key in keys}
+    # Friends' invitations keep the mailbox behind the address, without a tag after a + (participants.inviting).
+    prints = {fingerprint(tenant, text): key for key in keys for text in (key, mailbox_of(key))}
     rows = NoInvite.objects.for_tenant(tenant).filter(key__in=prints).order_by("reason")
     found.update({prints[key]: reason for key, reason in rows.values_list("key", "reason")})
     if tenant.is_test:

@@ -6,7 +6,6 @@ joined or was invited by somebody else, looks like every other one. Whether it g
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -18,10 +17,11 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from campaigns.mails import mail_setting
-from participants import mailing
+from participants import invites
 from participants.friend_models import A_DAY, MOST_REMINDERS, FriendInvitation, FriendReminder
 from participants.friends import friends_of
-from participants.mail_models import AddressStop, MailBounce, MailOrder, MailStop
+from participants.invite_models import NoInvite
+from participants.mail_models import MailOrder, MailStop
 from participants.models import Participant, QualifyingEvent, Referral
 from participants.services import closed_message, lock_person, participant_happening
 from referrals.accounts.tenancy import Tenant
@@ -52,8 +52,7 @@ class Remind:
 
 def address_key(tenant: Tenant, email: Email) -> str:
     """The fingerprint of a mailbox at one side of one merchant; tags after a + don't make another one."""
-    text = f"{tenant.merchant.pk}:{int(tenant.is_test)}:mailbox:{email.identity}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return invites.fingerprint(tenant, email.identity)
 
 
 def plain_name(participant: Participant) -> str:
@@ -192,16 +191,12 @@ def may_go(invitation: FriendInvitation, kind: str) -> bool:
         _check_open(sender, kind)
     except Refused:
         return False
-    if not invitation.email or AddressStop.objects.for_tenant(tenant).filter(key=invitation.key).exists():
+    if not invitation.email or invites.unwelcome(tenant, [invitation.email_key]):
         return False
     same = Participant.objects.for_tenant(tenant).filter(email_key=invitation.email_key)
     if same.filter(campaign=invitation.campaign_id).exists():
         return False
-    if MailStop.objects.filter(participant__in=same, kind__in=["", INVITE, kind]).exists():
-        return False
-    if MailBounce.objects.filter(
-        email_key=invitation.email_key, cleared_at=None, participant__in=same
-    ).exists() or mailing.is_quiet_at(tenant, invitation.email):
+    if MailStop.objects.filter(participant__in=same, kind__in=[INVITE, kind]).exists():
         return False
     if kind == REMINDER or invitation.mailed:
         return invitation.mailed
@@ -213,19 +208,21 @@ def may_go(invitation: FriendInvitation, kind: str) -> bool:
 
 
 def stop_address(tenant: Tenant, key: str, *, bounced: bool = False) -> None:
-    """No friend has this mailbox written to again, in any campaign of this side. Said twice it is said once."""
-    row = AddressStop(merchant=tenant.merchant, is_test=tenant.is_test, key=key, bounced=bounced)
-    AddressStop.objects.bulk_create([row], ignore_conflicts=True)
+    """No friend has this mailbox written to again, nor the merchant as an invitation, in any campaign of this side."""
+    row = NoInvite(
+        merchant=tenant.merchant, is_test=tenant.is_test, key=key, reason="bounced" if bounced else "stopped"
+    )
+    NoInvite.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def is_stopped(tenant: Tenant, key: str) -> bool:
-    """Whether the owner of the mailbox said that friends may not have it written to."""
-    return AddressStop.objects.for_tenant(tenant).filter(key=key, bounced=False).exists()
+    """Whether the owner of the mailbox said that they want no invitations."""
+    return NoInvite.objects.for_tenant(tenant).filter(key=key, reason="stopped").exists()
 
 
 def allow_address(tenant: Tenant, key: str) -> None:
     """The owner of a mailbox takes it back."""
-    AddressStop.objects.for_tenant(tenant).filter(key=key, bounced=False).delete()
+    NoInvite.objects.for_tenant(tenant).filter(key=key, reason="stopped").delete()
 
 
 def forget() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 
 
@@ -42,22 +41,6 @@ class MailBounce(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} for {self.participant_id}"
-
-
-class AddressStop(TenantModel):
-    """A mailbox that no friend may have written to: its owner said so, or it does not exist. Kept as a fingerprint only."""
-
-    key = models.CharField(max_length=64)
-    bounced = models.BooleanField(default=False)
-    stopped_at = models.DateTimeField(default=clock.wall)
-
-    objects = TenantQuerySet["AddressStop"].as_manager()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["merchant", "is_test", "key"], name="address_stop_once")]
-
-    def __str__(self) -> str:
-        return self.key[:8]
 
 
 class MailOrder(models.Model):

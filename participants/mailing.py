@@ -6,6 +6,7 @@ What somebody wishes, and what their mail server said, counts for their address 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from django.core import signing
 from django.db import IntegrityError, transaction
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from campaigns.models import Campaign
 from participants.mail_models import MailBounce, MailStop
 from participants.models import Participant
+from participants.services import lock_person
 from referrals.accounts.models import Membership
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -125,6 +127,20 @@ def resume(participant: Participant) -> int:
         if gone:
             _tell(participant, Actor("participant", "", _("Mail")), "mails")
     return gone
+
+
+def choose(participant: Participant, stopped: Collection[str]) -> bool:
+    """Set which kinds of mail the address does not want ("" is all); whether that changed anything. One Event for all of it."""
+    with transaction.atomic():
+        person = lock_person(participant.pk)
+        before = stopped_kinds(person)
+        if before == set(stopped):
+            return False
+        MailStop.objects.filter(participant__in=_same_address(person)).exclude(kind__in=stopped).delete()
+        rows = [MailStop(participant=person, kind=kind) for kind in sorted(set(stopped) - before)]
+        MailStop.objects.bulk_create(rows, ignore_conflicts=True)
+        _tell(person, Actor("participant", "", _("Own page")), "mails")
+    return True
 
 
 def stop_token(participant: Participant, kind: str) -> str:

@@ -34,7 +34,6 @@ from participants.invite_models import InviteLine as InviteLine
 from participants.invite_models import InviteList as InviteList
 from participants.invite_models import InviteSettings as InviteSettings
 from participants.invite_models import NoInvite as NoInvite
-from participants.mail_models import AddressStop as AddressStop
 from participants.mail_models import MailBounce as MailBounce
 from participants.mail_models import MailOrder as MailOrder
 from participants.mail_models import MailStop as MailStop
@@ -403,6 +402,8 @@ class PortalSession(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    # Kept to five minutes.
+    seen_at = models.DateTimeField(default=clock.wall)
     agent = models.CharField(max_length=200, blank=True)
 
     def __str__(self) -> str:

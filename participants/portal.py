@@ -6,9 +6,11 @@ Both guard a door, so they keep the real time on the test side too: moving its c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from django.core import signing
 from django.db import transaction
+from django.db.models import QuerySet
 
 from participants.fraud import traces
 from participants.fraud.traces import Seen
@@ -19,6 +21,8 @@ from referrals.lib.queue import enqueue
 
 _SALT = "participants.portal"
 MAIL_TASK = "referrals.hosted.mail.send_portal_link"
+SEEN_STEP = timedelta(minutes=5)
+FRESH = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,46 @@ def session_for(token: str) -> PortalSession | None:
     """The live session of a cookie's token."""
     if not token or len(token) > 100:
         return None
-    return (
-        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=clock.wall())
+    now = clock.wall()
+    session = (
+        PortalSession.objects.filter(token_hash=hash_token(token), ended_at=None, expires_at__gt=now)
         .select_related("participant__campaign__merchant")
         .first()
+    )
+    if session is not None and session.seen_at < now - SEEN_STEP:
+        PortalSession.objects.filter(pk=session.pk).update(seen_at=now)
+        session.seen_at = now
+    return session
+
+
+def sessions_of(participant: Participant) -> list[PortalSession]:
+    """Where this person is logged in with this merchant, used last first; at most 50."""
+    rows = _live_sessions(participant)
+    return list(rows.order_by("-seen_at", "-pk")[:50])
+
+
+def end_sessions(participant: Participant, *, which: int | None = None, but: PortalSession | None = None) -> int:
+    """Log out one browser (`which`, by key) or all, `but` the one that asks. Only the person's own. Returns how many."""
+    rows = _live_sessions(participant)
+    if which is not None:
+        rows = rows.filter(pk=which)
+    if but is not None:
+        rows = rows.exclude(pk=but.pk)
+    return rows.update(ended_at=clock.wall())
+
+
+def is_fresh(session: PortalSession) -> bool:
+    """Whether this log-in comes from a mail of the last quarter of an hour: enough for what can't be undone."""
+    return clock.wall() - session.created_at <= FRESH
+
+
+def _live_sessions(participant: Participant) -> QuerySet[PortalSession]:
+    return PortalSession.objects.filter(
+        participant__merchant_id=participant.merchant_id,
+        participant__is_test__in=[participant.is_test],
+        participant__email_key=participant.email_key,
+        ended_at=None,
+        expires_at__gt=clock.wall(),
     )
 
 

@@ -10,17 +10,24 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from campaigns.mails import KINDS, kinds_on
 from campaigns.rules import current_terms
-from participants import destinations
+from participants import destinations, mailing
+from participants import portal as portal_sessions
 from participants.models import Participant, PortalSession
+from participants.services import update_participant
 from referrals.accounts import clocks
 from referrals.hosted import portal
+from referrals.hosted.browsers import browser_words
 from referrals.hosted.offer import day_text
-from referrals.hosted.page import languages_of, look, other_languages, show
+from referrals.hosted.page import NAMES, languages_of, look, other_languages, show
 from referrals.hosted.portal_invites import actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards.models import Reward
+
+# The merchant's invitation goes to people who are no participants yet.
+UNCHOSEN = frozenset({"customer"})
 
 
 @require_safe
@@ -45,6 +52,9 @@ def page_of(
             "chosen": urlencode({"campaign": campaign.public_id}),
             "languages": other_languages(request, languages_of(campaign), language),
             "payout": _payout(participant),
+            "mails": _mails(participant),
+            "language_choices": _languages(participant),
+            "sessions": _sessions(participant, session),
             "done": request.GET.get("done", ""),
         }
         response = show(request, "hosted/settings.html", context | (said or {}), status=status)
@@ -78,6 +88,72 @@ def _pays_cash(participant: Participant) -> bool:
     if any(rule.kind == "cash" for rule in current_terms(participant.campaign)):
         return True
     return Reward.objects.filter(participant=participant, kind="cash").exists()
+
+
+def _mails(participant: Participant) -> dict[str, Any]:
+    """The kinds of mail that the person's campaign sends, and which of them come."""
+    stopped, sent = mailing.stopped_kinds(participant), kinds_on(participant.campaign)
+    rows = [
+        {"name": name, "label": kind.label, "on": name not in stopped}
+        for name, kind in KINDS.items()
+        if name in sent and not kind.required and name not in UNCHOSEN
+    ]
+    return {"kinds": rows, "none": "" in stopped}
+
+
+def _languages(participant: Participant) -> list[dict[str, Any]]:
+    available = languages_of(participant.campaign)
+    chosen = participant.language if participant.language in available else available[0]
+    return [{"code": code, "name": NAMES.get(code, code), "on": code == chosen} for code in available]
+
+
+def _sessions(participant: Participant, session: PortalSession) -> list[dict[str, Any]]:
+    return [
+        {
+            "pk": row.pk,
+            "browser": browser_words(row.agent),
+            "since": day_text(row.created_at, year=True),
+            "seen": day_text(row.seen_at, year=True),
+            "mine": row.pk == session.pk,
+        }
+        for row in portal_sessions.sessions_of(participant)
+    ]
+
+
+@require_POST
+def mails(request: HttpRequest) -> HttpResponse:
+    """Set which mails come, and in which language."""
+    session = portal.session_of(request)
+    if session is None:
+        return redirect("hosted:portal")
+    participant = portal.chosen(request, session)
+    clocks.enter(participant.campaign.tenant)
+    wanted = set(request.POST.getlist("kind"))
+    shown = {row["name"] for row in _mails(participant)["kinds"]}
+    # What is not on the page stays as it is.
+    kept = mailing.stopped_kinds(participant) - shown - {""}
+    none = {""} if request.POST.get("none") == "1" else set()
+    mailing.choose(participant, none | kept | (shown - wanted))
+    language = request.POST.get("language", "")
+    if language in languages_of(participant.campaign):
+        update_participant(participant=participant, actor=actor(), language=language)
+    return back(participant, "mails", "mails")
+
+
+@require_POST
+def sessions(request: HttpRequest) -> HttpResponse:
+    """Log out one browser, or all others."""
+    session = portal.session_of(request)
+    if session is None:
+        return redirect("hosted:portal")
+    participant = portal.chosen(request, session)
+    clocks.enter(participant.campaign.tenant)
+    which = request.POST.get("which", "")
+    if which == "others":
+        portal_sessions.end_sessions(participant, but=session)
+    elif which.isascii() and which.isdigit() and len(which) < 19:
+        portal_sessions.end_sessions(participant, which=int(which))
+    return back(participant, "sessions", "sessions")
 
 
 @require_POST

@@ -20,10 +20,10 @@ from campaigns import services as campaigns
 from campaigns.models import Campaign
 from participants import inviting, mailing
 from participants.models import (
-    AddressStop,
     FriendInvitation,
     FriendReminder,
     MailOrder,
+    NoInvite,
     Participant,
 )
 from referrals.accounts.tenancy import Tenant
@@ -177,10 +177,10 @@ def test_a_friend_says_no_by_a_press_and_by_a_mail_program(asha: Participant, pe
     send_all()
     address = outbox.outbox[0].extra_headers["List-Unsubscribe"].strip("<>").removeprefix("http://localhost:8000")
     assert "Stop these mails?" in text_of(person.get(address))
-    assert AddressStop.objects.count() == 0
+    assert NoInvite.objects.count() == 0
     for body in ({"List-Unsubscribe": "One-Click"}, {"wish": "all"}):
         assert "No more invitations" in text_of(person.post(address, body))
-    assert AddressStop.objects.filter(merchant=alice.merchant, bounced=False).count() == 1
+    assert NoInvite.objects.filter(merchant=alice.merchant, reason="stopped").count() == 1
     FriendInvitation.objects.all().delete()
     invite(make_participant(asha.campaign, "bea@example.com"), "maya+again@example.net")
     assert send_all() == 0
