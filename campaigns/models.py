@@ -17,6 +17,7 @@ from campaigns.join_models import JoinFields
 from campaigns.link_models import LinkFields
 from campaigns.listing_models import Listing as Listing
 from campaigns.mail_models import CampaignMail as CampaignMail
+from campaigns.sighting_models import Sighting as Sighting
 from campaigns.terms import Amount, Delivery, Fixed, Kind, Limits, Percent, RuleTerms, Side, Tier, Trigger, Units
 from referrals.accounts.models import User, check_currency_code
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet

@@ -32,6 +32,11 @@ def script_tag(campaign: Campaign) -> str:
     return f'<script src="{site_of(campaign)}/js/referral.js" data-campaign="{campaign.public_id}" defer></script>'
 
 
+def widgets_tag(campaign: Campaign) -> str:
+    """The tag of the second script, which places widgets (docs/widgets.md); below the first one."""
+    return script_tag(campaign).replace("/js/referral.js", "/js/widgets.js")
+
+
 def share_link(participant: Participant) -> str:
     """The documented address of a participant's link; reads the campaign, so select it along."""
     return campaign_link(participant.campaign, participant.referral_code)

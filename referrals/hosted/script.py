@@ -85,7 +85,8 @@ def _takes_gzip(header: str) -> bool:
 def call(request: HttpRequest, campaign_id: str, name: str) -> HttpResponse:
     """One of the script's calls, by its name."""
     method, action, seconds = _CALLS[name]
-    return answer(request, campaign_id, method, action, seconds=seconds)
+    way = "widget" if name == "widget" else "script"
+    return answer(request, campaign_id, method, action, seconds=seconds, way=way)
 
 
 def _campaign(call: Call) -> dict[str, Any]:

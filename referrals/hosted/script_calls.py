@@ -15,6 +15,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from campaigns import sightings
 from campaigns.models import Campaign, Status
 from referrals.accounts import limits
 from referrals.hosted.page import find_campaign
@@ -66,8 +67,13 @@ class Call:
 Action = Callable[[Call], dict[str, Any]]
 
 
-def answer(request: HttpRequest, campaign_id: str, method: str, action: Action, *, seconds: int = 0) -> HttpResponse:
-    """Run an action for a page on the campaign's list; `seconds` is for how long a GET's answer may be kept."""
+def answer(
+    request: HttpRequest, campaign_id: str, method: str, action: Action, *, seconds: int = 0, way: str = "script"
+) -> HttpResponse:
+    """Run an action for a page on the campaign's list; `seconds` is for how long a GET's answer may be kept.
+
+    `way` is what the Install page then has seen at work.
+    """
     campaign = find_campaign(campaign_id)
     if campaign is None or campaign.status == Status.DRAFT:
         return _headers(_refused(request, Refused("campaign_not_found", f"No campaign {campaign_id}.", status=404)))
@@ -83,6 +89,7 @@ def answer(request: HttpRequest, campaign_id: str, method: str, action: Action, 
         response = _refused(request, Refused("method_not_allowed", f"Use {method} here.", status=405))
         response["Allow"] = f"{method}, OPTIONS"
     else:
+        sightings.note(campaign, way, origin)
         response = _run(request, campaign, action)
         if seconds and response.status_code == 200:
             response["Cache-Control"] = f"public, max-age={seconds}"

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from campaigns import sightings
 from campaigns.models import Campaign, Status
 from campaigns.texts import texts_for
 from participants.attribution import Claim
@@ -121,6 +122,7 @@ def _named(request: HttpRequest, campaign: Campaign, language: str) -> HttpRespo
             return _closed(request, campaign, reason)
         return _public(request, campaign, language, None, refused=refusal.code)
     participant.campaign = campaign
+    sightings.note(campaign, "identity", _origin(request, campaign))
     return _own(request, campaign, language, participant)
 
 
@@ -275,10 +277,19 @@ def _enter(
     return join.enter(campaign, who, Actor("participant", "", _("Widget")))
 
 
+def _origin(request: HttpRequest, campaign: Campaign) -> str:
+    """The origin of the page around the frame as widgets.js says it, when it is on the list."""
+    wanted = request.GET.get("origin", "")
+    return wanted if wanted in origins_of(campaign) else ""
+
+
 def _show(
     request: HttpRequest, campaign: Campaign, view: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    wanted, scheme, accent = (request.GET.get(name, "") for name in ("origin", "theme", "accent"))
+    scheme, accent = (request.GET.get(name, "") for name in ("theme", "accent"))
+    origin = _origin(request, campaign)
+    if origin:
+        sightings.note(campaign, "widget", origin)
     found = look(campaign)
     if _COLOR.fullmatch(accent):
         found["theme_url"] += f"?c={accent[1:]}"
@@ -286,7 +297,7 @@ def _show(
         "view": view,
         "template": f"hosted/widget/_{view}.html",
         # The one page that the frame talks to: whoever else frames it was refused by the policy.
-        "origin": wanted if wanted in origins_of(campaign) else "",
+        "origin": origin,
         "scheme": scheme if scheme in SCHEMES else "",
         "waits": view == "public" and request.method != "POST" and "signed" in request.GET,
     }
