@@ -87,7 +87,7 @@ def test_one_link_shows_every_programme_of_the_address(maya: Participant, person
     assert (person.post(link).status_code, person.get(link).status_code) == (410, 410)
     answer = person.get("/hub/me/")
     html = answer.content.decode()
-    assert re.findall(r"<h3 [^>]+><bdi>([^<]+)</bdi>", html) == ["Coffee", "Chairs"]
+    assert re.findall(r"<h2 id[^>]+><bdi>([^<]+)</bdi>", html) == ["Coffee", "Chairs"]
     assert ("<dd>$10</dd>" in html, "<dd>€0</dd>" in html) == (True, True)
     assert f"/r/{maya.referral_code}" in html
     assert ("Trial" in html, "ines@example.org" in html) == (False, False)
