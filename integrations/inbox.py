@@ -18,7 +18,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
-from integrations import registry
+from integrations import capturing, registry
 from integrations.base import Ignored, PayloadError, Provider, ProviderError, Signal
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
@@ -199,12 +199,14 @@ def _work(row: InboundEvent) -> bool:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
     signals, refusal = _looked_up(row, provider.source.parse(payload))
     ahead = clocks.ahead(row.connection.tenant)
+    signals = [_in_time(signal, row.received_at, ahead) for signal in signals]
+    capturing.note(row, signals)
     with transaction.atomic():
         # One message of a connection at a time: a checkout and its invoice, or a payment and its refund, never race each other.
         # No stronger lock than this, or storing the next message would have to wait for it.
         Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
         try:
-            effects = [apply(row, _in_time(signal, row.received_at, ahead)) for signal in signals]
+            effects = [apply(row, signal) for signal in signals]
         except Ignored as reason:
             if refusal and reason.code == "no_participant_promotion":
                 raise Ignored("provider_refused", message=refusal) from reason

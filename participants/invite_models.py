@@ -27,12 +27,29 @@ class InviteSettings(models.Model):
     """What a merchant set for the invitations of a campaign; without a row these defaults count."""
 
     MOST_PER_MINUTE = 1000
+    MOST_DAYS = 90
+    MOST_PURCHASES = 20
 
     campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="invite_settings")
     per_minute = models.PositiveSmallIntegerField(default=60)
+    # Invitations that go out by themselves: after the nth purchase of at least so much, so many days later; or to everybody at once.
+    after_purchase = models.BooleanField(default=False)
+    nth = models.PositiveSmallIntegerField(default=1)
+    minimum_minor = models.BigIntegerField(null=True)
+    days_after = models.PositiveSmallIntegerField(default=7)
+    loop = models.BooleanField(default=False)
+    needs_consent = models.BooleanField(default=True)
+    # Since when one of them is on, and up to which capture they were planned.
+    since = models.DateTimeField(null=True)
+    captured_to = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"invitations of {self.campaign_id}"
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether invitations go out without a list."""
+        return self.after_purchase or self.loop
 
 
 class InviteList(TenantModel):
@@ -99,6 +116,9 @@ class Invite(TenantModel):
     SOURCES = (
         ("list", _("List")),
         ("link", _("Link for a newsletter")),
+        ("thanks", _("Thank-you page")),
+        ("purchase", _("After a purchase")),
+        ("loop", _("Automatic")),
     )
     STATES = (
         # The link is there, and no mail was asked for.

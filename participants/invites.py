@@ -40,6 +40,7 @@ REASONS: dict[str, str | Promise] = {
     "list_stopped": lazy("You stopped the list"),
     "campaign_ended": lazy("The campaign had ended"),
     "mail_off": lazy("The mail was switched off"),
+    "switched_off": lazy("You switched these invitations off"),
     "gave_up": lazy("The mail server did not take it"),
     "erased": lazy("Asked to be erased"),
 }
@@ -58,8 +59,12 @@ def save_settings(campaign: Campaign, actor: Actor, **fields: object) -> InviteS
         changed = sorted(name for name, value in fields.items() if getattr(row, name) != value)
         for name in changed:
             setattr(row, name, fields[name])
+        if row.by_itself and row.since is None:
+            row.since = clock.now()
+        elif not row.by_itself:
+            row.since = None
         if changed:
-            row.save(update_fields=changed)
+            row.save(update_fields=[*changed, "since"])
             data = {"fields": changed}
             told = Happening(types.INVITES_CHANGED, "campaign", campaign.public_id, campaign.public_id, data=data)
             record(campaign.tenant, actor, told)
@@ -88,9 +93,13 @@ def unwelcome(tenant: Tenant, keys: Collection[str]) -> dict[str, str]:
     stops = MailStop.objects.filter(participant__email_key__in=keys, kind__in=["", KIND], **mine)
     found.update(dict.fromkeys(stops.values_list("participant__email_key", flat=True), "stopped"))
     # Friends' invitations keep the mailbox behind the address, without a tag after a + (participants.inviting).
-    prints = {fingerprint(tenant, text): key for key in keys for text in (key, mailbox_of(key))}
+    prints: dict[str, set[str]] = {}
+    for key in keys:
+        for text in {key, mailbox_of(key)}:
+            prints.setdefault(fingerprint(tenant, text), set()).add(key)
     rows = NoInvite.objects.for_tenant(tenant).filter(key__in=prints).order_by("reason")
-    found.update({prints[key]: reason for key, reason in rows.values_list("key", "reason")})
+    for text, reason in rows.values_list("key", "reason"):
+        found.update(dict.fromkeys(prints[text], reason))
     if tenant.is_test:
         team = Membership.objects.filter(merchant=tenant.merchant).values_list("user__email", flat=True)
         known = {email.lower() for email in team}

@@ -16,6 +16,8 @@ from participants.application_models import Application as Application
 from participants.application_models import ApplicationMail as ApplicationMail
 from participants.application_models import HubAccess as HubAccess
 from participants.application_models import application_nonce as application_nonce
+from participants.capture_models import Capture as Capture
+from participants.capture_models import CaptureName as CaptureName
 from participants.code_models import ChosenCode as ChosenCode
 from participants.customer_models import CustomerUpload as CustomerUpload
 from participants.customer_models import KnownCustomer as KnownCustomer

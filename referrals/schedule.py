@@ -29,6 +29,7 @@ JOBS = (
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),
     Job("send mails of the affiliate hub", "referrals.hosted.hub_mail.sweep", 1),
     Job("work on lists of invitations", "participants.invite_lists.work_all", 1),
+    Job("plan invitations that go out by themselves", "participants.captures.plan", 1),
     Job("send invitations", "referrals.hosted.invite_mail.send_due", 1),
     Job("load the click journal", "referrals.hosted.jobs.load_clicks", 1),
     Job("work on lists of customers", "rewards.customer_uploads.work_all", 5),
@@ -41,6 +42,7 @@ JOBS = (
     Job("forget what is over", "referrals.accounts.jobs.forget", 60),
     Job("forget applications that nobody confirmed", "participants.applications.forget", 1440),
     Job("forget log-ins of the affiliate hub", "participants.hub_access.forget", 1440),
+    Job("forget captured addresses", "participants.captures.forget", 1440),
     Job("forget what waited too long", "participants.waiting.forget", 1440),
     Job("forget invited addresses", "participants.inviting.forget", 1440),
 )

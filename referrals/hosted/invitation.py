@@ -136,7 +136,8 @@ def invitation_stop(request: HttpRequest, token: str) -> HttpResponse:
 def link_opened(request: HttpRequest, code: str) -> Participant | HttpResponse | None:
     """Whose kept code this is, as a participant: made now when a person opens it in an open campaign. None for nobody's.
 
-    A machine, and everybody while the campaign is closed or takes nobody without a decision, gets the campaign's own page instead, and nobody joins.
+    A machine gets the campaign's own page instead, and nobody joins. So does everybody while the campaign is closed, or takes
+    people by the merchant's decision only.
     """
     invite = invites.find_code(code)
     if invite is None or hosts.campaign_of_host(request) not in {"", invite.campaign.public_id}:

@@ -26,6 +26,8 @@ from referrals.hosted.page import languages_of
 from referrals.lib import clock
 
 MINUTE = 60
+# Which setting has to be on still when an invitation leaves that nobody ordered by hand.
+AUTOMATIC = {"purchase": "after_purchase", "loop": "loop"}
 
 
 def send_due() -> int:
@@ -33,14 +35,18 @@ def send_due() -> int:
 
     A campaign sends at most what its merchant set, all of them together at most settings.MAILS_PER_MINUTE. Paused campaigns wait.
     """
-    waiting = Invite.objects.filter(state="queued", next_attempt_at__lte=timezone.now())
+    waiting = Invite.objects.filter(state="queued", next_attempt_at__isnull=False)
     campaigns = Campaign.objects.filter(pk__in=waiting.values("campaign")).select_related("merchant").order_by("pk")
     return sum(_send_of(campaign) for campaign in campaigns)
 
 
 def _send_of(campaign: Campaign) -> int:
     with clocks.running(campaign.tenant):
-        closed = campaign.closed_reason(clock.now())
+        return _send_in_time(campaign)
+
+
+def _send_in_time(campaign: Campaign) -> int:
+    closed = campaign.closed_reason(clock.now())
     if closed == "campaign_ended":
         rows = Invite.objects.filter(campaign=campaign, state="queued")
         rows.update(state="left_out", reason=closed, next_attempt_at=None)
@@ -48,7 +54,7 @@ def _send_of(campaign: Campaign) -> int:
         return 0
     most = invites.settings_of(campaign).per_minute
     sent = 0
-    for pk in invites.due(campaign, timezone.now(), most):
+    for pk in invites.due(campaign, clock.now(), most):
         if not (
             limits.allow(f"invites:{campaign.pk}", most, MINUTE)
             and limits.allow("invites", settings.MAILS_PER_MINUTE, MINUTE)
@@ -61,7 +67,7 @@ def _send_of(campaign: Campaign) -> int:
 def send(pk: int) -> bool:
     """Try one invitation; whether its mail went out. Nothing when another worker has it."""
     invite = Invite.objects.select_related("campaign__merchant", "merchant").get(pk=pk)
-    if not invites.claim(invite, timezone.now()):
+    if not invites.claim(invite, clock.now()):
         return False
     reason = "gave_up" if invite.attempts >= invites.MOST_ATTEMPTS else _why_not(invite)
     if reason:
@@ -73,8 +79,7 @@ def send(pk: int) -> bool:
         invites.refuse(invite.tenant, invite.email_key, "bounced", code=code, text=text)
         invites.settle(invite, "failed", "bounced")
     elif outcome == "sent":
-        with clocks.running(invite.tenant):
-            invites.settle(invite, "sent")
+        invites.settle(invite, "sent")
     return outcome == "sent"
 
 
@@ -85,6 +90,8 @@ def _why_not(invite: Invite) -> str:
         return reason
     if invite.participant_id or Participant.objects.filter(campaign=campaign, email_key=key).exists():
         return "participant"
+    if invite.source in AUTOMATIC and not getattr(invites.settings_of(campaign), AUTOMATIC[invite.source]):
+        return "switched_off"
     return "" if mail_setting(campaign, invites.KIND).is_on else "mail_off"
 
 

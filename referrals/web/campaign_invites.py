@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns import mails
 from campaigns.models import Campaign
 from participants import invite_lists, invite_report, invites
 from participants.customer_files import MOST_BYTES
-from participants.models import Invite, InviteList, InviteSettings
+from participants.models import Invite, InviteList
 from referrals.accounts import limits
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
@@ -27,6 +25,7 @@ from referrals.web.campaign_forms import carry_out
 from referrals.web.campaign_mails import TESTS_AN_HOUR
 from referrals.web.campaigns import campaign_context
 from referrals.web.exports import file_name, note_export, stream_csv, utc
+from referrals.web.invite_forms import ListForm, SettingsForm
 
 LISTS_SHOWN = 20
 WRONG_SHOWN = 20
@@ -42,37 +41,6 @@ OUTCOME_COLUMNS = (
     "friend_paid",
     "link",
 )
-
-
-class ListForm(forms.Form):
-    """A file with customers, and how their consent is known."""
-
-    file = forms.FileField(
-        label=lazy("CSV file"),
-        allow_empty_file=True,
-        help_text=lazy("With the columns name, email and consent (yes or no). Up to 100,000 rows."),
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,text/csv"}),
-    )
-    consent = forms.ChoiceField(
-        label=lazy("Who agreed to get mail from you"),
-        choices=[
-            ("column", lazy("Those whose consent column says yes")),
-            ("all", lazy("Everybody in the file, but for those whose consent column says no; I can show it")),
-        ],
-        initial="column",
-        widget=forms.RadioSelect,
-    )
-
-
-class SettingsForm(forms.Form):
-    """How fast invitations leave."""
-
-    per_minute = forms.IntegerField(
-        label=lazy("Mails a minute"),
-        min_value=1,
-        max_value=InviteSettings.MOST_PER_MINUTE,
-        help_text=lazy("At most. Mailbox providers distrust a sender who suddenly writes to thousands."),
-    )
 
 
 @member()
@@ -106,8 +74,8 @@ def campaign_invites(request: MerchantRequest, public_id: str) -> HttpResponse:
 def campaign_invite_settings(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Save how invitations are sent."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
-    form = SettingsForm(request.POST)
-    status = carry_out(form, lambda: invites.save_settings(campaign, request.actor, **form.cleaned_data))
+    form = SettingsForm(campaign, invites.settings_of(campaign), request.POST)
+    status = carry_out(form, lambda: invites.save_settings(campaign, request.actor, **form.values()))
     if status is None:
         messages.success(request, _("Settings saved"))
         return redirect("web:campaign_invites", public_id)
@@ -126,7 +94,7 @@ def _shown(
     context: dict[str, Any] = {
         **campaign_context(request, campaign, "invites"),
         "form": form,
-        "settings_form": settings_form or SettingsForm(initial={"per_minute": chosen.per_minute}),
+        "settings_form": settings_form or SettingsForm(campaign, chosen),
         "lists": rows.exclude(state="dropped").order_by("-pk")[:LISTS_SHOWN],
         "funnel": invite_report.funnel(Invite.objects.filter(campaign=campaign)),
     }

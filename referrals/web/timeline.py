@@ -64,6 +64,12 @@ INVITE_STATES = {
 FIELD_WORDS = {
     "listing": lazy("what the affiliate hub says"),
     "per_minute": lazy("how many invitations leave in a minute"),
+    "after_purchase": lazy("whether buyers are invited"),
+    "nth": lazy("after which purchase"),
+    "minimum_minor": lazy("from which amount"),
+    "days_after": lazy("days until the invitation"),
+    "loop": lazy("whether captured addresses are invited"),
+    "needs_consent": lazy("whether invitations need consent"),
     "mails": lazy("which mails are sent"),
     "mail_bounce": lazy("whether mail reaches the address"),
     "name": lazy("name"),

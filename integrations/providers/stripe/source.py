@@ -94,7 +94,7 @@ def _checkout(session: Object, at: datetime) -> Signal:
         "name": _text(_object(session, "customer_details").get("name"))[:160],
         "codes": tuple(dict.fromkeys(codes)),
         "customer_id": _id(session.get("customer")),
-        "metadata": {"checkout": _need_id(session)},
+        "metadata": {"checkout": _need_id(session)} | _consent(session),
     }
     minor = session.get("amount_total")
     if status == "no_payment_required" or minor == 0:
@@ -105,6 +105,15 @@ def _checkout(session: Object, at: datetime) -> Signal:
     if status != "paid":
         raise PayloadError("payment_status is not one we know.")
     return Signal(fact="purchase", money=_money(minor, session.get("currency")), **common)
+
+
+def _consent(session: Object) -> dict[str, str]:
+    """Whether the payer agreed to get mail: Stripe's own box, or what the shop put into the metadata."""
+    metadata = session.get("metadata")
+    said = _text(metadata.get("marketing_consent")) if isinstance(metadata, Mapping) else ""
+    if _object(session, "consent").get("promotions") == "opt_in":
+        said = "yes"
+    return {"marketing_consent": said[:20]} if said else {}
 
 
 def _invoice(invoice: Object, at: datetime) -> Signal:

@@ -10,7 +10,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from campaigns.models import Campaign
-from participants import invites
 from participants.models import Invite, InviteList, InviteSettings
 from referrals.events.models import Event
 from referrals.hosted import invite_mail
@@ -114,13 +113,24 @@ def test_a_file_without_consent_invites_nobody_unless_the_merchant_says_so(alice
     assert "1 person gets the mail." in page(alice, InviteList.objects.latest("pk"))
 
 
-def test_the_pace_is_a_setting(alice: Cast, campaign: Campaign) -> None:
+def test_the_pace_and_what_goes_out_by_itself_are_settings(alice: Cast, campaign: Campaign) -> None:
     address = f"/app/campaigns/{campaign.public_id}/invitations/settings/"
-    assert alice.client.post(address, {"per_minute": "0"}).status_code == 422
+    off = {"per_minute": "5", "nth": "1", "days_after": "7", "minimum": "", "needs_consent": "on"}
+    for wrong in ({"per_minute": "0"}, {"nth": "0"}, {"days_after": "91"}, {"minimum": "0"}, {"minimum": "x"}):
+        assert alice.client.post(address, off | wrong).status_code == 422
     assert InviteSettings.objects.count() == 0
-    assert alice.client.post(address, {"per_minute": "5"}).status_code == 302
-    assert invites.settings_of(campaign).per_minute == 5
+    assert alice.client.post(address, off).status_code == 302
     assert Event.objects.filter(type="campaign.invites_changed").get().data == {"fields": ["per_minute"]}
+    row = InviteSettings.objects.get()
+    assert (row.per_minute, row.by_itself, row.since) == (5, False, None)
+    alice.client.post(address, off | {"after_purchase": "on", "nth": "2", "minimum": "12.50"})
+    row = InviteSettings.objects.get()
+    assert (row.after_purchase, row.loop, row.nth, row.minimum_minor, row.days_after) == (True, False, 2, 1250, 7)
+    assert row.since is not None
+    assert "12.50" in alice.client.get(f"/app/campaigns/{campaign.public_id}/invitations/").content.decode()
+    alice.client.post(address, off)
+    row = InviteSettings.objects.get()
+    assert (row.by_itself, row.since, row.minimum_minor) == (False, None, None)
 
 
 def test_a_stranger_and_a_viewer(alice: Cast, bob: Cast, charlie: Cast, row: InviteList) -> None:
