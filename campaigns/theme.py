@@ -18,7 +18,12 @@ NEARLY = 3.0  # from here on a colour is darkened a little for white text rather
 INK = "#1c1917"  # the pages' own dark
 WHITE = "#ffffff"
 FALLBACK = "#0a6470"
-_SHEET = 3  # counts changes of stylesheet(), so that cached sheets are asked for anew
+_SHEET = 4  # counts changes of stylesheet(), so that cached sheets are asked for anew
+
+DRAWN = 3.0  # bars, marks and boxes against what is next to them, WCAG 2.2 AA (1.4.11)
+# Grounds of static/css/hosted.css: --paper, and --line, on which bars are drawn, each on light and dark pages.
+PAPER = {"light": "#ffffff", "dark": "#211c19"}
+TRACK = {"light": "#e9e4e0", "dark": "#38302b"}
 
 _Rgb = tuple[int, int, int]
 
@@ -37,6 +42,36 @@ class Palette:
     figure: str
     deep_dark: str
     soft_dark: str
+    # Bars and ticked boxes, on light and on dark pages.
+    mark: str
+    mark_dark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One place where a colour stands: "text" (white text on it), "light" or "dark" (drawn on such a page). `nearest` is the nearest
+    colour that passes there."""
+
+    place: str
+    ratio: float
+    needed: float
+    nearest: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether the colour can be used there as it is."""
+        return self.ratio >= self.needed
+
+
+def checks(color: str) -> list[Check]:
+    """How a colour (`#rrggbb`) does against WCAG AA where the pages use it. What fails is replaced by palette()."""
+    rgb = _parse(color) or _rgb(FALLBACK)
+    white, light, dark = _rgb(WHITE), _rgb(PAPER["light"]), _rgb(PAPER["dark"])
+    return [
+        Check("text", _contrast(rgb, white), READABLE, _hex(_darken(rgb, white, READABLE))),
+        Check("light", _contrast(rgb, light), DRAWN, _hex(_darken(rgb, light, DRAWN))),
+        Check("dark", _contrast(rgb, dark), DRAWN, _hex(_lighten(rgb, dark, DRAWN))),
+    ]
 
 
 @lru_cache(maxsize=1024)
@@ -61,6 +96,8 @@ def palette(color: str) -> Palette:
         figure=_hex(brand if _contrast(brand, _rgb(WHITE)) >= READABLE else deep),
         deep_dark=_hex(_lighten(brand, soft_dark, 7.0)),
         soft_dark=_hex(soft_dark),
+        mark=_hex(_darken(brand, _rgb(TRACK["light"]), DRAWN)),
+        mark_dark=_hex(_lighten(brand, _rgb(TRACK["dark"]), DRAWN)),
     )
 
 
@@ -70,7 +107,8 @@ def stylesheet(color: str) -> str:
     return (
         "@layer theme{:root{"
         f"--brand:{p.brand};--on-brand:{p.on_brand};--brand-figure:{p.figure};"
-        f"--brand-deep:light-dark({p.deep},{p.deep_dark});--brand-soft:light-dark({p.soft},{p.soft_dark})"
+        f"--brand-deep:light-dark({p.deep},{p.deep_dark});--brand-soft:light-dark({p.soft},{p.soft_dark});"
+        f"--brand-mark:light-dark({p.mark},{p.mark_dark})"
         "}.from__ava,.logo__mark{--brand-deep:" + (p.deep if p.on_brand == WHITE else p.soft) + "}}\n"
     )
 

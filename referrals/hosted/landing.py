@@ -43,11 +43,13 @@ from referrals.hosted.page import (
     look,
     message,
     other_languages,
+    packed,
     public_name,
     show,
 )
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.requests import takes_gzip
 
 PREVIEWED = frozenset({"asks_terms", "terms_url", "questions"})
 
@@ -157,7 +159,7 @@ def _page(
 
     token = form_token(campaign)
     if form is not None or unknown_code or asking:
-        return show(request, "hosted/campaign.html", context() | {"token": token}, status=status)
+        return packed(request, show(request, "hosted/campaign.html", context() | {"token": token}, status=status))
 
     def render() -> bytes:
         place = mark_safe(kept.TOKEN)  # noqa: S308 - a constant, put there to be replaced
@@ -166,8 +168,12 @@ def _page(
     shown = (
         (referrer.referral_code, referrer.vanity_code, referrer.first_name, public_name(referrer)) if referrer else ()
     )
-    response = HttpResponse(kept.body(campaign, (language, shown, first_click), token, render), status=status)
-    return as_page(response)
+    page = kept.page(campaign, (language, shown, first_click), render)
+    if not takes_gzip(request.headers.get("Accept-Encoding", "")):
+        return packed(request, as_page(HttpResponse(page.plain(token), status=status)))
+    response = HttpResponse(page.gzipped(token), status=status)
+    response["Content-Encoding"] = "gzip"
+    return packed(request, as_page(response))
 
 
 def _context(

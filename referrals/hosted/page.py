@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -9,9 +10,11 @@ from urllib.parse import urlencode
 from csp.constants import SELF
 from csp.decorators import csp_replace
 from django.conf import settings
+from django.db.models import TextField
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import get_supported_language_variant
 from django.utils.translation.trans_real import parse_accept_lang_header
 
@@ -22,15 +25,22 @@ from participants.codes import find_by_code
 from participants.models import Participant
 from referrals.accounts import clocks
 from referrals.hosted.kept import text_languages
+from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.requests import takes_gzip
 
 NAMES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
+
+
+_CAMPAIGN = Prepared(
+    lambda: Campaign.objects.select_related("merchant").filter(public_id=Slot("public_id", TextField()))
+)
 
 
 def find_campaign(public_id: str) -> Campaign | None:
     """The campaign with its merchant; None for an id that nobody has. From here on it is the campaign's time."""
     if not (len(public_id) == 10 and public_id.isascii() and public_id.isalnum()):
         return None
-    campaign = Campaign.objects.select_related("merchant").filter(public_id=public_id).first()
+    campaign = next(iter(_CAMPAIGN(public_id=public_id)), None)
     if campaign is not None:
         clocks.enter(campaign.tenant)
     return campaign
@@ -125,6 +135,15 @@ def framed(request: HttpRequest, render: Callable[[], HttpResponse]) -> HttpResp
     response = csp_replace({"frame-ancestors": [SELF]})(lambda _request: render())(request)
     response["X-Frame-Options"] = "SAMEORIGIN"
     response["Cache-Control"] = "no-store"
+    return response
+
+
+def packed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The answer as gzip where the browser takes it and that has not been done. Only for pages without a secret in them (BREACH)."""
+    patch_vary_headers(response, ["Accept-Encoding"])
+    if "Content-Encoding" not in response and takes_gzip(request.headers.get("Accept-Encoding", "")):
+        response.content = gzip.compress(response.content, 6, mtime=0)
+        response["Content-Encoding"] = "gzip"
     return response
 
 

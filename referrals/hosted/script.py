@@ -34,7 +34,7 @@ from referrals.lib import clock
 from referrals.lib.addresses import read_address
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
-from referrals.lib.requests import client_ip, truncate_ip
+from referrals.lib.requests import client_ip, takes_gzip, truncate_ip
 
 _FOLDER = Path(__file__).parent / "browser"
 FRESH = 300  # seconds: how late a new release of the script is noticed
@@ -53,15 +53,15 @@ def packed(name: str) -> tuple[bytes, bytes, str]:
 def file(request: HttpRequest, name: str) -> HttpResponse:
     """A script, at an address that stays; compressed once, and kept by browsers and proxies for five minutes."""
     content, small, version = packed(name)
-    takes_gzip = _takes_gzip(request.headers.get("Accept-Encoding", ""))
-    etag = f'"{version}-gz"' if takes_gzip else f'"{version}"'
+    as_gzip = takes_gzip(request.headers.get("Accept-Encoding", ""))
+    etag = f'"{version}-gz"' if as_gzip else f'"{version}"'
     known = {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
     response = HttpResponse(content_type="text/javascript; charset=utf-8")
     if etag in known or "*" in known:
         response.status_code = 304
     else:
-        response.content = small if takes_gzip else content
-        if takes_gzip:
+        response.content = small if as_gzip else content
+        if as_gzip:
             response["Content-Encoding"] = "gzip"
     response["ETag"] = etag
     response["Cache-Control"] = f"public, max-age={FRESH}, stale-while-revalidate=86400"
@@ -70,14 +70,6 @@ def file(request: HttpRequest, name: str) -> HttpResponse:
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Language"] = "en"
     return response
-
-
-def _takes_gzip(header: str) -> bool:
-    for part in header[:500].lower().split(","):
-        name, _mark, weight = part.partition(";")
-        if name.strip() in {"gzip", "*"}:
-            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
 
 
 # The page's origin stands in for a CSRF token, and no cookie is read.

@@ -107,3 +107,12 @@ def truncate_ip(text: str) -> str:
     address = ipaddress.ip_address(text)
     prefix = 24 if address.version == 4 else 48
     return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
+
+
+def takes_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header asks for gzip."""
+    for part in header[:500].lower().split(","):
+        name, _mark, weight = part.partition(";")
+        if name.strip() in {"gzip", "*"}:
+            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False

@@ -21,7 +21,7 @@ from campaigns.preview import Preview, PreviewSide, preview_url
 from campaigns.rules import current_terms
 from campaigns.terms import RuleTerms, TermsError
 from campaigns.texts import default_texts
-from campaigns.theme import contrast, palette
+from campaigns.theme import WHITE, checks, contrast, palette
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
 from referrals.web.access import MerchantRequest, member, own
@@ -161,17 +161,48 @@ def _unsaved(request: MerchantRequest) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def color_note(color: str) -> str:
-    """How the pages make a brand colour readable, in words, with the contrast ratio."""
+    """Where a brand colour fails WCAG AA, with its ratio and the nearest colour that passes, and what the pages use instead."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(color), re.ASCII):
         return _("Use a colour such as #c93a17.")
     found = palette(color)
-    ratio = contrast(found.brand, found.on_brand)
-    facts = {"ratio": f"{ratio:.1f}", "used": found.brand}
-    if found.brand != color.lower():
-        return _("Too light for white text. Buttons use %(used)s instead, contrast %(ratio)s.") % facts
-    if found.on_brand != "#ffffff":
-        return _("A light colour: buttons get dark text, contrast %(ratio)s.") % facts
-    return _("White text on it reads well, contrast %(ratio)s.") % facts
+    said = []
+    for check in checks(color):
+        facts = {"ratio": f"{check.ratio:.1f}", "needed": f"{check.needed:g}", "nearest": check.nearest}
+        facts |= {
+            "dark": f"{contrast(found.brand, found.on_brand):.1f}",
+            "mark": found.mark,
+            "mark_dark": found.mark_dark,
+        }
+        if check.place == "text" and check.passes:
+            said.append(_("White text on it reads well, contrast %(ratio)s.") % facts)
+        elif check.place == "text" and found.on_brand == WHITE:
+            said.append(
+                _(
+                    "White text on it has a contrast of %(ratio)s, and %(needed)s is needed. The nearest colour that passes is %(nearest)s;"
+                    " the page uses that."
+                )
+                % facts
+            )
+        elif check.place == "text":
+            said.append(
+                _(
+                    "White text on it has a contrast of %(ratio)s, and %(needed)s is needed, so buttons get dark text, contrast %(dark)s."
+                    " The nearest colour for white text is %(nearest)s."
+                )
+                % facts
+            )
+        elif not check.passes:
+            text = (
+                _(
+                    "Bars in it can hardly be seen on the light page, contrast %(ratio)s of %(needed)s; they are drawn in %(mark)s."
+                )
+                if check.place == "light"
+                else _(
+                    "Bars in it can hardly be seen on the dark page, contrast %(ratio)s of %(needed)s; they are drawn in %(mark_dark)s."
+                )
+            )
+            said.append(text % facts)
+    return " ".join(said)
 
 
 @member()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.theme import INK, WHITE, color_hash, contrast, palette, stylesheet
+from campaigns.theme import INK, PAPER, TRACK, WHITE, checks, color_hash, contrast, palette, stylesheet
 
 COLORS = st.integers(0, 0xFFFFFF).map(lambda value: f"#{value:06x}")
 
@@ -41,6 +43,22 @@ def test_every_pair_of_text_and_ground_can_be_read(color: str) -> None:
     assert contrast(found.deep, WHITE) >= 4.5
     assert contrast(found.figure, WHITE) >= 4.5
     assert contrast(found.deep_dark, found.soft_dark) >= 4.5
+    assert contrast(found.mark, TRACK["light"]) >= 3
+    assert contrast(found.mark_dark, TRACK["dark"]) >= 3
+
+
+@given(COLORS)
+def test_the_nearest_colour_passes_and_one_that_passes_stays(color: str) -> None:
+    against = {"text": WHITE, "light": PAPER["light"], "dark": PAPER["dark"]}
+    for check in checks(color):
+        assert contrast(check.nearest, against[check.place]) >= check.needed
+        assert (check.nearest == color) == check.passes
+
+
+def test_the_grounds_are_those_of_the_pages() -> None:
+    sheet = (Path(settings.BASE_DIR) / "static" / "css" / "hosted.css").read_text(encoding="utf-8")
+    assert f"--paper: light-dark(#fff, {PAPER['dark']})" in sheet
+    assert f"--line: light-dark({TRACK['light']}, {TRACK['dark']})" in sheet
 
 
 @pytest.mark.parametrize("text", ["", "red", "#12345", "#1234567", "#12345g", "#c93a17;}body{}", "#١٢٣٤٥٦"])

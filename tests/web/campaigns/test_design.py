@@ -158,6 +158,21 @@ def test_a_viewer_may_preview_but_not_save(bob: Cast, campaign: Campaign) -> Non
     ("color", "note"),
     [
         ("#c93a17", "White text on it reads well, contrast 5.1."),
+        (
+            "#e85d04",
+            "White text on it has a contrast of 3.5, and 4.5 is needed. The nearest colour that passes is #c85003; the page uses that.",
+        ),
+        (
+            "#ffee00",
+            "White text on it has a contrast of 1.2, and 4.5 is needed, so buttons get dark text, contrast 14.6."
+            " The nearest colour for white text is #807700."
+            " Bars in it can hardly be seen on the light page, contrast 1.2 of 3; they are drawn in #8f8500.",
+        ),
+        (
+            "#101014",
+            "White text on it reads well, contrast 19.0."
+            " Bars in it can hardly be seen on the dark page, contrast 1.1 of 3; they are drawn in #7c7c7e.",
+        ),
         ("#nope", "Use a colour such as #c93a17."),
     ],
 )
