@@ -122,7 +122,7 @@ def test_a_page_of_the_merchants_is_shown_and_kept_by_its_address(double: Campai
 
 
 def test_programs_say_that_the_terms_were_accepted(with_terms: Campaign) -> None:
-    facts = {"campaign": with_terms, "email": "maya@example.net", "actor": ACTOR, "source": "api"}
+    facts: dict[str, Any] = {"campaign": with_terms, "email": "maya@example.net", "actor": ACTOR, "source": "api"}
     with pytest.raises(Refused) as caught:
         join_with_terms(accepted=False, **facts)
     assert (caught.value.code, caught.value.field, caught.value.status) == ("terms_not_accepted", "terms_accepted", 422)

@@ -89,7 +89,7 @@ def test_answers_and_terms_on_the_persons_page_and_in_the_file(alice: Cast, camp
     assert "<dt><bdi>Team size</bdi></dt><dd><bdi>=1+1</bdi></dd>" in html
     assert "Version 1 accepted" in html
     for query in ("", f"?campaign={campaign.public_id}"):
-        file = b"".join(alice.client.get(f"/app/participants/export.csv{query}")).decode()  # type: ignore[arg-type]
+        file = b"".join(alice.client.get(f"/app/participants/export.csv{query}")).decode()
         head, first, second = file.splitlines()
         assert head.endswith('"answer_team_size","terms_version","terms_accepted_at"')
         assert '"\t=1+1","1","20' in first
