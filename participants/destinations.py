@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from participants.destination_models import PayoutDestination
 from participants.mail_models import MailOrder
-from participants.models import Participant, PortalSession
+from participants.models import HubAccess, Participant, PortalSession
 from participants.services import check_email, lock_person, participant_happening
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -167,6 +167,7 @@ def take_back(*, token: str, actor: Actor) -> PayoutDestination | None:
             participant__email_key=person.email_key,
             ended_at=None,
         ).update(ended_at=clock.wall())
+        HubAccess.objects.filter(email_key=person.email_key, ended_at=None).update(ended_at=clock.wall())
         _tell(person, actor, "taken_back")
     return found
 

@@ -91,7 +91,9 @@ def end_session(access: HubAccess) -> None:
 def open_page(access: HubAccess, public_id: str, *, agent: str = "") -> portal.Opened | None:
     """A session for the own page in one programme, for who has proved its address here; None for anybody else's."""
     person = memberships(access.email_key).filter(public_id=public_id[:32]).select_related("campaign__merchant").first()
-    return None if person is None else portal.start_session(person, agent=agent)
+    if person is None or access.used_at is None:
+        return None
+    return portal.start_session(person, proved_at=access.used_at, agent=agent)
 
 
 def forget() -> int:

@@ -6,7 +6,7 @@ Both guard a door, so they keep the real time on the test side too: moving its c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.core import signing
 from django.db import transaction
@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from participants.fraud import traces
 from participants.fraud.traces import Seen
-from participants.models import Participant, PortalLink, PortalSession
+from participants.models import HubAccess, Participant, PortalLink, PortalSession
 from referrals.accounts.models import hash_token, new_token
 from referrals.lib import clock
 from referrals.lib.queue import enqueue
@@ -77,21 +77,29 @@ def open_link(token: str, *, agent: str = "", seen: Seen | None = None) -> Opene
         return opened
 
 
-def _open(participant: Participant, agent: str) -> Opened:
-    text = new_token()
+def _open(participant: Participant, agent: str, proved_at: datetime | None = None) -> Opened:
+    text, since = new_token(), proved_at or clock.wall()
     session = PortalSession.objects.create(
         participant=participant,
-        created_at=clock.wall(),
+        created_at=since,
         token_hash=hash_token(text),
-        expires_at=clock.wall() + PortalSession.LIFE,
+        expires_at=since + PortalSession.LIFE,
         agent="".join(c for c in agent if c.isprintable())[:200],
     )
     return Opened(session, text)
 
 
-def start_session(participant: Participant, *, agent: str = "") -> Opened:
-    """A session for somebody who has proved their address elsewhere: in the affiliate hub, by a mailed link (participants.hub_access)."""
-    return _open(participant, agent)
+def start_session(participant: Participant, *, proved_at: datetime, agent: str = "") -> Opened:
+    """A session for somebody who proved their address by a mailed link in the affiliate hub (participants.hub_access).
+
+    It is as old as that proof: it ends when the hub's does, and is no fresh log-in because somebody has pressed a button.
+    """
+    return _open(participant, agent, proved_at)
+
+
+def end_hub_sessions(email_key: str) -> int:
+    """Log an address out of the affiliate hub, whose log-in opens the own pages of all its programmes. Returns how many."""
+    return HubAccess.objects.filter(email_key=email_key, ended_at=None).update(ended_at=clock.wall())
 
 
 def device_of(token: str) -> str:
@@ -126,6 +134,8 @@ def end_sessions(participant: Participant, *, which: int | None = None, but: Por
     rows = _live_sessions(participant)
     if which is not None:
         rows = rows.filter(pk=which)
+    else:
+        end_hub_sessions(participant.email_key)
     if but is not None:
         rows = rows.exclude(pk=but.pk)
     return rows.update(ended_at=clock.wall())

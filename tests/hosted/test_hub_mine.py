@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from campaigns import services
 from campaigns.listings import save_listing
-from participants import applications, hub_access
+from participants import applications, hub_access, portal
 from participants.models import Application, HubAccess, Participant, PortalSession
 from referrals.accounts.tenancy import Tenant
 from referrals.hosted import hub_mail, hub_mine
@@ -131,6 +131,18 @@ def test_a_button_opens_the_page_of_ones_own_programme_only(maya: Participant, p
     assert person.post("/hub/me/page/", {"programme": maya.public_id})["Location"] == "/me/"
     assert PortalSession.objects.get().participant == maya
     assert f"/r/{maya.referral_code}" in person.get("/me/").content.decode()
+
+
+def test_a_page_opened_from_the_hub_is_as_old_as_the_proof(maya: Participant, person: Client) -> None:
+    log_in(person)
+    with time_machine.travel(timezone.now() + timedelta(minutes=20)):
+        person.post("/hub/me/page/", {"programme": maya.public_id})
+        session, access = PortalSession.objects.get(), HubAccess.objects.get()
+        assert (session.created_at, session.expires_at) == (access.used_at, access.expires_at)
+        assert not portal.is_fresh(session)
+        portal.end_sessions(maya)
+    assert "Coffee" not in person.get("/hub/me/").content.decode()
+    assert person.post("/hub/me/page/", {"programme": maya.public_id})["Location"] == "/hub/me/"
 
 
 def test_links_and_sessions_end(maya: Participant, person: Client, browser_client: Callable[..., Client]) -> None:
