@@ -20,6 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -33,7 +34,7 @@ from participants.links import short_link
 from participants.models import JoinRequest, Participant
 from participants.services import check_email
 from referrals.events.services import Actor
-from referrals.hosted import clicks, join, tracking, visitor
+from referrals.hosted import clicks, join, kept, tracking, visitor
 from referrals.hosted.confirm_mail import confirm_address
 from referrals.hosted.join import JoinForm, form_token
 from referrals.hosted.offer import closed_words, friend_offer, referrer_offer
@@ -77,6 +78,8 @@ def widget(request: HttpRequest, campaign_id: str, kind: str) -> HttpResponseBas
     if campaign is None or campaign.status == Status.DRAFT:
         raise Http404
     language = choose_language(request, languages_of(campaign))
+    if origin := _origin(request, campaign):
+        sightings.note(campaign, "widget", origin)
     with translation.override(language), timezone.override(campaign.merchant.zone):
         response = _answer(request, campaign, kind, language)
         response["Content-Language"] = language
@@ -187,12 +190,33 @@ def _public(
     refused: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """What everybody may see: the offer to a friend of `referrer`, or to whoever wants a link."""
+    """What everybody may see: the offer to a friend of `referrer`, or to whoever wants a link. Kept as bytes while nothing was typed."""
+
+    def context(token: str) -> dict[str, Any]:
+        return _offer(campaign, language, referrer, form or JoinForm(campaign, language=language)) | {
+            "refused": refused,
+            "token": token,
+        }
+
+    token = form_token(campaign)
+    # A colour from the address could be any: those pages are made anew.
+    if form is not None or refused or "accent" in request.GET:
+        return _show(request, campaign, "public", context(token), status=status)
+
+    def render() -> bytes:
+        place = mark_safe(kept.TOKEN)  # noqa: S308 - a constant, put there to be replaced
+        return _show(request, campaign, "public", context(place)).content
+
+    shown = (referrer.referral_code, referrer.first_name, public_name(referrer)) if referrer else ()
+    frame = (_origin(request, campaign), request.GET.get("theme", "")[:5], _waits(request, "public"))
+    return HttpResponse(kept.body(campaign, ("widget", language, shown, frame), token, render), status=status)
+
+
+def _offer(campaign: Campaign, language: str, referrer: Participant | None, form: JoinForm) -> dict[str, Any]:
     texts = texts_for(campaign, language)
     first_name = referrer.first_name.strip() if referrer else ""
-    form = form or JoinForm(campaign, language=language)
     own_terms = f"{reverse('hosted:terms')}?{urlencode({'id': campaign.public_id, 'lang': language})}"
-    context = {
+    return {
         "texts": texts,
         "invited": referrer is not None,
         "referrer_name": public_name(referrer) if referrer else "",
@@ -202,11 +226,8 @@ def _public(
         "offer": friend_offer(campaign, first_name) if referrer else referrer_offer(campaign),
         "form": form,
         "asks": form.asks,
-        "token": form_token(campaign),
-        "refused": refused,
         "terms_url": campaign.terms_url or (own_terms if texts.terms else ""),
     }
-    return _show(request, campaign, "public", context, status=status)
 
 
 def _closed(request: HttpRequest, campaign: Campaign, reason: str) -> HttpResponse:
@@ -283,13 +304,15 @@ def _origin(request: HttpRequest, campaign: Campaign) -> str:
     return wanted if wanted in origins_of(campaign) else ""
 
 
+def _waits(request: HttpRequest, view: str) -> bool:
+    """Whether the frame is not shown before it is known who is there."""
+    return view == "public" and request.method != "POST" and "signed" in request.GET
+
+
 def _show(
     request: HttpRequest, campaign: Campaign, view: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     scheme, accent = (request.GET.get(name, "") for name in ("theme", "accent"))
-    origin = _origin(request, campaign)
-    if origin:
-        sightings.note(campaign, "widget", origin)
     found = look(campaign)
     if _COLOR.fullmatch(accent):
         found["theme_url"] += f"?c={accent[1:]}"
@@ -297,8 +320,8 @@ def _show(
         "view": view,
         "template": f"hosted/widget/_{view}.html",
         # The one page that the frame talks to: whoever else frames it was refused by the policy.
-        "origin": origin,
+        "origin": _origin(request, campaign),
         "scheme": scheme if scheme in SCHEMES else "",
-        "waits": view == "public" and request.method != "POST" and "signed" in request.GET,
+        "waits": _waits(request, view),
     }
     return render(request, "hosted/widget/page.html", context, status=status)

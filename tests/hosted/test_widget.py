@@ -10,6 +10,7 @@ import jwt
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from campaigns.models import Campaign, Status
 from campaigns.services import update_campaign
@@ -82,6 +83,22 @@ def test_exactly_the_campaigns_origins_may_frame_it(client: Client, shop: Campai
         assert (gone.status_code, ancestors(gone), gone["X-Frame-Options"]) == (404, ["'none'"], "DENY"), path
 
 
+def test_the_page_is_kept_until_the_campaign_changes(
+    client: Client, shop: Campaign, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    path = address(shop, "referrer", f"?origin={SHOP}")
+    first = client.get(path).content.decode()
+    with django_assert_max_num_queries(3):
+        again = client.get(path).content.decode()
+    token = re.compile(r'name="token" value="[^"]+"')
+    assert token.sub("", first) == token.sub("", again)
+    update_campaign(campaign=shop, actor=ACTOR, brand_color="#112233")
+    assert client.get(path).content.decode() != again
+    Campaign.objects.filter(pk=shop.pk).update(script_origins=[OTHER])
+    taken_away = client.get(path)
+    assert (ancestors(taken_away), "data-origin" in taken_away.content.decode()) == ([OTHER], False)
+
+
 def test_the_frame_talks_to_a_page_on_the_list_only(client: Client, shop: Campaign) -> None:
     def body(query: str) -> str:
         html = client.get(address(shop, "referrer", query)).content.decode()
@@ -144,6 +161,9 @@ def test_a_customer_whom_the_merchant_names_sees_their_own_link(alice: Cast, cli
     assert "maya" not in html
     # Looking at a page asks for no mail, and makes nobody a friend, whatever code the browser has.
     assert (PortalLink.objects.count(), Referral.objects.filter(invitee=noor).count()) == (0, 0)
+    Participant.objects.filter(pk=noor.pk).update(banned_at=timezone.now())
+    assert "can't earn rewards now" in client.post(path, {"identity": token}).content.decode()
+    Participant.objects.filter(pk=noor.pk).update(banned_at=None)
     # A link stays while the campaign rests; nobody new joins.
     Campaign.objects.filter(pk=shop.pk).update(status=Status.PAUSED)
     html = client.post(path, {"identity": token}).content.decode()
