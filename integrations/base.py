@@ -17,7 +17,7 @@ from referrals.lib.money import Money
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
-Fact = Literal["signup", "purchase", "refund", "dispute", "dispute_won"]
+Fact = Literal["signup", "purchase", "refund", "dispute", "dispute_won", "stopped", "resumed"]
 # A text, or one that is translated when it is shown.
 Text: TypeAlias = "str | _StrPromise"
 Secrets = Mapping[str, str]
@@ -57,8 +57,9 @@ class Signal:
     """One fact that a company told us.
 
     `external_id` is the company's name for the fact, `references` its other names for the same payment. `money` of a refund is the
-    total taken back so far, because that stays right whatever gets lost, comes twice or in another order. `is_first` is None when
-    the company does not say.
+    total taken back so far, because that stays right whatever gets lost, comes twice or in another order; `is_part` where the company
+    tells each part by itself. `stopped` and `resumed` are of a subscription, named in `metadata`. `is_first` is None when the company
+    does not say.
     """
 
     fact: Fact
@@ -71,6 +72,7 @@ class Signal:
     codes: tuple[Code, ...] = ()
     customer_id: str = ""
     is_first: bool | None = None
+    is_part: bool = False
     # When the person first bought there, as far as the company says.
     first_purchase_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -21,10 +21,16 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import refunds
 from rewards import services as rewards
+from rewards.loading import RESUMED, STOPPED
 from rewards.locking import lock_people
 
 # More partial refunds of one payment than anybody makes.
 MAX_REFUNDS = 200
+# Of a subscription: the type of event that it becomes, and what the message's page says.
+_SUBSCRIPTION = {
+    "stopped": (STOPPED, "subscription_stopped"),
+    "resumed": (RESUMED, "subscription_resumed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ def apply(row: InboundEvent, signal: Signal) -> Effect:
     try:
         if signal.fact in {"purchase", "signup"}:
             return _customer_did(row, signal, actor)
+        if signal.fact in _SUBSCRIPTION:
+            return _subscription_did(row, signal, actor)
         return _taken_back(row, signal, actor)
     except Refused as error:
         raise Ignored("refused", message=error.message, code=error.code) from error
@@ -70,6 +78,23 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
             raise Ignored("nothing_paid")
         return Effect("joined", {**who, "referrer": referrer.email})
     return _qualified(row, signal, participant, actor, who)
+
+
+def _subscription_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
+    """A subscription that ended or goes on: what it pays later earns a recurring commission no more, or again."""
+    person = _known_friend(row.connection.tenant, row.connection.provider, signal)
+    type_, outcome = _SUBSCRIPTION[signal.fact]
+    lock_people(person)
+    done = rewards.qualify(
+        participant=person,
+        actor=actor,
+        source=row.connection.provider,
+        external_id=signal.external_id,
+        type=type_,
+        occurred_at=signal.occurred_at,
+        metadata=dict(signal.metadata),
+    )
+    return Effect(outcome, _about(done.event), done.event.public_id)
 
 
 def _is_nobody_s(tenant: Tenant, source: str, signal: Signal) -> bool:
@@ -258,7 +283,7 @@ def _check_currency(signal: Signal, participant: Participant) -> None:
 def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     """A refund or a dispute. One that comes before its payment is remembered until that arrives."""
     external_id, money = signal.external_id, signal.money
-    if signal.fact == "refund":
+    if signal.fact == "refund" and not signal.is_part:
         external_id, money = _next_refund(row, signal)
     call: dict[str, Any] = {
         "tenant": row.connection.tenant,

@@ -20,6 +20,8 @@ SENTENCES = {
     "refunded": _("%(amount)s taken back from the payment of %(email)s in %(campaign)s."),
     "disputed": _("The payment of %(email)s in %(campaign)s is disputed."),
     "dispute_won": _("The dispute about the payment of %(email)s in %(campaign)s was won."),
+    "subscription_stopped": _("A subscription of %(email)s in %(campaign)s ended; what it paid stays."),
+    "subscription_resumed": _("A subscription of %(email)s in %(campaign)s goes on."),
     "refund_waits": _("The payment this belongs to has not arrived here. If it does, this is taken off it."),
     "refund_known": _("This refund was counted before."),
     "waits_for_person": _(
@@ -32,6 +34,7 @@ SENTENCES = {
     "nothing_paid": _("Nothing was paid: a free order or a trial."),
     "dispute_lost": _("The dispute was lost; what it took back stays taken back."),
     "nothing_refunded": _("Nothing has been refunded."),
+    "never_captured": _("The payment was never captured, so nothing was paid; its authorization went back by itself."),
     "unreadable": _("The message has not the shape we know: %(message)s"),
     "currency_unknown": _("The currency %(currency)s is not one we know."),
     "currency_differs": _("Paid in %(paid)s, but the campaign %(campaign)s counts in %(currency)s."),

@@ -11,6 +11,8 @@ from integrations.base import LookUp, Provider
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
+    "razorpay": "integrations.providers.razorpay.PROVIDER",
+    "cashfree": "integrations.providers.cashfree.PROVIDER",
 }
 
 

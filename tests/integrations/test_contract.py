@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -42,7 +43,38 @@ def _stripe_headers(body: bytes) -> dict[str, str]:
     return {"Stripe-Signature": f"t={stamp},v1={digest}"}
 
 
+def _razorpay_headers(body: bytes) -> dict[str, str]:
+    digest = hmac.new(b"halden-roasts-2026", body, hashlib.sha256).hexdigest()
+    return {"X-Razorpay-Signature": digest, "X-Razorpay-Event-Id": f"ev_{hashlib.sha256(body).hexdigest()[:14]}"}
+
+
+def _cashfree_headers(body: bytes) -> dict[str, str]:
+    stamp = str(int(time.time() * 1000))
+    digest = hmac.new(b"cfsk_halden_0123456789", stamp.encode() + body, hashlib.sha256).digest()
+    return {
+        "X-Webhook-Signature": base64.b64encode(digest).decode(),
+        "X-Webhook-Timestamp": stamp,
+        "X-Idempotency-Key": hashlib.sha256(body).hexdigest()[:20],
+    }
+
+
+def _fixture(provider: str, name: str, **changes: Any) -> dict[str, Any]:
+    return {**json.loads((FIXTURES / provider / f"{name}.json").read_text()), **changes}
+
+
 EXAMPLES = {
+    "razorpay": Example(
+        secrets={"webhook_secret": "halden-roasts-2026"},
+        headers=_razorpay_headers,
+        payment=lambda: _fixture("razorpay", "payment.captured", created_at=int(time.time())),
+        unknown=lambda: _fixture("razorpay", "payment.authorized"),
+    ),
+    "cashfree": Example(
+        secrets={"client_secret": "cfsk_halden_0123456789"},
+        headers=_cashfree_headers,
+        payment=lambda: _fixture("cashfree", "PAYMENT_SUCCESS_WEBHOOK.no_tags"),
+        unknown=lambda: _fixture("cashfree", "PAYMENT_SUCCESS_WEBHOOK", type="SETTLEMENT_WEBHOOK"),
+    ),
     "stripe": Example(
         secrets={"webhook_secret": "whsec_contract0123456789"},
         headers=_stripe_headers,

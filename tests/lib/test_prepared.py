@@ -110,7 +110,7 @@ def test_what_stands_already_is_left_alone(campaign: Campaign) -> None:
     (first,) = insert([reference(person, "cus_1")], unless_taken=True)
     second = reference(person, "cus_1")
     assert list(insert([second], unless_taken=True)) == []
-    assert second.pk is None
+    assert not second.pk
     with pytest.raises(IntegrityError), transaction.atomic():
         insert([second])
     assert CustomerReference.objects.get() == first

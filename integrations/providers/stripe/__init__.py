@@ -42,10 +42,11 @@ PROVIDER = Provider(
         ("charge.refunded", _("money went back, all of it or a part")),
         ("charge.dispute.created", _("a customer disputes a payment")),
         ("charge.dispute.closed", _("a dispute ended")),
+        ("customer.subscription.deleted", _("a subscription ended: recurring commissions stop")),
     ),
     steps=(
         _("In Stripe, open Developers, then Webhooks, and press “Add destination” (or “Add endpoint”)."),
-        _("Choose events from your own account, and tick the six events listed on this page."),
+        _("Choose events from your own account, and tick the seven events listed on this page."),
         _("Choose “Webhook endpoint”, and paste the address below as the endpoint’s URL."),
         _("Save. Stripe now shows the endpoint’s signing secret: copy it, and paste it in the form on this page."),
     ),

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from integrations.base import Code, Ignored, PayloadError, Secrets, Signal
-from referrals.lib.money import Money, MoneyError, check_currency, exponent_of
+from integrations.reading import (
+    Object,
+    code_texts,
+    codes_in,
+    each,
+    ident,
+    inner,
+    minor_money,
+    moment,
+    names,
+    need_ident,
+    text,
+    word,
+)
+from referrals.lib.money import Money
 from referrals.lib.signing import SignatureError, check_timestamp, equal, hmac_hex
 
-CODE_KEYS = ("referral_code", "referralCode", "ref")
 # Where Stripe counts in other units than ISO 4217: its API keeps two decimals for ISK and UGX, and none for MGA.
 STRIPE_EXPONENTS = {"ISK": 2, "UGX": 2, "MGA": 0}
-MAX_AMOUNT = 10**12
 _SIGNATURES = 16
-Object = Mapping[str, Any]
 
 
 class StripeSource:
@@ -51,11 +62,11 @@ class StripeSource:
 
     def event_id(self, payload: Object, headers: Mapping[str, str]) -> str:
         """`evt_...`."""
-        return _word(payload.get("id"), "id", 255)
+        return word(payload.get("id"), "id", 255)
 
     def event_type(self, payload: Object, headers: Mapping[str, str]) -> str:
         """Such as `invoice.paid`."""
-        return _word(payload.get("type"), "type", 80)
+        return word(payload.get("type"), "type", 80)
 
     def is_test(self, payload: Object) -> bool | None:
         """Stripe marks every event with its mode."""
@@ -68,10 +79,10 @@ class StripeSource:
         reader = READERS.get(kind)
         if reader is None:
             raise Ignored("type_unused", type=kind)
-        found = _object(payload, "data").get("object")
+        found = inner(payload, "data").get("object")
         if not isinstance(found, Mapping):
             raise PayloadError("data.object is missing.")
-        return [reader(found, _moment(payload.get("created")))]
+        return [reader(found, moment(payload.get("created")))]
 
 
 def _checkout(session: Object, at: datetime) -> Signal:
@@ -79,22 +90,22 @@ def _checkout(session: Object, at: datetime) -> Signal:
     status = session.get("payment_status")
     if status == "unpaid":
         raise Ignored("not_paid_yet")
-    codes = [*_texts(session.get("client_reference_id")), *_codes(session.get("metadata")), *_promotions(session)]
-    subscription = _id(session.get("subscription"))
+    codes = [*code_texts(session.get("client_reference_id")), *codes_in(session.get("metadata")), *_promotions(session)]
+    subscription = ident(session.get("subscription"))
     common: dict[str, Any] = {
-        "external_id": _need_id(session),
-        "references": _names(
-            _need_id(session),
-            _id(session.get("invoice")),
-            _id(session.get("payment_intent")),
+        "external_id": need_ident(session),
+        "references": names(
+            need_ident(session),
+            ident(session.get("invoice")),
+            ident(session.get("payment_intent")),
             f"{subscription}/first" if subscription else "",
         ),
         "occurred_at": at,
-        "email": _text(_object(session, "customer_details").get("email")) or _text(session.get("customer_email")),
-        "name": _text(_object(session, "customer_details").get("name"))[:160],
+        "email": text(inner(session, "customer_details").get("email")) or text(session.get("customer_email")),
+        "name": text(inner(session, "customer_details").get("name"))[:160],
         "codes": tuple(dict.fromkeys(codes)),
-        "customer_id": _id(session.get("customer")),
-        "metadata": {"checkout": _need_id(session)} | _consent(session),
+        "customer_id": ident(session.get("customer")),
+        "metadata": {"checkout": need_ident(session), **_of_subscription(subscription), **_consent(session)},
     }
     minor = session.get("amount_total")
     if status == "no_payment_required" or minor == 0:
@@ -104,14 +115,18 @@ def _checkout(session: Object, at: datetime) -> Signal:
         return Signal(fact="signup", **common)
     if status != "paid":
         raise PayloadError("payment_status is not one we know.")
-    return Signal(fact="purchase", money=_money(minor, session.get("currency")), **common)
+    return Signal(fact="purchase", money=_money_of(minor, session.get("currency")), **common)
+
+
+def _of_subscription(subscription: str) -> dict[str, str]:
+    """So that the end of one subscription stops no other."""
+    return {"subscription": subscription} if subscription else {}
 
 
 def _consent(session: Object) -> dict[str, str]:
     """Whether the payer agreed to get mail: Stripe's own box, or what the shop put into the metadata."""
-    metadata = session.get("metadata")
-    said = _text(metadata.get("marketing_consent")) if isinstance(metadata, Mapping) else ""
-    if _object(session, "consent").get("promotions") == "opt_in":
+    said = text(inner(session, "metadata").get("marketing_consent"))
+    if inner(session, "consent").get("promotions") == "opt_in":
         said = "yes"
     return {"marketing_consent": said[:20]} if said else {}
 
@@ -121,33 +136,33 @@ def _invoice(invoice: Object, at: datetime) -> Signal:
     minor = invoice.get("amount_paid")
     if minor == 0:
         raise Ignored("nothing_paid")
-    details = _object(_object(invoice, "parent"), "subscription_details")
-    old_details = _object(invoice, "subscription_details")
-    lines = _object(invoice, "lines").get("data")
-    subscription = _id(invoice.get("subscription")) or _id(details.get("subscription"))
-    reason = _text(invoice.get("billing_reason"))
-    paid_at = _object(invoice, "status_transitions").get("paid_at")
+    details = inner(inner(invoice, "parent"), "subscription_details")
+    old_details = inner(invoice, "subscription_details")
+    lines = inner(invoice, "lines").get("data")
+    subscription = ident(invoice.get("subscription")) or ident(details.get("subscription"))
+    reason = text(invoice.get("billing_reason"))
+    paid_at = inner(invoice, "status_transitions").get("paid_at")
     metadata = [invoice.get("metadata"), details.get("metadata"), old_details.get("metadata")]
-    metadata += [line.get("metadata") for line in _each(lines)]
-    codes = [code for item in metadata for code in _codes(item)]
+    metadata += [line.get("metadata") for line in each(lines)]
+    codes = [code for item in metadata for code in codes_in(item)]
     return Signal(
         fact="purchase",
-        external_id=_need_id(invoice),
-        references=_names(
-            _need_id(invoice),
-            _id(invoice.get("payment_intent")),
-            _id(invoice.get("charge")),
+        external_id=need_ident(invoice),
+        references=names(
+            need_ident(invoice),
+            ident(invoice.get("payment_intent")),
+            ident(invoice.get("charge")),
             *_payments(invoice),
             f"{subscription}/first" if subscription and reason == "subscription_create" else "",
         ),
-        occurred_at=_moment(paid_at) if type(paid_at) is int else at,
-        money=_money(minor, invoice.get("currency")),
-        email=_text(invoice.get("customer_email")),
-        name=_text(invoice.get("customer_name"))[:160],
+        occurred_at=moment(paid_at) if type(paid_at) is int else at,
+        money=_money_of(minor, invoice.get("currency")),
+        email=text(invoice.get("customer_email")),
+        name=text(invoice.get("customer_name"))[:160],
         codes=tuple(dict.fromkeys([*codes, *_promotions(invoice)])),
-        customer_id=_id(invoice.get("customer")),
+        customer_id=ident(invoice.get("customer")),
         is_first={"subscription_create": True, "subscription_cycle": False}.get(reason),
-        metadata={"invoice": _need_id(invoice), "billing_reason": reason},
+        metadata={"invoice": need_ident(invoice), "billing_reason": reason, **_of_subscription(subscription)},
     )
 
 
@@ -158,20 +173,20 @@ def _refunded(charge: Object, at: datetime) -> Signal:
         raise Ignored("nothing_refunded")
     return Signal(
         fact="refund",
-        external_id=_need_id(charge),
-        references=_names(_need_id(charge), _id(charge.get("payment_intent")), _id(charge.get("invoice"))),
+        external_id=need_ident(charge),
+        references=names(need_ident(charge), ident(charge.get("payment_intent")), ident(charge.get("invoice"))),
         occurred_at=at,
-        money=_money(total, charge.get("currency")),
+        money=_money_of(total, charge.get("currency")),
     )
 
 
 def _dispute(dispute: Object, at: datetime) -> Signal:
     return Signal(
         fact="dispute",
-        external_id=_need_id(dispute),
-        references=_names(_id(dispute.get("charge")), _id(dispute.get("payment_intent"))),
+        external_id=need_ident(dispute),
+        references=names(ident(dispute.get("charge")), ident(dispute.get("payment_intent"))),
         occurred_at=at,
-        money=_money(dispute.get("amount"), dispute.get("currency")),
+        money=_money_of(dispute.get("amount"), dispute.get("currency")),
     )
 
 
@@ -181,9 +196,23 @@ def _dispute_closed(dispute: Object, at: datetime) -> Signal:
         raise Ignored("dispute_lost")
     return Signal(
         fact="dispute_won",
-        external_id=f"{_need_id(dispute)}/won",
-        references=_names(_id(dispute.get("charge")), _id(dispute.get("payment_intent"))),
+        external_id=f"{need_ident(dispute)}/won",
+        references=names(ident(dispute.get("charge")), ident(dispute.get("payment_intent"))),
         occurred_at=at,
+    )
+
+
+def _ended(subscription: Object, at: datetime) -> Signal:
+    """A subscription that is over, at its end and not when its end was announced."""
+    ended = subscription.get("ended_at")
+    return Signal(
+        fact="stopped",
+        external_id=f"{need_ident(subscription)}/stopped",
+        references=(),
+        occurred_at=moment(ended) if type(ended) is int else at,
+        codes=tuple(codes_in(subscription.get("metadata"))),
+        customer_id=ident(subscription.get("customer")),
+        metadata={"subscription": need_ident(subscription)},
     )
 
 
@@ -201,109 +230,34 @@ READERS = {
     "charge.refunded": _refunded,
     "charge.dispute.created": _dispute,
     "charge.dispute.closed": _dispute_closed,
+    "customer.subscription.deleted": _ended,
 }
 
 
-def _text(value: Any) -> str:
-    """A text without NUL, which PostgreSQL does not take; "" for everything that is no text."""
-    return value.replace("\x00", "").strip()[:500] if isinstance(value, str) else ""
-
-
-def _word(value: Any, name: str, limit: int) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= limit or not value.isascii() or not value.isprintable():
-        raise PayloadError(f"{name} is missing or malformed.")
-    return value
-
-
-def _id(value: Any) -> str:
-    """An id, given as it is or as the object it belongs to (an expanded field)."""
-    if isinstance(value, Mapping):
-        value = value.get("id")
-    return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isascii() and value.isprintable() else ""
-
-
-def _need_id(thing: Object) -> str:
-    found = _id(thing)
-    if not found:
-        raise PayloadError("the object's id is missing.")
-    return found
-
-
-def _object(parent: Object, name: str) -> Object:
-    """An inner object, empty when it is null or absent."""
-    value = parent.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _each(values: Any) -> Iterator[Object]:
-    for value in values[:50] if isinstance(values, list) else ():
-        if isinstance(value, Mapping):
-            yield value
-
-
-def _names(*names: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
-def _moment(value: Any) -> datetime:
-    """A Unix time; raises PayloadError for none and for one outside of what a calendar has."""
-    if type(value) is not int or not 0 <= value < 2**37:
-        raise PayloadError("a time is missing or malformed.")
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _money(minor: Any, currency: Any) -> Money:
-    """Stripe's smallest unit into ours, exactly; raises Ignored for a currency we don't know, PayloadError for no amount."""
-    if type(minor) is not int or not 0 < minor <= MAX_AMOUNT:
-        raise PayloadError("an amount is missing or malformed.")
-    code = _text(currency).upper()
-    try:
-        check_currency(code)
-    except MoneyError as error:
-        raise Ignored("currency_unknown", currency=code[:20]) from error
-    shift = exponent_of(code) - STRIPE_EXPONENTS.get(code, exponent_of(code))
-    if shift >= 0:
-        return Money(minor * 10**shift, code)
-    whole, rest = divmod(minor, 10**-shift)
-    if rest or not whole:
-        raise PayloadError(f"an amount in {code} has decimals, which {code} has not.")
-    return Money(whole, code)
-
-
-def _texts(value: Any) -> list[Code]:
-    """What may be a referral code: short, printable, without spaces. Merchants use these fields for ids of their own as well."""
-    text = _text(value)
-    return (
-        [Code(text)] if text and len(text) <= 64 and text.isascii() and text.isprintable() and " " not in text else []
-    )
-
-
-def _codes(metadata: Any) -> list[Code]:
-    if not isinstance(metadata, Mapping):
-        return []
-    return [code for key in CODE_KEYS for code in _texts(metadata.get(key))]
+def _money_of(minor: Any, currency: Any) -> Money:
+    return minor_money(minor, currency, STRIPE_EXPONENTS)
 
 
 def _promotions(thing: Object) -> list[Code]:
     """Promotion codes that were used, by their ids; a discount that is not expanded is only an id of itself."""
-    discounts = list(_each(thing.get("discounts")))
+    discounts = list(each(thing.get("discounts")))
     if isinstance(thing.get("discount"), Mapping):
         discounts.append(thing["discount"])
     found = []
     for discount in discounts:
         promotion = discount.get("promotion_code")
-        written = _texts(promotion.get("code")) if isinstance(promotion, Mapping) else []
+        written = code_texts(promotion.get("code")) if isinstance(promotion, Mapping) else []
         if written:
             found += [Code(code.text, "promotion") for code in written]
-        elif _id(promotion):
-            found.append(Code(_id(promotion), "promotion_id"))
+        elif ident(promotion):
+            found.append(Code(ident(promotion), "promotion_id"))
     return found
 
 
 def _payments(invoice: Object) -> list[str]:
     """New API versions list an invoice's payments, when they were asked to, instead of naming one."""
     found = []
-    for item in _each(_object(invoice, "payments").get("data")):
-        payment = _object(item, "payment")
-        found += [_id(payment.get("payment_intent")), _id(payment.get("charge"))]
+    for item in each(inner(invoice, "payments").get("data")):
+        payment = inner(item, "payment")
+        found += [ident(payment.get("payment_intent")), ident(payment.get("charge"))]
     return found
