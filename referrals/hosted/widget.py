@@ -38,13 +38,14 @@ from referrals.hosted import clicks, join, kept, tracking, visitor
 from referrals.hosted.confirm_mail import confirm_address
 from referrals.hosted.join import JoinForm, form_token
 from referrals.hosted.offer import closed_words, friend_offer, referrer_offer
-from referrals.hosted.page import choose_language, find_campaign, find_referrer, languages_of, look, public_name
+from referrals.hosted.page import choose_language, find_campaign, find_referrer, languages_of, look, packed, public_name
 from referrals.hosted.portal import share_addresses
 from referrals.hosted.script_calls import check_limit
 from referrals.hosted.signed import LONGEST_TOKEN, read_token, text_claim, wrong_claims
 from referrals.hosted.story import tell
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.requests import takes_gzip
 from rewards import services
 
 log = logging.getLogger(__name__)
@@ -209,7 +210,12 @@ def _public(
 
     shown = (referrer.referral_code, referrer.first_name, public_name(referrer)) if referrer else ()
     frame = (_origin(request, campaign), request.GET.get("theme", "")[:5], _waits(request, "public"))
-    return HttpResponse(kept.body(campaign, ("widget", language, shown, frame), token, render), status=status)
+    page = kept.page(campaign, ("widget", language, shown, frame), render)
+    if not takes_gzip(request.headers.get("Accept-Encoding", "")):
+        return packed(request, HttpResponse(page.plain(token), status=status))
+    response = HttpResponse(page.gzipped(token), status=status)
+    response["Content-Encoding"] = "gzip"
+    return packed(request, response)
 
 
 def _offer(campaign: Campaign, language: str, referrer: Participant | None, form: JoinForm) -> dict[str, Any]:
