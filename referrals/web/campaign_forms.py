@@ -103,6 +103,12 @@ class NewCampaignForm(forms.Form):
     ends_at = LocalMoment(
         label=lazy("Closes"), required=False, help_text=lazy("The day on which the leaderboard's prizes are given.")
     )
+    attribution_model = Choice(
+        label=lazy("When somebody followed several links"),
+        choices=Campaign.MODELS,
+        widget=forms.RadioSelect,
+        help_text=lazy("Who gets the reward. The settings change it later, also how long a click counts."),
+    )
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

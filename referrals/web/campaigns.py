@@ -23,7 +23,7 @@ from campaigns import services
 from campaigns.models import Campaign, CampaignVersion, Status
 from campaigns.presets import PRESETS
 from campaigns.rules import current_terms
-from campaigns.terms import RuleTerms
+from campaigns.terms import RuleTerms, TermsError
 from participants.links import campaign_link
 from participants.models import Participant, QualifyingEvent, Referral, Visit
 from referrals.accounts.models import Role
@@ -152,6 +152,7 @@ def campaign_new(request: MerchantRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     currency = _currency(data, request.merchant.currency)
     start = {"preset": next(iter(PRESETS)), "name": _("Refer a friend"), "currency": currency}
+    start |= {"attribution_model": Campaign.MODELS[0][0]}
     form = NewCampaignForm(data, initial=start)
     suggestions = {terms.side: terms for terms in PRESETS["refer_a_friend_double"].rules(currency)}
     rules = [_side_form(side, suggestions[side], currency, data) for side in ("referrer", "invitee")]
@@ -166,6 +167,10 @@ def campaign_new(request: MerchantRequest) -> HttpResponse:
                 campaign = _create(request, form.cleaned_data, [rule.terms for rule in wanted] or None)
             except Refused as error:
                 status = apply_refusal(form, error)
+            except TermsError as error:
+                # The rules are right by themselves; they don't go with friends that several share.
+                form.add_error("attribution_model", error.message)
+                status = 422
             else:
                 if chosen.is_simple:
                     messages.success(request, _("Draft saved. Look at the pages, then launch."))
@@ -208,6 +213,7 @@ def _create(request: MerchantRequest, data: dict[str, Any], rules: list[RuleTerm
         preset_key=data["preset"],
         rules=rules,
         **({"ends_at": data["ends_at"]} if data["ends_at"] else {}),
+        **({"attribution_model": data["attribution_model"]} if data["attribution_model"] else {}),
     )
 
 

@@ -199,3 +199,15 @@ def test_a_leaderboard_is_asked_when_it_closes(alice: Cast) -> None:
     alice.client.post(URL, new_campaign(preset="leaderboard", ends_at="2099-01-01T00:00"))
 
     assert str(Campaign.objects.get().ends_at) == "2099-01-01 00:00:00+00:00"
+
+
+@pytest.mark.parametrize("model", ["linear", "position", ""])
+def test_who_is_credited_is_chosen_at_once(alice: Cast, model: str) -> None:
+    alice.client.post(URL, new_campaign(attribution_model=model))
+    assert Campaign.objects.get().attribution_model == (model or "first_click")
+
+
+def test_a_template_that_can_not_be_shared_says_so_at_the_field(alice: Cast) -> None:
+    answer = alice.client.post(URL, new_campaign(preset="milestones", attribution_model="linear"))
+    assert (answer.status_code, Campaign.objects.count()) == (422, 0)
+    assert list(answer.context["form"].errors) == ["attribution_model"]
