@@ -10,11 +10,13 @@ from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Campaign
 from participants.links import script_tag
-from participants.models import Participant, Referral, Visit
+from participants.models import Participant, QualifyingEvent, Referral, Visit
+from referrals.accounts.signing import new_secret
 from scripts.browser import Watch
 from tests.browser.shop import Shop
-from tests.factories import make_campaign, make_cast, make_merchant, make_participant
+from tests.factories import ACTOR, make_campaign, make_cast, make_merchant, make_participant
 from tests.hosted.conftest import CHROME
+from tests.hosted.test_script_token import sign
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = """<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="data:,">@TAG@</head><body>
@@ -79,6 +81,18 @@ def test_a_friend_arrives_and_signs_up_on_the_shops_own_pages(
     assert (joined["referralCode"], Referral.objects.get(invitee=noor).referrer) == (noor.referral_code, asha)
     refused = "Referrals.addParticipant({email: 'noor'}).catch(e => [e.code, e.status])"
     assert page.evaluate(refused) == ["email_invalid", 422]
+    # A purchase counts when the shop's server signed it, and once.
+    secret = new_secret(tenant=alice.tenant, actor=ACTOR)
+    signed = sign(secret, campaign, email="noor@example.net")
+    for _ in range(2):
+        qualified = page.evaluate("token => Referrals.qualifyParticipant({token})", signed)
+        assert qualified == {"qualified": True, "externalId": "order-1"}
+    event = QualifyingEvent.objects.get(source="script")
+    assert (event.participant, event.amount_minor) == (noor, 5000)
+    forged = sign("not-the-secret-0123456789-0123456789", campaign, email="noor@example.net", external_id="order-2")
+    refused = "token => Referrals.qualifyParticipant({token}).catch(e => [e.code, e.status])"
+    assert page.evaluate(refused, forged) == ["token_signature", 401]
+    assert QualifyingEvent.objects.filter(source="script").count() == 1
     page.evaluate("Referrals.forget()")
     assert page.evaluate("document.cookie") == ""
     # Without a yes nothing is kept.
@@ -92,4 +106,4 @@ def test_a_friend_arrives_and_signs_up_on_the_shops_own_pages(
     # One visit in all: the second one was within half a minute of the first.
     assert Visit.objects.count() == 1
     # The browser logs the refusal that was provoked above.
-    watch.problems[:] = [problem for problem in watch.problems if "422" not in problem]
+    watch.problems[:] = [problem for problem in watch.problems if "422" not in problem and "401" not in problem]
