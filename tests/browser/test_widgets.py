@@ -94,11 +94,16 @@ def test_the_shop_shows_widgets_to_friends_and_customers_and_to_nobody_elses_pag
     referral = Referral.objects.get()
     assert (referral.referrer, referral.invitee.email, referral.invitee.source) == (asha, "maya@example.net", "widget")
     assert referral.visit == Visit.objects.get()
+    asked = []
+    page.on("request", lambda request: asked.append(request.method) if "/widget/" in request.url else None)
     # Messages of other windows, and of our own frame with nonsense, change nothing.
     height = page.locator("#invitee iframe").bounding_box()
     page.evaluate("postMessage({from: 'referrals', type: 'resize', height: 4000}, '*')")
     page.frames[-1].evaluate("parent.postMessage({from: 'referrals', type: 'resize', height: '9e9'}, '*')")
     page.evaluate("frames[0].postMessage({from: 'referrals-page', type: 'person', identity: 'x'}, '*')")
+    page.frames[-1].evaluate("postMessage({from: 'referrals-page', type: 'person', identity: 'x'}, '*')")
+    page.wait_for_timeout(100)
+    assert asked == []
     assert page.locator("#invitee iframe").bounding_box() == height
 
     # A customer: the token in the page, or from the shop's own server; the tab opens a dialog with the same.

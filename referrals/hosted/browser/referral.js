@@ -10,7 +10,8 @@
   const given = (new URLSearchParams(location.search).get("referralCode") || "").trim();
   const unfollowed = navigator.globalPrivacyControl === true || navigator.doNotTrack === "1";
   // What is known of the visitor: the code that counts, the server's signed token, and for how many seconds a browser may keep both.
-  let code = "", token = "", keep = 0, hosts = [];
+  let code = "", token = "", keep = 0, hosts = [], known;
+  const ready = new Promise((done) => { known = done; });
 
   const kept = () => {
     const found = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
@@ -121,9 +122,10 @@
       call("visit", about).then(learn, (error) => {
         if (error.code === "code_not_found") code = old;
         console.warn(`Referrals: ${error.message}`);
-      });
-    } else if (code) {
-      call("campaign").then(learn, (error) => console.warn(`Referrals: ${error.message}`));
+      }).then(known);
+    } else {
+      if (code) call("campaign").then(learn, (error) => console.warn(`Referrals: ${error.message}`));
+      known();
     }
   };
 
@@ -139,6 +141,7 @@
     getCampaign,
     getReferralCode: () => code,
     getVisitor: () => token,
+    ready,
     validateCode: (text) => call(`code?code=${encodeURIComponent(text)}`),
     addParticipant: (who) => call("participants", person(who || {})),
     qualifyParticipant: ({ token: signed }) => call("events", { token: signed }),

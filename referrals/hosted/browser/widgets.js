@@ -16,6 +16,8 @@
     const found = window.Referrals ? Referrals.getReferralCode() : new URLSearchParams(location.search).get("referralCode");
     return /^[A-Za-z0-9][A-Za-z0-9-]{0,15}$/.test(found || "") ? found : "";
   };
+  // Whose invitation counts is known once the visit is recorded; not waited for when that takes long.
+  const known = () => Promise.race([window.Referrals && Referrals.ready, new Promise((done) => { setTimeout(done, 3000); })]);
   const visitor = () => (window.Referrals && Referrals.getVisitor ? Referrals.getVisitor() : "");
   const language = (host) => host.dataset.lang || document.documentElement.lang.slice(0, 2);
   // A page that says nothing of dark colours is a light one, whatever the visitor's system prefers.
@@ -142,6 +144,7 @@
   };
 
   const tab = async (host) => {
+    await known();
     const said = await words(host);
     if (!said || !said.open) return;
     const root = shadow(host, said);
@@ -167,6 +170,7 @@
     }
   };
   const popUp = async (host) => {
+    await known();
     if (!code() || wasClosed()) return;
     const said = await words(host);
     if (!said || !said.open || !said.popup || popup) return;
@@ -210,7 +214,10 @@
 
   const kinds = {
     referrer: (host) => frame(host, "referrer", host),
-    invitee: (host) => code() && frame(host, "invitee", host),
+    invitee: async (host) => {
+      await known();
+      if (code()) frame(host, "invitee", host);
+    },
     tab,
     popup: popUp,
   };
