@@ -46,6 +46,7 @@ CODES: dict[str, tuple[int, str]] = {
     "participant_not_found": (404, "No such participant."),
     "referrer_not_found": (404, "No participant with the referrer's address."),
     "code_not_found": (404, "No such referral code in this campaign."),
+    "application_not_found": (404, "No such application."),
     "event_not_found": (404, "No such event."),
     "reward_not_found": (404, "No such reward."),
     "payout_not_found": (404, "No such payout."),

@@ -25,6 +25,7 @@ KEY_HEADER = "Idempotency-Key"
 PATH_EXAMPLES = {
     "campaigns": "JCu82f30F1",
     "participants": "pt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "applications": "apl_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "events": "ev_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "rewards": "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "payouts": "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
@@ -36,6 +37,7 @@ PATH_EXAMPLES = {
 TAGS = {
     "Campaigns": "What is on offer.",
     "Participants": "Who takes part, and through whom.",
+    "Applications": "People who want to take part in a programme of the affiliate hub.",
     "Customers": "The list of existing customers, who can't be referred.",
     "Events": "What they did, what was taken back, and how it was decided.",
     "Rewards": "What is owed.",

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 
 from campaigns.models import Campaign
 from integrations.models import Connection, InboundEvent
-from participants.models import Participant
+from participants.models import Application, Participant
 from referrals.api.catalogue import CODES
 from referrals.api.openapi import document, in_order, request_example
 from referrals.api.operations import Api, Operation
@@ -21,6 +21,7 @@ from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
 from rewards.models import Payout, Reward, WhatIf
 from tests.api.conftest import Reply, Shop, open_shop
+from tests.api.v2.test_applications import wish
 from tests.factories import make_participant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 52)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 57)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -88,6 +89,7 @@ class World:
         self.shop = shop
         self.test = open_shop("", is_test=True, merchant=shop.merchant)
         self.campaign, self.maya, self.friend = campaign, maya, friend
+        self.wish: Application | None = None
         body = {
             "campaign": campaign.public_id,
             "email": friend.email,
@@ -126,6 +128,10 @@ class World:
                 self.maya = make_participant(self.campaign, "late@example.net")
             case "detachParticipant" | "setParticipantStatus":
                 self.maya = self.friend
+            case "approveApplication" | "declineApplication" | "getApplication":
+                self.wish = wish(self.campaign, "nora")
+            case "reconsiderApplication":
+                self.wish = wish(self.campaign, "nora", "declined")
             case "releaseReward":
                 send(f"/api/v2/rewards/{self.review}/hold")
             case "reverseReward" | "getPayout" | "getPayoutBatch" | "undoPayoutBatch":
@@ -148,6 +154,7 @@ class World:
             "7ZZp9eBG": self.maya.referral_code,
             "8Mnu79TD": self.maya.referral_code,
             "pt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.maya.public_id,
+            "apl_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.wish.public_id if self.wish else "",
             "ev_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.event,
             "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.review,
             "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.connection.public_id,

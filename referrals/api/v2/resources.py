@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from referrals.api.v2 import (
+    applications,
     campaigns,
     connections,
     customers,
@@ -16,6 +17,18 @@ from referrals.api.v2 import (
 )
 from referrals.api.v2.base import API
 
-RESOURCES = (campaigns, participants, customers, events, rewards, payouts, connections, testing, what_if, reports)
+RESOURCES = (
+    campaigns,
+    participants,
+    applications,
+    customers,
+    events,
+    rewards,
+    payouts,
+    connections,
+    testing,
+    what_if,
+    reports,
+)
 
 __all__ = ["API", "RESOURCES"]

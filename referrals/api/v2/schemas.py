@@ -9,6 +9,7 @@ from participants.models import Refund
 from referrals.api.fields import MONEY_INPUT
 from referrals.api.fraud import FRAUD
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
+from referrals.api.v2.application_schemas import APPLICATION
 from referrals.api.v2.base import page_schema
 from referrals.api.v2.report_schemas import CAMPAIGN_REPORT
 from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
@@ -436,6 +437,7 @@ SCHEMAS: dict[str, Schema] = {
     "Rule": RULE,
     "RuleInput": RULE_INPUT,
     "Participant": PARTICIPANT,
+    "Application": APPLICATION,
     "Event": EVENT,
     "WaitingEvent": WAITING_EVENT,
     "Decision": DECISION,
@@ -454,6 +456,6 @@ SCHEMAS: dict[str, Schema] = {
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
-        for name in "Campaign Participant Event Decision Refund Reward Payout Batch Connection InboundEvent".split()
+        for name in "Campaign Participant Application Event Decision Refund Reward Payout Batch Connection InboundEvent".split()
     },
 }
