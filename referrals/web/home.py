@@ -204,10 +204,11 @@ def steps(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) 
     first = campaigns[-1] if campaigns else None
     new = reverse("web:campaign_new")
     page = reverse("web:campaign", args=[(launched or first).public_id]) if (launched or first) else new  # type: ignore[union-attr]  # asked in the condition
+    install = reverse("web:campaign_install", args=[launched.public_id]) if launched else page
     return [
         Step(_("Create a campaign"), _("A template and two amounts are enough."), new, first is not None),
         Step(_("Launch it"), _("Look at the pages first; nothing is public before."), page, launched is not None),
-        Step(_("Share its link"), _("With your best customers, or in your next newsletter."), page, people),
+        Step(_("Share its link"), _("With your best customers, on your own site, in a newsletter."), install, people),
         Step(
             _("Let purchases arrive"),
             _("Connect Stripe, use the API, or record them by hand."),
