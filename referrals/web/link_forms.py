@@ -70,7 +70,9 @@ class LinksForm(forms.Form):
     )
     script_origins = Lines(
         label=lazy("Pages that may use the browser script"),
-        help_text=lazy("One origin a line, such as https://shop.example.com. Pages from elsewhere are refused."),
+        help_text=lazy(
+            "One origin a line, such as https://shop.example.com. Pages from elsewhere are refused, and show no widgets."
+        ),
     )
     discount_code = forms.CharField(
         label=lazy("Discount code for friends"),
