@@ -94,6 +94,8 @@ class Participant(TenantModel):
     joined_at = models.DateTimeField(default=clock.now)
     banned_at = models.DateTimeField(null=True, blank=True)
     ban_reason = models.CharField(max_length=300, blank=True)
+    # Their data is gone, and they earn nothing any more (rewards.personal); such a row is banned as well.
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
     note = models.TextField(blank=True, max_length=4000)
     # What the merchant says of the person, for conditions over attributes: country, plan, anything.
     metadata = models.JSONField(default=dict, blank=True)
@@ -118,7 +120,7 @@ class Participant(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return self.name or self.email
+        return str(_("Erased person")) if self.erased_at else self.name or self.email
 
     @property
     def name(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -24,7 +26,7 @@ def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
     if not reason.strip():
         raise Refused("note_required", _("Say why, so that it can be explained later."), field="reason")
     with transaction.atomic():
-        row = _lock_with_friends(participant.pk)
+        row = _locked_person(participant.pk)
         if row.banned_at is not None:
             raise Refused("invalid_state", _("%(who)s is already banned.") % {"who": row}, status=409)
         row.banned_at, row.ban_reason = clock.now(), reason.strip()[:300]
@@ -42,7 +44,9 @@ def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
 def unban(*, participant: Participant, actor: Actor, note: str = "") -> Participant:
     """Undo a ban: what it held goes on, and what happened meanwhile is decided again."""
     with transaction.atomic():
-        row = _lock_with_friends(participant.pk)
+        row = _locked_person(participant.pk)
+        if row.erased_at is not None:
+            raise Refused("already_erased", _("This person's data is erased; that can't be undone."), status=409)
         if row.banned_at is None:
             raise Refused("invalid_state", _("%(who)s is not banned.") % {"who": row}, status=409)
         row.banned_at, row.ban_reason = None, ""
@@ -69,11 +73,16 @@ def unban(*, participant: Participant, actor: Actor, note: str = "") -> Particip
     return row
 
 
-def _lock_with_friends(participant_id: int) -> Participant:
-    """The person's row; those whom they invited are locked with it, so that what a friend does meanwhile is decided before or after."""
-    friends = Referral.objects.filter(referrer=participant_id).values_list("invitee_id", flat=True)
-    lock_all({participant_id, *friends, *sharers_friends(participant_id)})
+def _locked_person(participant_id: int) -> Participant:
+    lock_with_friends([participant_id])
     return lock_person(participant_id)
+
+
+def lock_with_friends(people: Collection[int]) -> None:
+    """These people's rows, and of those whom they invited, so that what a friend does meanwhile is decided before or after."""
+    friends = Referral.objects.filter(referrer__in=people).values_list("invitee_id", flat=True)
+    shared = {pk for person in people for pk in sharers_friends(person)}
+    lock_all({*people, *friends, *shared})
 
 
 def _locked_rewards(*which: Q) -> list[Reward]:

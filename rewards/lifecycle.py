@@ -29,7 +29,7 @@ from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 
 DENIED = "denied_by_merchant"
 # Reasons that a person gave; a new decision about the facts never overrides them.
-BY_HAND = frozenset({DENIED, "fraud_denied"})
+BY_HAND = frozenset({DENIED, "fraud_denied", "recipient_erased"})
 # The reason of a reward that a ban holds (rewards.bans).
 BANNED = "referrer_banned"
 # The reason of a reward that waits for a person, because of a suspicion or by somebody's hand.

@@ -43,6 +43,7 @@ _BY_STATE: dict[str, Q] = {
     "waiting_for_funds": Q(state=State.QUEUED),
     "provider_rejected": Q(state=State.ATTENTION),
     "fraud_denied": Q(state__in=GONE, reason="fraud_denied"),
+    "recipient_erased": Q(state__in=GONE, reason="recipient_erased"),
     "denied_by_merchant": Q(state__in=GONE, reason="denied_by_merchant"),
 }
 

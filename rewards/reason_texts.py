@@ -348,6 +348,11 @@ REASONS: dict[str, Reason] = {
         _("Restore it, if it was declined by mistake"),
         "reward",
     ),
+    "recipient_erased": Reason(
+        _("The recipient's data is there"),
+        _("The recipient had their data erased before it was paid"),
+        _("You had your data erased before it was paid"),
+    ),
     "referral_denied": Reason(
         _("The referral was not denied"),
         _("Your team denied the referral"),

@@ -81,7 +81,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         JOIN participants_qualifyingevent e ON e.participant_id = f.standing_for_id
         JOIN rewards_decision d ON d.event_id = e.id AND d.current AND d.rewardable AND d.side = 'referrer'
         LEFT JOIN rewards_reward r ON r.event_id = e.id AND r.rule_key = d.rule_key AND r.participant_id = s.participant_id
-          AND (r.state NOT IN ('void', 'reversed') OR r.reason IN ('denied_by_merchant', 'fraud_denied'))
+          AND (r.state NOT IN ('void', 'reversed') OR r.reason IN ('denied_by_merchant', 'fraud_denied', 'recipient_erased'))
         WHERE f.split_by <> ''
         GROUP BY d.id, d.amount_minor HAVING COALESCE(SUM(r.amount_minor), 0) <> d.amount_minor
         """,

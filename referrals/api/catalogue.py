@@ -137,6 +137,7 @@ CODES: dict[str, tuple[int, str]] = {
     "too_many_codes": (409, "A participant can hold at most five chosen codes."),
     "destination_known": (409, "Payouts go to this address already."),
     "destination_limit": (429, "A participant can enter five payout addresses a day."),
+    "already_erased": (409, "The person's data is erased; that can't be undone."),
     "consent_required": (422, "The sender has to say that the friends know them."),
     "own_address": (422, "This is the participant's own address."),
     "already_invited": (409, "The participant has invited this address before."),

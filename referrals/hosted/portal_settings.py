@@ -54,6 +54,7 @@ def page_of(
             "payout": _payout(participant),
             "mails": _mails(participant),
             "language_choices": _languages(participant),
+            "fresh": portal_sessions.is_fresh(session),
             "sessions": _sessions(participant, session),
             "done": request.GET.get("done", ""),
         }

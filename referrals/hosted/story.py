@@ -256,9 +256,9 @@ def _friend(
     `share` says that others have a part of this friend.
     """
     shared = [share] if share else []
-    name = public_name(person) or mask_email(person.email)
+    name = shown_name(person)
     letters = "".join(part[0] for part in (person.first_name.strip(), person.last_name.strip()) if part)
-    initials = (letters or person.email[:1]).upper()
+    initials = (letters or ("" if person.erased_at else person.email[:1])).upper() or "–"
     owed = {reward.event_id for reward in rewards}
     refused = [
         _telling(rows) for rows in events if rows[0].event_id not in owed and not any(row.rewardable for row in rows)
@@ -278,6 +278,13 @@ def _friend(
         # Something was earned, and this part of it comes to less than the smallest coin.
         text, tone = f"{reason_sentence(TOO_SMALL, audience='participant')}.", "no"
     return Friend(name, initials, text, tone, quiet, shared)
+
+
+def shown_name(person: Participant) -> str:
+    """What a referrer reads of a friend: "Asha V.", else a masked address; nothing of somebody whose data is erased."""
+    if person.erased_at is not None:
+        return _("Somebody")
+    return public_name(person) or mask_email(person.email)
 
 
 def _telling(decisions: Sequence[Decision]) -> Decision:
@@ -351,7 +358,7 @@ def _rewards(participant: Participant) -> list[RewardLine]:
         if reward.side == "invitee":
             what = _("For joining") if reward.event.type == "join" else _("For your order")
         else:
-            what = _("For inviting %(name)s") % {"name": public_name(friend) or mask_email(friend.email)}
+            what = _("For inviting %(name)s") % {"name": shown_name(friend)}
         lines.append(
             RewardLine(
                 amount=given_text(reward.worth, reward.kind),

@@ -58,7 +58,7 @@ class Friend:
     share: str = ""
 
 
-def _person(request: MerchantRequest, public_id: str) -> Participant:
+def person_of_page(request: MerchantRequest, public_id: str) -> Participant:
     rows = Participant.objects.select_related("campaign", "merchant", "referral__referrer", "referral__visit")
     return own(rows, request, public_id)
 
@@ -70,23 +70,23 @@ def _page(person: Participant) -> str:
 @member()
 def participant_page(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Everything about one person."""
-    person = _person(request, public_id)
+    person = person_of_page(request, public_id)
     return _render(request, person, DetailsForm(instance=person))
 
 
 @member()
 def participant_edit(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Names, notes, whether they were a customer before."""
-    person = _person(request, public_id)
+    person = person_of_page(request, public_id)
     if request.method != "POST":
         return redirect(_page(person))
     form = DetailsForm(request.POST, instance=person)
     if not form.is_valid():
-        return _render(request, _person(request, public_id), form, status=422)
+        return _render(request, person_of_page(request, public_id), form, status=422)
     try:
         change_participant(participant=person, actor=request.actor, **form.cleaned_data)
     except Refused as error:
-        return _render(request, _person(request, public_id), form, status=apply_refusal(form, error))
+        return _render(request, person_of_page(request, public_id), form, status=apply_refusal(form, error))
     messages.success(request, _("Details saved"))
     return redirect(_page(person))
 
@@ -211,7 +211,7 @@ def why_not(decision: Decision) -> str:
 @member(role=Role.MANAGER)
 def participant_complete(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Record by hand what they did: the decision about it is shown at once."""
-    person = _person(request, public_id)
+    person = person_of_page(request, public_id)
     posted = request.method == "POST"
     start = {"key": random_text(16), "occurred_at": clock.now()}
     form = CompleteForm(request.POST if posted else None, initial=start, currency=person.campaign.currency)
@@ -257,7 +257,7 @@ def _complete(request: MerchantRequest, person: Participant, form: CompleteForm)
 @member(role=Role.MANAGER)
 def participant_ban(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Stop them from earning: GET says what will happen, POST does it with a reason."""
-    person = _person(request, public_id)
+    person = person_of_page(request, public_id)
     form = ReasonForm(request.POST if request.method == "POST" else None)
     status = carry_out(form, lambda: bans.ban(participant=person, actor=request.actor, **form.cleaned_data))
     if status is None:
@@ -271,7 +271,7 @@ def participant_ban(request: MerchantRequest, public_id: str) -> HttpResponse:
 @member(role=Role.MANAGER)
 def participant_unban(request: MerchantRequest, public_id: str) -> HttpResponse:
     """Lift a ban: what it held goes on, and what happened meanwhile is decided again."""
-    person = _person(request, public_id)
+    person = person_of_page(request, public_id)
     form = NoteForm(request.POST if request.method == "POST" else None)
     status = carry_out(form, lambda: bans.unban(participant=person, actor=request.actor, **form.cleaned_data))
     if status is None:

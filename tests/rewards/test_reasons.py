@@ -47,6 +47,7 @@ PRODUCT: dict[str, dict[str, Any]] = {
     "held_for_review": {},
     "fraud_denied": {},
     "denied_by_merchant": {},
+    "recipient_erased": {},
     "referral_denied": {},
     "in_review_until": {"until": "2026-11-24T12:00:00.000+00:00"},
     "waiting_for_recipient": {},

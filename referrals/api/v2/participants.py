@@ -18,7 +18,7 @@ from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_of
 from referrals.api.v2.shapes import participants_json
 from referrals.lib.errors import Refused
-from rewards import bans, bonds, services
+from rewards import bans, bonds, personal, services
 from rewards.confirming import join_with_terms
 from rewards.customers import change_participant
 from rewards.statuses import STATUSES, set_status
@@ -233,6 +233,25 @@ def unban_participant(call: Call) -> Answer:
     Held rewards go on, and what happened meanwhile is decided again.
     """
     bans.unban(participant=_find(call), actor=call.actor, note=call.body.get("note", ""))
+    return _shown(_find(call))
+
+
+@API.operation(
+    "POST",
+    "participants/{id}/erase",
+    tag=TAG,
+    scope=Scope.PARTICIPANTS,
+    answer=ref("Participant"),
+    statuses={200: "What is left: ids and sums, with an address that nobody has."},
+    errors=(*MISSING, "already_erased"),
+)
+def erase_participant(call: Call) -> Answer:
+    """Erase a participant's personal data.
+
+    In all campaigns of this side that have the address; it can't be undone. Rewards that have not left are void with the reason
+    `recipient_erased`. Whoever joins later with the same address is somebody new.
+    """
+    personal.erase(participant=_find(call), actor=call.actor)
     return _shown(_find(call))
 
 
