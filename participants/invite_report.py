@@ -29,7 +29,10 @@ class Funnel:
 
 def funnel(rows: QuerySet[Invite]) -> Funnel:
     """The counts over these invitations. One query."""
-    people = Participant.objects.filter(campaign=OuterRef("campaign"), email_key=OuterRef("email_key"))
+    # Who was there before their invitation was made did not join by it.
+    people = Participant.objects.filter(
+        campaign=OuterRef("campaign"), email_key=OuterRef("email_key"), joined_at__gte=OuterRef("created_at")
+    )
     paid = QualifyingEvent.objects.filter(
         participant__referral__referrer__campaign=OuterRef("campaign"),
         participant__referral__referrer__email_key=OuterRef("email_key"),
@@ -42,7 +45,7 @@ def funnel(rows: QuerySet[Invite]) -> Funnel:
         sent=Count("pk", filter=Q(state="sent")),
         opened=Count("pk", filter=Q(opened_at__isnull=False)),
         joined=Count("pk", filter=asked & Q(has_joined=True)),
-        converted=Count("pk", filter=asked & Q(has_converted=True)),
+        converted=Count("pk", filter=asked & Q(has_joined=True, has_converted=True)),
         failed=Count("pk", filter=Q(state="failed")),
         left_out=Count("pk", filter=Q(state="left_out")),
     )

@@ -142,6 +142,8 @@ def link_opened(request: HttpRequest, code: str) -> Participant | HttpResponse |
     invite = invites.find_code(code)
     if invite is None or hosts.campaign_of_host(request) not in {"", invite.campaign.public_id}:
         return None
+    if not invite.email and invite.participant is None:
+        return None  # erased
     campaign = invite.campaign
     clocks.enter(campaign.tenant)
     if invite.participant is None:
@@ -161,7 +163,7 @@ def link_opened(request: HttpRequest, code: str) -> Participant | HttpResponse |
 
 def _found(request: HttpRequest, token: str) -> Invite | None:
     invite = invites.read_token(token)
-    if invite is None or invite.campaign.status == Status.DRAFT:
+    if invite is None or invite.campaign.status == Status.DRAFT or not invite.email:
         return None
     return invite if hosts.campaign_of_host(request) in {"", invite.campaign.public_id} else None
 

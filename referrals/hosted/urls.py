@@ -21,6 +21,7 @@ from referrals.hosted import (
     portal_settings,
     script,
     short,
+    thank_you,
     widget,
 )
 
@@ -72,6 +73,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="widget",
     ),
     path("", include("referrals.hosted.hub_urls")),
+    path("invited/for/<str:campaign_id>", thank_you.thank_you, name="thank_you"),
     path("invited/<str:token>", invitation.invitation, name="invitation"),
     path("invited/<str:token>/stop", invitation.invitation_stop, name="invitation_stop"),
     path("me/", portal.home, name="portal"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -13,10 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns import mails
-from campaigns.models import Campaign
-from participants import invite_lists, invite_report, invites
+from campaigns.models import Campaign, Status
+from participants import invite_lists, invite_report, invites, personal_links
 from participants.customer_files import MOST_BYTES
+from participants.links import site_of
 from participants.models import Invite, InviteList
+from participants.personal_links import PersonalLink
 from referrals.accounts import limits
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
@@ -29,6 +31,7 @@ from referrals.web.invite_forms import ListForm, SettingsForm
 
 LISTS_SHOWN = 20
 WRONG_SHOWN = 20
+LINK_COLUMNS = ("email", "name", "link")
 OUTCOME_COLUMNS = (
     "line",
     "email",
@@ -95,10 +98,22 @@ def _shown(
         **campaign_context(request, campaign, "invites"),
         "form": form,
         "settings_form": settings_form or SettingsForm(campaign, chosen),
+        "thank_you": thank_you_form(campaign),
         "lists": rows.exclude(state="dropped").order_by("-pk")[:LISTS_SHOWN],
         "funnel": invite_report.funnel(Invite.objects.filter(campaign=campaign)),
     }
     return render(request, "web/campaigns/invites.html", context, status=status)
+
+
+def thank_you_form(campaign: Campaign) -> str:
+    """What a shop puts on its thank-you page; the token is made by its own server for each customer."""
+    address = f"{site_of(campaign)}/invited/for/{campaign.public_id}"
+    return (
+        f'<form method="post" action="{address}">\n'
+        f'  <input type="hidden" name="identity" value="TOKEN SIGNED BY YOUR SERVER">\n'
+        f"  <button>{_('Get my link for friends')}</button>\n"
+        f"</form>"
+    )
 
 
 def _list(request: MerchantRequest, public_id: str) -> InviteList:
@@ -175,6 +190,33 @@ def invite_list_outcome(request: MerchantRequest, public_id: str) -> HttpRespons
     row = _list(request, public_id)
     note_export(request, "invitations", row.public_id, "")
     return stream_csv(file_name("invitations"), OUTCOME_COLUMNS, _outcome_lines(row))
+
+
+@require_POST
+@member(role=Role.MANAGER)
+def invite_list_links(request: MerchantRequest, public_id: str) -> HttpResponseBase:
+    """Everybody on a list with their own link, to merge into a newsletter; nobody is mailed."""
+    row = _list(request, public_id)
+    if row.campaign.status == Status.DRAFT or row.state in {"checking", "dropped"}:
+        messages.error(
+            request, _("This list has no links yet. Launch the campaign, and wait until the list was looked at.")
+        )
+        return redirect("web:invite_list", public_id)
+    note_export(request, "personal_links", row.public_id, "")
+    return stream_csv(file_name("links"), LINK_COLUMNS, _link_lines(personal_links.links_of_list(row)))
+
+
+@require_safe
+@member()
+def campaign_invite_links(request: MerchantRequest, public_id: str) -> HttpResponseBase:
+    """Every participant with their own link."""
+    campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
+    note_export(request, "personal_links", campaign.public_id, "")
+    return stream_csv(file_name("links"), LINK_COLUMNS, _link_lines(personal_links.links_of_participants(campaign)))
+
+
+def _link_lines(found: Iterable[PersonalLink]) -> Iterator[tuple[str, str, str]]:
+    return ((one.email, one.name, one.link) for one in found)
 
 
 def _outcome_lines(row: InviteList) -> Iterator[tuple[object, ...]]:

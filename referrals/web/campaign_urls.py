@@ -46,6 +46,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         campaign_invites.campaign_invite_settings,
         name="campaign_invite_settings",
     ),
+    path(
+        "campaigns/<str:public_id>/invitations/links.csv",
+        campaign_invites.campaign_invite_links,
+        name="campaign_invite_links",
+    ),
+    path("invitation-lists/<str:public_id>/links/", campaign_invites.invite_list_links, name="invite_list_links"),
     path("invitation-lists/<str:public_id>/", campaign_invites.invite_list, name="invite_list"),
     path("invitation-lists/<str:public_id>/wrong.csv", campaign_invites.invite_list_wrong, name="invite_list_wrong"),
     path(

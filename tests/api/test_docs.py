@@ -127,7 +127,7 @@ def test_test_mode(shop: Shop) -> None:
 
 def test_version_2(shop: Shop, values: dict[str, str]) -> None:
     found = examples("v2.md")
-    assert len(found) == 19
+    assert len(found) == 20
     for example in found:
         values["DRAFT"] = Campaign.objects.latest("pk").public_id
         if reward := Reward.objects.filter(side="referrer").first():

@@ -16,7 +16,7 @@ from django.utils import timezone
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from participants import invite_lists, invites, mailing
-from participants.models import Invite, InviteList, NoInvite, Participant, Visit
+from participants.models import Invite, InviteLine, InviteList, NoInvite, Participant, Visit
 from referrals.hosted import invite_mail, orders
 from tests.factories import ACTOR, Cast, make_campaign, make_participant
 from tests.hosted.conftest import Inbox
@@ -279,3 +279,19 @@ def test_a_campaign_that_asks_for_more_leads_to_its_own_form(invite: Invite, per
     answer = person.post(page_of(invite))
     assert (answer.status_code, answer["Location"]) == (303, f"/campaign?id={invite.campaign.public_id}")
     assert Participant.objects.count() == 0
+
+
+def test_who_asks_to_be_erased_is_forgotten_and_not_invited_again(
+    double: Campaign, alice: Cast, invite: Invite, person: Client
+) -> None:
+    key, page = invite.email_key, page_of(invite)
+    assert [row["email"] for row in invites.kept_of(alice.tenant, key)] == ["p0@example.net"]
+    assert (invites.erase(alice.tenant, key), invites.erase(alice.tenant, key)) == (1, 0)
+    invite.refresh_from_db()
+    assert (invite.email, invite.name, invite.state, invite.reason) == ("", "", "left_out", "erased")
+    assert invites.kept_of(alice.tenant, key) == []
+    assert InviteLine.objects.filter(email_key=key).count() == 0
+    assert invite_mail.send_due() == 0
+    assert [person.get(page).status_code, person.post(page).status_code] == [404, 404]
+    assert person.get(f"/r/{invite.code}").status_code == 404
+    assert invites.unwelcome(alice.tenant, [key]) == {key: "stopped"}

@@ -148,3 +148,25 @@ def test_hostile_texts_stay_texts(alice: Cast, campaign: Campaign) -> None:
     shown = page(alice, InviteList.objects.get())
     assert "&lt;script&gt;alert(1)" in shown
     assert "<script>alert" not in shown
+
+
+def test_links_for_a_newsletter(alice: Cast, bob: Cast, campaign: Campaign, row: InviteList) -> None:
+    asha = make_participant(campaign, first_name="Asha")
+    address = f"/app/campaigns/{campaign.public_id}/invitations/links.csv"
+    text = b"".join(alice.client.get(address)).decode("utf-8-sig")
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["email", "name", "link"],
+        ["asha@example.com", "Asha", f"http://localhost:8000/r/{asha.referral_code}"],
+    ]
+    links = f"/app/invitation-lists/{row.public_id}/links/"
+    assert bob.client.post(links).status_code == 403
+    assert Invite.objects.count() == 0
+    found = list(csv.reader(io.StringIO(b"".join(alice.client.post(links)).decode("utf-8-sig"))))
+    assert [line[0] for line in found[1:]] == ["maya@example.net", "ido@example.net", "no@example.net"]
+    assert found[1][2] == f"http://localhost:8000/r/{Invite.objects.get(email_key='maya@example.net').code}"
+    assert set(Invite.objects.values_list("state", flat=True)) == {"ready"}
+
+
+def test_the_page_has_the_form_for_the_thank_you_page(alice: Cast, campaign: Campaign) -> None:
+    page = alice.client.get(f"/app/campaigns/{campaign.public_id}/invitations/").content.decode()
+    assert f"http://localhost:8000/invited/for/{campaign.public_id}" in page
