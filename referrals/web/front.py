@@ -9,11 +9,12 @@ from django.templatetags.static import static
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from campaigns.listing_models import Listing
+from referrals.lib import clock
 from referrals.web.demo import EMAIL, PASSWORD
 
-ROBOTS = "User-agent: *\n" + "".join(
-    f"Disallow: {path}\n" for path in ("/app/", "/account/", "/api/", "/invitation/", "/me/", "/in/")
-)
+_CLOSED = ("/app/", "/account/", "/api/", "/invitation/", "/me/", "/in/", "/hub/me/", "/hub/applications/")
+ROBOTS = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in _CLOSED)
 
 
 @require_safe
@@ -22,14 +23,15 @@ def front(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("web:home")
     log_in = {"email": EMAIL, "password": PASSWORD} if settings.DEMO else None
-    context = {"demo": log_in, "sign_up_open": settings.SIGN_UP_OPEN}
+    has_programmes = settings.HUB and Listing.objects.public(clock.now()).exists()
+    context = {"demo": log_in, "sign_up_open": settings.SIGN_UP_OPEN, "has_programmes": has_programmes}
     return render(request, "public/front.html", context)
 
 
 @require_safe
 @cache_control(public=True, max_age=86_400)
 def robots(request: HttpRequest) -> HttpResponse:
-    """Campaign pages may be found; the rest is for those who work here. The operators' address is not told."""
+    """Campaign pages and the affiliate hub may be found; the rest is for those who work here. The operators' address is not told."""
     return HttpResponse(ROBOTS, content_type="text/plain; charset=utf-8")
 
 

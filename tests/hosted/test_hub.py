@@ -186,3 +186,26 @@ def test_programs_lead_to_the_hub(programmes: list[Listing], browser_client: Cal
     for path, target in (("/programs", "/hub/"), ("/programs/?q=tea", "/hub/?q=tea"), ("/programs/a-b", "/hub/a-b/")):
         answer = client.get(path)
         assert (answer.status_code, answer["Location"]) == (301, target)
+
+
+def test_a_test_sides_programme_can_be_tried_by_its_address(programmes: list[Listing], person: Client) -> None:
+    listing = programmes[0]
+    Campaign.objects.filter(pk=listing.campaign_id).update(is_test=True)
+    assert names(person.get("/hub/")) == ["Tea", "Sit well"]
+    html = person.get(f"/hub/{listing.slug}/").content.decode()
+    assert (
+        "Test mode: this page is for trying things out" in html,
+        '<meta name="robots" content="noindex">' in html,
+    ) == (
+        True,
+        True,
+    )
+
+
+def test_the_front_door_leads_to_the_hub_while_it_has_something(
+    programmes: list[Listing], person: Client, settings: Any
+) -> None:
+    assert '<a href="/hub/">Affiliate programmes</a>' in person.get("/").content.decode()
+    assert "Disallow: /hub/me/" in person.get("/robots.txt").content.decode()
+    settings.HUB = False
+    assert "/hub/" not in person.get("/").content.decode()
