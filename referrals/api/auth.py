@@ -12,7 +12,7 @@ from referrals.accounts.limits import Allowance, take
 from referrals.accounts.models import ApiKey, Scope
 from referrals.api.errors import ApiError
 from referrals.events.services import Actor
-from referrals.lib.requests import client_ip
+from referrals.lib.requests import client_key
 
 KEY_SECONDS = 60
 # A publishable key stands in public pages, so its limit is the visitor's, not the key's (RELIABILITY section 7, "Limits").
@@ -94,7 +94,7 @@ def count_call(key: ApiKey, request: HttpRequest, *, writes: bool) -> Allowance:
         allowance = take(f"api:{key.pk}", limit=settings.API_REQUESTS_PER_MINUTE, seconds=KEY_SECONDS)
         return _within(allowance)
     limits = VISITOR_LIMITS if writes else VISITOR_READS
-    address = client_ip(request)
+    address = client_key(request)
     allowances = [
         _within(take(f"api:{key.pk}:{address}:{writes}:{seconds}", limit=limit, seconds=seconds))
         for limit, seconds in limits

@@ -24,7 +24,7 @@ from referrals.hosted import join
 from referrals.hosted.confirm_mail import confirm_address
 from referrals.hosted.page import choose_language, languages_of, look, message, show
 from referrals.lib.errors import Refused
-from referrals.lib.requests import client_ip
+from referrals.lib.requests import client_key
 from rewards.confirming import confirm
 
 
@@ -97,6 +97,6 @@ def _wait(request: HttpRequest, row: JoinRequest) -> HttpResponse:
 
 def _may_ask(request: HttpRequest) -> bool:
     try:
-        return limits.allow(f"join-again:{client_ip(request)}", 20, 3600)
+        return limits.allow(f"join-again:{client_key(request)}", 20, 3600)
     except DatabaseError:
         return False

@@ -19,7 +19,7 @@ from participants import applications
 from participants.services import check_email
 from referrals.accounts import limits
 from referrals.lib.errors import Refused
-from referrals.lib.requests import client_ip
+from referrals.lib.requests import client_key
 
 log = logging.getLogger(__name__)
 _FORM = "hosted.apply"
@@ -129,7 +129,7 @@ def form_token(listing: Listing) -> str:
 
 def seconds_to_wait(request: HttpRequest, what: str = "apply") -> int:
     """How long this network has to wait before it may send such a form again; 0 when it may. Open when the counter is down."""
-    ip = client_ip(request)
+    ip = client_key(request)
     try:
         spans = [
             limits.take(f"{what}:{ip}", limit=A_MINUTE, seconds=60),

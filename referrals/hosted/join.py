@@ -30,7 +30,7 @@ from referrals.accounts import limits
 from referrals.events.services import Actor
 from referrals.hosted import journal, tracking
 from referrals.lib.errors import Refused
-from referrals.lib.requests import client_ip
+from referrals.lib.requests import client_key
 from rewards import services
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def read_done(token: str) -> tuple[Participant, str] | None:
 
 def seconds_to_wait(request: HttpRequest) -> int:
     """0 when this address may join now, else for how long not: 10 a minute, 60 an hour. Open when the counter is down."""
-    ip = client_ip(request)
+    ip = client_key(request)
     try:
         spans = [
             limits.take(f"join:{ip}", limit=10, seconds=60),

@@ -50,7 +50,7 @@ from referrals.hosted.tracking import PORTAL_COOKIE as COOKIE
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError
-from referrals.lib.requests import client_ip
+from referrals.lib.requests import client_key
 from rewards.progress import friends_of, limits_of
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ def _ask(request: HttpRequest) -> HttpResponse:
     except Refused as refusal:
         return _log_in(request, error=refusal.message, email=email, status=422)
     try:
-        span = limits.take(f"portal-ask:{client_ip(request)}", limit=20, seconds=3600)
+        span = limits.take(f"portal-ask:{client_key(request)}", limit=20, seconds=3600)
         if not span.allowed:
             text = _("Too many links were asked for from this network. Try again later.")
             return _log_in(request, error=text, email=email, status=429, wait=span.resets_in)

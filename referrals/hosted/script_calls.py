@@ -21,7 +21,7 @@ from referrals.accounts import limits
 from referrals.hosted.page import find_campaign
 from referrals.lib.errors import Refused
 from referrals.lib.problems import problem
-from referrals.lib.requests import client_ip, request_id
+from referrals.lib.requests import client_key, request_id
 
 log = logging.getLogger(__name__)
 LONGEST_BODY = 16 * 1024
@@ -119,7 +119,7 @@ def too_many(seconds: int) -> Refused:
 def check_limit(request: HttpRequest) -> None:
     """Count one call of this address. Raises Refused rate_limited (429); open when the counter is down."""
     try:
-        span = limits.take(f"script:{client_ip(request)}", limit=MOST_CALLS, seconds=60)
+        span = limits.take(f"script:{client_key(request)}", limit=MOST_CALLS, seconds=60)
     except DatabaseError:
         log.exception("The limit on the script's calls can't be counted; letting the call through.")
         return

@@ -109,6 +109,18 @@ def truncate_ip(text: str) -> str:
     return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
 
 
+def client_key(request: HttpRequest) -> str:
+    """Whom a limit counts: an IPv4 address, or an IPv6 network of /64, which one customer of a provider has to themselves
+    (RELIABILITY section 7).
+    """
+    address = ipaddress.ip_address(client_ip(request))
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+
+
 def takes_gzip(header: str) -> bool:
     """Whether an Accept-Encoding header asks for gzip."""
     for part in header[:500].lower().split(","):

@@ -113,3 +113,39 @@ def test_a_spoofed_forwarded_address_does_not_help(db: None, settings: Any) -> N
     settings.TRUSTED_PROXY_COUNT = 2
     waits = [asked("nonsense", remote="10.0.0.2") for _ in range(11)]
     assert waits[-1] > 0
+
+
+def test_ipv6_is_counted_by_the_network_of_a_customer(db: None) -> None:
+    waits = [asked(remote=f"2001:db8:0:1::{number:x}") for number in range(12)]
+    assert [wait > 0 for wait in waits] == [False] * 10 + [True] * 2
+    assert asked(remote="2001:db8:0:2::1") == 0
+    # An IPv4 address written as IPv6 is that address, and not everybody's.
+    waits = [asked(remote=f"::ffff:203.0.113.{number}") for number in range(12)]
+    assert waits == [0] * 12
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "PROPFIND"])
+def test_other_methods_and_their_disguises_do_nothing(double: Campaign, asha: Participant, method: str) -> None:
+    pages = [f"/campaign?id={double.public_id}", "/campaign/confirm?w=x", "/campaign/terms", "/campaign/joined", "/me/"]
+    for page in [*pages, f"/r/{asha.referral_code}", "/me/mails/x"]:
+        assert Client().generic(method, page).status_code == 405
+        disguised = {
+            "HTTP_X_HTTP_METHOD_OVERRIDE": "POST",
+            "HTTP_X_HTTP_METHOD": "POST",
+            "HTTP_X_METHOD_OVERRIDE": "POST",
+        }
+        body = {"_method": "POST", "email": MAYA}
+        assert Client().get(page, body, **disguised).status_code < 500  # type: ignore[arg-type]
+    assert Participant.objects.count() == 1
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost@evil.example", "localhost:80@evil.example", "", "a b"])
+def test_another_host_is_refused_whatever_other_headers_say(double: Campaign, host: str) -> None:
+    page = f"/campaign?id={double.public_id}"
+    for headers in ({}, {"HTTP_X_FORWARDED_HOST": "localhost"}, {"HTTP_FORWARDED": "host=localhost"}):
+        answer = Client().get(page, HTTP_HOST=host, **headers)  # type: ignore[arg-type]
+        assert answer.status_code == 400 or (host == "" and answer.status_code == 200)
+    for headers in ({"HTTP_X_FORWARDED_HOST": "evil.example"}, {"HTTP_FORWARDED": "host=evil.example"}):
+        answer = Client().get(page, **headers)  # type: ignore[arg-type]
+        assert answer.status_code == 200
+        assert b"evil" not in answer.content
