@@ -87,6 +87,15 @@ def reconsider(*, application: Application, actor: Actor) -> Application:
     return row
 
 
+def withdraw(*, application: Application, actor: Actor) -> None:
+    """The applicant wants no more: a waiting application is deleted with what it says. Raises Refused invalid_state."""
+    with transaction.atomic():
+        row = _locked(application)
+        _expect(row, {Application.WAITING})
+        record(row.tenant, actor, happening(types.APPLICATION_WITHDRAWN, row))
+        row.delete()
+
+
 _MANY: dict[str, Callable[..., Application]] = {"approve": approve, "decline": decline}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ from participants.links import short_link
 from participants.models import Application, HubAccess, Participant, PortalSession
 from participants.services import check_email
 from participants.visits import VisitCount, counts_of
+from referrals.events.services import Actor
 from referrals.hosted import hub_page
 from referrals.hosted.hub import logos_of
 from referrals.hosted.hub_apply import see_other
@@ -42,6 +44,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.lib.pages import PageError, keyset
+from rewards import applications
 from rewards.balances import Balances, balances_of
 from rewards.models import Reward
 from rewards.purchases import GONE
@@ -89,11 +92,11 @@ def mine(request: HttpRequest) -> HttpResponseBase:
         )
     except PageError:
         return redirect("hosted:hub_mine")
-    applications = hub_access.applications(access.email_key).select_related("campaign__merchant")[:PER_PAGE]
+    applied = hub_access.applications(access.email_key).select_related("campaign__merchant")[:PER_PAGE]
     context = {
         "access": access,
         "programmes": _programmes(found.rows),
-        "applications": list(applications),
+        "applications": list(applied),
         "waiting": Application.WAITING,
         "previous": found.previous,
         "next": found.next,
@@ -233,6 +236,21 @@ def open_one(request: HttpRequest) -> HttpResponseBase:
     response = see_other(request, reverse("hosted:portal"))
     _keep(response, PORTAL_COOKIE, opened.token, PortalSession.LIFE.total_seconds())
     return response
+
+
+@require_POST
+@page
+def withdraw(request: HttpRequest) -> HttpResponseBase:
+    """Take one's own waiting application back; 404 for anybody else's. One that was decided meanwhile stays as it is."""
+    access = hub_access.session_for(request.COOKIES.get(COOKIE, ""))
+    if access is not None:
+        mine = hub_access.applications(access.email_key).filter(public_id=request.POST.get("application", "")[:32])
+        row = mine.first()
+        if row is None:
+            raise Http404
+        with suppress(Refused):
+            applications.withdraw(application=row, actor=Actor("participant", "", _("Affiliate hub")))
+    return see_other(request, reverse("hosted:hub_mine"))
 
 
 @require_POST

@@ -422,6 +422,7 @@ WORDS: dict[str, Words] = {
     types.APPLICATION_RECEIVED: ("clipboard-list", "", lazy("Application received")),
     types.APPLICATION_APPROVED: ("clipboard-check", "issued", lazy("Application approved")),
     types.APPLICATION_DECLINED: ("clipboard-x", "problem", lazy("Application declined")),
+    types.APPLICATION_WITHDRAWN: ("undo-2", "", lazy("Application withdrawn by the applicant")),
     types.APPLICATION_RECONSIDERED: ("undo-2", "", lazy("Application taken up again")),
     types.CAMPAIGN_CREATED: ("plus", "", _created),
     types.CAMPAIGN_CHANGED: ("pencil", "", _changed),

@@ -20,8 +20,9 @@ from campaigns.listings import save_listing
 from participants import applications, hub_access, portal
 from participants.models import Application, HubAccess, Participant, PortalSession
 from referrals.accounts.tenancy import Tenant
+from referrals.events.models import Event
 from referrals.hosted import hub_mail, hub_mine
-from rewards.applications import confirm, decline
+from rewards.applications import confirm, decline, reconsider
 from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant, percent_rule
 
 MAYA = "maya@example.net"
@@ -116,9 +117,17 @@ def test_applications_stand_there_until_they_are_memberships(alice: Cast, maya: 
     assert "Partners" not in person.get("/hub/me/").content.decode()
     confirm(application=row, actor=ACTOR)
     assert "Waiting for the merchant" in person.get("/hub/me/").content.decode()
+    assert person.post("/hub/me/withdraw/", {"application": "apl_nothing"}).status_code == 404
     decline(application=row, actor=ACTOR, reason="Not <b>now</b>")
+    assert person.post("/hub/me/withdraw/", {"application": row.public_id}).status_code == 303
+    assert Application.objects.get().status == "declined"
     html = person.get("/hub/me/").content.decode()
     assert ("Declined" in html, "Not &lt;b&gt;now&lt;/b&gt;" in html) == (True, True)
+    reconsider(application=row, actor=ACTOR)
+    assert Client().post("/hub/me/withdraw/", {"application": row.public_id}).status_code == 303
+    assert Application.objects.count() == 1
+    assert person.post("/hub/me/withdraw/", {"application": row.public_id}).status_code == 303
+    assert (Application.objects.count(), Event.objects.latest("pk").type) == (0, "application.withdrawn")
 
 
 def test_a_button_opens_the_page_of_ones_own_programme_only(maya: Participant, person: Client) -> None:
