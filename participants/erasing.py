@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from participants.models import CustomerUpload, HubAccess, Invite, InviteList, Participant
+from participants.inviting import address_key, stop_address
+from participants.models import CustomerUpload, HubAccess, Invite, InviteList, MailStop, Participant
 from participants.privacy import HELD, Person
 from referrals.lib import clock
 from referrals.lib.codes import referral_code
+from referrals.lib.emails import parse_email
 
 DOMAIN = "erased.invalid"
 
 
 def erase_rows(person: Person) -> None:
     """Do what the table says, and put tombstones in place of what names the person. The rows of the people are locked by the caller."""
+    if MailStop.objects.filter(participant__in=person.keys, kind="").exists():
+        # Who wanted no mails is not invited anew either; that outlives the wish's own row, as a fingerprint.
+        stop_address(person.tenant, address_key(person.tenant, parse_email(person.email)))
     for held in HELD:
         rows = held.rows(person)
         if held.fate == "deleted":

@@ -41,7 +41,8 @@ class Shot:
     """A page to picture.
 
     `path` may hold names in braces, which `demo_words` and `portal_token` fill in from the demo's data. `press` is the
-    CSS selector of a button to press there, for pages that have no address of their own. `test` shows the test side.
+    CSS selector of a button to press there, for pages that have no address of their own, and `then` where to go after that. `test`
+    shows the test side.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Shot:
     login: bool = True
     test: bool = False
     press: str = ""
+    then: str = ""
     code: str = "code"  # which of `demo_words` is the referral code of the person whose `{token}` it is
 
 
@@ -71,6 +73,8 @@ PAGES = [
     Shot("portal-ask", "/me/", login=False),
     Shot("portal-open", "/me/open/{token}", login=False),
     Shot("portal", "/me/open/{token}", login=False, press="main form button"),
+    Shot("portal-settings", "/me/open/{token}", login=False, press="main form button", then="/me/settings"),
+    Shot("portal-erase", "/me/open/{token}", login=False, press="main form button", then="/me/erase"),
     Shot("portal-partner", "/me/open/{token}", login=False, press="main form button", code="affiliate_code"),
     Shot("portal-leaderboard", "/me/open/{token}", login=False, press="main form button", code="leaderboard_code"),
     Shot("portal-milestones", "/me/open/{token}", login=False, press="main form button", code="milestone_code"),
@@ -121,6 +125,7 @@ PAGES = [
     Shot("participant-detach", "/app/participants/{friend}/detach/"),
     Shot("participant-status", "/app/participants/{friend}/status/"),
     Shot("participant-ban", "/app/participants/{person}/ban/"),
+    Shot("participant-erase", "/app/participants/{person}/erase/"),
     Shot("purchases", "/app/purchases/"),
     Shot("purchases-refused", "/app/purchases/?outcome=refused"),
     Shot("purchases-review", "/app/purchases/?outcome=review"),
@@ -218,6 +223,8 @@ class Gallery:
         if shot.press:
             with page.expect_navigation():
                 page.locator(shot.press).first.click()
+        if shot.then:
+            page.goto(shot.then, wait_until="networkidle")
         page.screenshot(path=self.folder / f"{name}.png")
         self.taken += 1
         if shot.login and "/login" in page.url:

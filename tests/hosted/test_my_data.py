@@ -145,7 +145,8 @@ def test_erasing_leaves_no_trace_and_keeps_the_money(maya: Participant, asha: Pa
     assert str(rows[0]) == "Erased person"
     assert not Participant.objects.filter(referral_code=code).exists()
     assert CustomerUpload.objects.get().wrong_rows == [[9, "other", "email"]]
-    assert NoInvite.objects.count() == 0
+    # They had said that they want no mails, which is kept as a fingerprint.
+    assert NoInvite.objects.values_list("reason", "text").get() == ("stopped", "")
     assert FriendInvitation.objects.values_list("email", flat=True).get() == ""
     assert Visit.objects.values_list("visitor", "network", "agent").get() == ("", None, "")
     erased = Event.objects.filter(type="participant.erased").order_by("pk")
