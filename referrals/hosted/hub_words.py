@@ -88,7 +88,7 @@ def where(listing: Listing, *, most: int = MOST_COUNTRIES) -> str:
         return _("Everywhere")
     known = countries.names(get_language() or "en")
     names = sorted((known.get(code, code) for code in codes), key=str.casefold)
-    if len(names) <= most:
+    if len(names) <= most + 1:  # "and 1 more" is no shorter than its name
         return ", ".join(names)
     more = len(names) - most
     text = ngettext("%(names)s and %(n)d more", "%(names)s and %(n)d more", more)

@@ -19,6 +19,8 @@ from campaigns.terms import Fixed
 from referrals.accounts.models import Merchant
 from referrals.accounts.tenancy import Tenant
 from referrals.hosted import hub
+from referrals.hosted.hub_words import where
+from referrals.lib import countries
 from referrals.lib.money import Money
 from tests.factories import ACTOR, fixed_rule, make_campaign, make_merchant, percent_rule
 
@@ -209,3 +211,22 @@ def test_the_front_door_leads_to_the_hub_while_it_has_something(
     assert "Disallow: /hub/me/" in person.get("/robots.txt").content.decode()
     settings.HUB = False
     assert "/hub/" not in person.get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        ("", "Everywhere"),
+        (" AT ", "Austria"),
+        (" AT DE NO SE ", "Austria, Germany, Norway, Sweden"),
+        (" AT DE IT NO SE ", "Austria, Germany, Italy and 2 more"),
+        (" ZZ ", "ZZ"),
+    ],
+)
+def test_countries_in_words(codes: str, text: str) -> None:
+    assert where(Listing(countries=codes), most=3) == text
+
+
+def test_countries_are_found_by_code_and_by_name_in_both_languages() -> None:
+    found = [countries.find(text, "de") for text in ("at", " Österreich ", "AUSTRIA", "EU", "Atlantis", "")]
+    assert found == ["AT", "AT", "AT", "", "", ""]
