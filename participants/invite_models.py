@@ -165,6 +165,12 @@ class Invite(TenantModel):
     def __str__(self) -> str:
         return f"{self.source} {self.public_id}"
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether the person had their data erased (participants.erasing): no mail goes, and the link leads to nobody."""
+        gone = self.participant is not None and self.participant.erased_at is not None
+        return gone or self.email.endswith("@erased.invalid")
+
 
 class InviteLine(models.Model):
     """A readable line of a list: whom it names, and why they get no mail ("" for who does)."""

@@ -17,17 +17,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign
 from participants.links import site_of
-from participants.models import (
-    Capture,
-    Invite,
-    InviteLine,
-    InviteList,
-    InviteSettings,
-    MailBounce,
-    MailStop,
-    NoInvite,
-    Participant,
-)
+from participants.models import Invite, InviteSettings, MailBounce, MailStop, NoInvite, Participant
 from referrals.accounts.models import Membership
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -215,34 +205,3 @@ def allow(tenant: Tenant, email_key: str) -> None:
     """Take back that somebody wants no invitations."""
     key = fingerprint(tenant, email_key)
     NoInvite.objects.for_tenant(tenant).filter(key=key, reason="stopped").delete()
-
-
-def kept_of(tenant: Tenant, email_key: str) -> list[dict[str, object]]:
-    """What is kept of a person's invitations and captured addresses, for whoever asks for their data."""
-    rows = Invite.objects.for_tenant(tenant).filter(email_key=email_key).order_by("pk")
-    found: list[dict[str, object]] = [
-        {"email": row.email, "name": row.name, "code": row.code, "invited_at": row.sent_at, "opened_at": row.opened_at}
-        for row in rows
-    ]
-    captured = Capture.objects.for_tenant(tenant).filter(email_key=email_key).order_by("pk")
-    found += [{"email": row.email, "name": row.name, "source": row.source, "at": row.occurred_at} for row in captured]
-    return found
-
-
-def erase(tenant: Tenant, email_key: str) -> int:
-    """Forget a person's address wherever they were invited or captured; the rows stay as figures, and their links lead nowhere new.
-
-    They are not invited again: only the fingerprint of the address says so. Idempotent; runs in the caller's transaction.
-    """
-    refuse(tenant, email_key, "stopped")
-    count = 0
-    for row in Invite.objects.for_tenant(tenant).filter(email_key=email_key).select_for_update(of=("self",)):
-        gone: dict[str, object] = {"email": "", "email_key": f"erased:{row.pk}", "name": ""}
-        InviteLine.objects.filter(invite=row).update(**gone)
-        if row.state == "queued":
-            gone |= {"state": "left_out", "reason": "erased", "next_attempt_at": None}
-        count += Invite.objects.filter(pk=row.pk).update(**gone)
-    mine = InviteList.objects.for_tenant(tenant)
-    InviteLine.objects.filter(list__in=mine, email_key=email_key).delete()
-    Capture.objects.for_tenant(tenant).filter(email_key=email_key).delete()
-    return count

@@ -97,7 +97,6 @@ def _page(request: HttpRequest, invite: Invite, error: str = "") -> HttpResponse
     link = short_link(person) if person else invites.link_of(invite)
     context: dict[str, Any] = look(campaign) | {
         "texts": texts,
-        "first_name": invite.name.partition(" ")[0],
         "person": person,
         "portal_url": f"{reverse('hosted:portal')}?{urlencode({'campaign': campaign.public_id})}",
         "offer": referrer_offer(campaign),
@@ -142,8 +141,8 @@ def link_opened(request: HttpRequest, code: str) -> Participant | HttpResponse |
     invite = invites.find_code(code)
     if invite is None or hosts.campaign_of_host(request) not in {"", invite.campaign.public_id}:
         return None
-    if not invite.email and invite.participant is None:
-        return None  # erased
+    if invite.is_erased:
+        return None
     campaign = invite.campaign
     clocks.enter(campaign.tenant)
     if invite.participant is None:
@@ -163,7 +162,7 @@ def link_opened(request: HttpRequest, code: str) -> Participant | HttpResponse |
 
 def _found(request: HttpRequest, token: str) -> Invite | None:
     invite = invites.read_token(token)
-    if invite is None or invite.campaign.status == Status.DRAFT or not invite.email:
+    if invite is None or invite.campaign.status == Status.DRAFT or invite.is_erased:
         return None
     return invite if hosts.campaign_of_host(request) in {"", invite.campaign.public_id} else None
 

@@ -86,6 +86,8 @@ def send(pk: int) -> bool:
 def _why_not(invite: Invite) -> str:
     """Why the mail is not sent after all; what was true when the list was looked at may have changed."""
     campaign, key = invite.campaign, invite.email_key
+    if invite.is_erased:
+        return "erased"
     if reason := invites.unwelcome(invite.tenant, [key]).get(key):
         return reason
     if invite.participant_id or Participant.objects.filter(campaign=campaign, email_key=key).exists():

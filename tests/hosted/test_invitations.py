@@ -16,8 +16,9 @@ from django.utils import timezone
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from participants import invite_lists, invites, mailing
-from participants.models import Invite, InviteLine, InviteList, NoInvite, Participant, Visit
+from participants.models import Invite, InviteList, NoInvite, Participant, Visit
 from referrals.hosted import invite_mail, orders
+from rewards.personal import erase
 from tests.factories import ACTOR, Cast, make_campaign, make_participant
 from tests.hosted.conftest import Inbox
 
@@ -281,17 +282,23 @@ def test_a_campaign_that_asks_for_more_leads_to_its_own_form(invite: Invite, per
     assert Participant.objects.count() == 0
 
 
-def test_who_asks_to_be_erased_is_forgotten_and_not_invited_again(
-    double: Campaign, alice: Cast, invite: Invite, person: Client
+def test_who_asks_to_be_erased_is_written_to_no_more_and_their_link_leads_to_nobody(
+    double: Campaign, invite: Invite, person: Client
 ) -> None:
-    key, page = invite.email_key, page_of(invite)
-    assert [row["email"] for row in invites.kept_of(alice.tenant, key)] == ["p0@example.net"]
-    assert (invites.erase(alice.tenant, key), invites.erase(alice.tenant, key)) == (1, 0)
+    page = page_of(invite)
+    asha = make_participant(double, "p0@example.net")
+    erase(participant=asha, actor=ACTOR)
     invite.refresh_from_db()
-    assert (invite.email, invite.name, invite.state, invite.reason) == ("", "", "left_out", "erased")
-    assert invites.kept_of(alice.tenant, key) == []
-    assert InviteLine.objects.filter(email_key=key).count() == 0
+    assert ("p0@" in invite.email, invite.name) == (False, "")
     assert invite_mail.send_due() == 0
+    invite.refresh_from_db()
+    assert (invite.state, invite.reason) == ("left_out", "erased")
     assert [person.get(page).status_code, person.post(page).status_code] == [404, 404]
     assert person.get(f"/r/{invite.code}").status_code == 404
-    assert invites.unwelcome(alice.tenant, [key]) == {key: "stopped"}
+
+
+def test_the_kept_code_of_an_erased_participant_leads_to_nobody(invite: Invite, person: Client) -> None:
+    assert person.get(f"/r/{invite.code}").status_code == 302
+    erase(participant=Participant.objects.get(), actor=ACTOR)
+    assert person.get(f"/r/{invite.code}").status_code == 404
+    assert person.get(page_of(invite)).status_code == 404
