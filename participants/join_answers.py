@@ -69,28 +69,35 @@ def read_answers(
     return Answers(values, terms), wrong
 
 
-def check_answers(campaign: Campaign, given: Mapping[str, Any], *, accepted: bool, language: str) -> Answers:
-    """read_answers() for programs: raises Refused `terms_not_accepted`, or `answer_invalid` at the first wrong answer."""
+def check_answers(
+    campaign: Campaign, given: Mapping[str, Any], *, accepted: bool, language: str, terms_field: str = "terms_accepted"
+) -> Answers:
+    """read_answers() for programs: raises Refused `terms_not_accepted`, or `answer_invalid` at the first wrong answer.
+
+    `terms_field` is what the caller's own contract calls the acceptance.
+    """
     answers, wrong = read_answers(campaign, given, accepted=accepted, language=language)
     for key, message in wrong.items():
         if key != "terms":
             raise Refused("answer_invalid", message, field=f"fields.{key}")
     if wrong:
-        raise _not_accepted()
+        raise _not_accepted(terms_field)
     return answers
 
 
-def require_terms(campaign: Campaign, *, accepted: bool, language: str) -> Terms | None:
+def require_terms(
+    campaign: Campaign, *, accepted: bool, language: str, terms_field: str = "terms_accepted"
+) -> Terms | None:
     """For the merchant's own server, which answers no questions: the terms that were accepted; Refused `terms_not_accepted`."""
     terms = terms_of(campaign, language)
     if terms is not None and not accepted:
-        raise _not_accepted()
+        raise _not_accepted(terms_field)
     return terms
 
 
-def _not_accepted() -> Refused:
-    message = _("This campaign's terms have to be accepted: ask, then send terms_accepted.")
-    return Refused("terms_not_accepted", message, field="terms_accepted")
+def _not_accepted(field_name: str) -> Refused:
+    message = _("This campaign's terms have to be accepted: ask, then send %(name)s.") % {"name": field_name}
+    return Refused("terms_not_accepted", message, field=field_name)
 
 
 def _value(question: Question, given: Any) -> Any:

@@ -51,7 +51,9 @@ def confirm(*, request: JoinRequest, actor: Actor) -> Participant:
     return joined.participant
 
 
-def join_with_terms(*, campaign: Campaign, email: str, accepted: bool, **fields: Any) -> services.Joined:
+def join_with_terms(
+    *, campaign: Campaign, email: str, accepted: bool, terms_field: str = "terms_accepted", **fields: Any
+) -> services.Joined:
     """services.join() for programs, which speak for people: Refused `terms_not_accepted` where the campaign asks and nobody says so.
 
     Who has joined before accepted what was asked then. The merchant's server answers for the address, so nobody is asked by mail.
@@ -60,7 +62,7 @@ def join_with_terms(*, campaign: Campaign, email: str, accepted: bool, **fields:
         return services.join(campaign=campaign, email=email, **fields)
     language = fields.get("language", "") or campaign.default_language
     known = not accepted and find_by_email(campaign, email) is not None
-    terms = None if known else require_terms(campaign, accepted=accepted, language=language)
+    terms = None if known else require_terms(campaign, accepted=accepted, language=language, terms_field=terms_field)
     with transaction.atomic():
         joined = services.join(campaign=campaign, email=email, **fields)
         if joined.created:

@@ -219,7 +219,9 @@ def _join(call: Call) -> dict[str, Any]:
             cookie_code=seen.code(campaign.attribution_model) if seen else "",
             visitor=seen.id if seen else "",
         ),
-        answers=check_answers(campaign, call.group("fields"), accepted=accepted, language=language),
+        answers=check_answers(
+            campaign, call.group("fields"), accepted=accepted, language=language, terms_field="termsAccepted"
+        ),
         seen=outside if is_outside(ip) else None,
     )
     done = join.enter(campaign, who, Actor("participant", "", "Browser script"))

@@ -138,7 +138,7 @@ def test_the_script_answers_and_accepts_like_the_form(with_terms: Campaign, clie
     wrong = send(client, campaign, "participants", MAYA).json()
     assert (wrong["error"], wrong["details"]["field"]) == ("answer_invalid", "fields.team")
     wrong = send(client, campaign, "participants", {**MAYA, "fields": {"team": "red"}}).json()
-    assert (wrong["error"], wrong["details"]["field"]) == ("terms_not_accepted", "terms_accepted")
+    assert (wrong["error"], wrong["details"]["field"]) == ("terms_not_accepted", "termsAccepted")
     assert send(client, campaign, "participants", {**MAYA, "fields": [1]}).json()["error"] == "invalid_type"
     assert Participant.objects.count() == 0
     body = {**MAYA, "fields": {"team": "red", "size": 3, "other": "dropped"}, "termsAccepted": True}

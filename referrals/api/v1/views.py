@@ -99,6 +99,7 @@ def add_participant(call: Call) -> Answer:
         raise ApiError(409, "confirmation_needed", message)
     joined = join_with_terms(
         accepted=body.get("termsAccepted", False),
+        terms_field="termsAccepted",
         campaign=campaign,
         email=body["email"],
         actor=call.actor,
