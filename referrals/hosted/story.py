@@ -15,14 +15,17 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from campaigns.rules import current_terms, main_rule
 from campaigns.terms import Units
 from participants.confirming import waiting_for
 from participants.friends import friends_of
 from participants.inviting import friend_reminders
 from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.visits import VisitCount, counts_of
+from referrals.hosted.friend_words import NO_ORDER, deed, quiet_words, waits
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
 from referrals.hosted.page import public_name
+from referrals.lib import clock
 from referrals.lib.emails import mask_email
 from referrals.lib.money import Money
 from referrals.lib.pages import keyset
@@ -68,7 +71,8 @@ class Friend:
     word: str = ""
     # What else they did that did not count, and why: a line for each reason.
     others: list[str] = field(default_factory=list)
-    # Who has not ordered can be reminded: the friend's public id when that is possible now, else the day from which on.
+    # Whether all that is missing is an order. Then they can be reminded: the friend's public id when that is possible now, else the day.
+    waits: bool = False
     remind: str = ""
     remind_on: str = ""
 
@@ -112,9 +116,14 @@ def tell(participant: Participant, *, cursor: str = "", reminding: bool = False)
     """
     story = _sums(participant)
     story.clicks = counts_of([participant.pk]).get(participant.pk, VisitCount()).counted
-    ordered = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
+    acted = QualifyingEvent.objects.filter(participant=OuterRef("invitee")).exclude(type="join")
+    ordered = acted.exclude(type__in=NO_ORDER)
     made = Referral.objects.filter(friends_of(participant))
-    counts = made.aggregate(joined=Count("pk"), ordered=Count("pk", filter=Exists(ordered)))
+    counts = made.aggregate(
+        joined=Count("pk"),
+        ordered=Count("pk", filter=Exists(ordered)),
+        acted=Count("pk", filter=Exists(acted)),
+    )
     if participant.campaign.confirms_email and (number := waiting_for(participant).count()):
         story.waiting = ngettext(
             "%(n)d friend waits for confirmation: they filled in the form, and the mail to them is not answered yet.",
@@ -124,7 +133,7 @@ def tell(participant: Participant, *, cursor: str = "", reminding: bool = False)
     story.joined, story.ordered = counts["joined"], counts["ordered"]
     page = keyset(made.select_related("invitee"), sort="-id", cursor=cursor, limit=FRIENDS)
     story.next_friends, story.previous_friends = page.next, page.previous
-    story.friends = _friends(participant, page.rows, some_ordered=story.ordered > 0)
+    story.friends = _friends(participant, page.rows, some_acted=counts["acted"] > 0)
     if reminding and page.rows:
         story.friends = _with_reminders(participant, page.rows, story.friends)
     story.rewards = _rewards(participant)
@@ -169,7 +178,7 @@ def _units(participant: Participant) -> list[str]:
     return [str(Units(row["n"], row["units_label"])) for row in sums]
 
 
-def _friends(participant: Participant, referrals: Sequence[Referral], *, some_ordered: bool) -> list[Friend]:
+def _friends(participant: Participant, referrals: Sequence[Referral], *, some_acted: bool) -> list[Friend]:
     people = [referral.invitee_id for referral in referrals]
     rewards: dict[int, list[Reward]] = defaultdict(list)
     mine = Reward.objects.filter(participant=participant, side="referrer", event__participant_id__in=people)
@@ -179,17 +188,25 @@ def _friends(participant: Participant, referrals: Sequence[Referral], *, some_or
     decisions = Decision.objects.filter(event__participant_id__in=people, side="referrer", current=True)
     for decision in decisions.select_related("event").order_by("-event__occurred_at", "-event_id", "pk")[:2000]:
         decided[decision.event.participant_id][decision.event_id].append(decision)
-    quiet = {pk for pk in people if pk not in rewards and pk not in decided} if some_ordered else set()
-    ordered = QualifyingEvent.objects.filter(participant__in=quiet).exclude(type="join") if quiet else None
-    bought = frozenset(ordered.values_list("participant", flat=True)) if ordered is not None else frozenset()
+    quiet = {pk for pk in people if pk not in rewards and pk not in decided} if some_acted else set()
+    acted = QualifyingEvent.objects.filter(participant__in=quiet).exclude(type="join").order_by("occurred_at", "pk")
+    did = dict(acted.values_list("participant", "type")) if quiet else {}
     counted = counting_friends(participant, quiet)
+    rule = main_rule(current_terms(participant.campaign), "referrer")
     shares = _shares(participant, [referral.pk for referral in referrals if referral.split_by])
     return [
         _friend(
             referral.invitee,
             rewards[referral.invitee_id],
             list(decided[referral.invitee_id].values()),
-            _quiet(bought=referral.invitee_id in bought, counts=referral.invitee_id in counted),
+            quiet_words(
+                did=did.get(referral.invitee_id, ""),
+                status=referral.status,
+                counts=referral.invitee_id in counted,
+                joined_at=referral.created_at,
+                rule=rule,
+                now=clock.now(),
+            ),
             shares.get(referral.pk, ""),
         )
         for referral in referrals
@@ -200,7 +217,7 @@ def _with_reminders(participant: Participant, referrals: Sequence[Referral], fri
     possible = friend_reminders(participant, referrals)
     told = []
     for referral, friend in zip(referrals, friends, strict=True):
-        found = possible.get(referral.pk)
+        found = possible.get(referral.pk) if friend.waits else None
         if found is not None and found.now:
             told.append(replace(friend, remind=referral.invitee.public_id))
         elif found is not None and found.on is not None:
@@ -231,19 +248,6 @@ def _share_text(share: str, others: int) -> str:
     return text % {"share": share, "n": others}
 
 
-def _quiet(*, bought: bool, counts: bool) -> tuple[str, str, str]:
-    """A friend about whom nothing was decided for the referrer: the sentence, the pill's colour and its word."""
-    if counts:
-        return (
-            (_("Ordered. Counts on the leaderboard.") if bought else _("Joined. Counts on the leaderboard.")),
-            "done",
-            _("Counted"),
-        )
-    if bought:
-        return _("Ordered."), "pending", _("Ordered")
-    return _("Joined, no order yet."), "pending", _("Joined")
-
-
 def _friend(
     person: Participant,
     rewards: Sequence[Reward],
@@ -266,7 +270,7 @@ def _friend(
     if rewards:
         latest = rewards[0]
         tone, word = PILLS[latest.state]
-        done = _("Joined.") if latest.event.type == "join" else _("Ordered.")
+        done = deed(latest.event.type)
         text = _reward_text(latest, next((row for rows in events for row in rows if _is_of(row, latest)), None))
         return Friend(name, initials, f"{done} {text}", tone, str(word), shared + _why_not(refused))
     if refused:
@@ -277,7 +281,7 @@ def _friend(
     if share and events:
         # Something was earned, and this part of it comes to less than the smallest coin.
         text, tone = f"{reason_sentence(TOO_SMALL, audience='participant')}.", "no"
-    return Friend(name, initials, text, tone, quiet, shared)
+    return Friend(name, initials, text, tone, quiet, shared, waits=not events and waits(otherwise))
 
 
 def shown_name(person: Participant) -> str:

@@ -275,7 +275,7 @@ def test_friends_on_a_leaderboard_are_told_as_counting(alice: Cast, person: Clie
     opened(person, asha)
     text = text_of(person.get("/me/").content.decode())
     assert "Ordered. Counts on the leaderboard. Counted" in text
-    assert "Quinn Joined, no order yet. Joined" in text
+    assert "Quinn Joined, no order yet. You can remind them from" in text
     assert "Bea Ordered. Ordered" in text
 
 
