@@ -45,6 +45,7 @@ SENTENCES = {
     "no_participant_promotion": _(
         "No participant with %(email)s. A promotion code was used, but without the API key we can't read which one."
     ),
+    "no_code": _("It names no referral code."),
     "no_email": _("It names neither an e-mail address nor a customer we know."),
     "not_referred": _("%(email)s is in %(campaign)s, but nobody referred them."),
     "refused": _("%(message)s"),

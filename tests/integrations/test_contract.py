@@ -35,6 +35,8 @@ class Example:
     headers: Callable[[bytes], dict[str, str]]
     payment: Callable[[], dict[str, Any]]
     unknown: Callable[[], dict[str, Any]]
+    # Of a first payment; a source of leads earns none.
+    rewards: int = 1
 
 
 def _stripe_headers(body: bytes) -> dict[str, str]:
@@ -74,6 +76,15 @@ EXAMPLES = {
         headers=_cashfree_headers,
         payment=lambda: _fixture("cashfree", "PAYMENT_SUCCESS_WEBHOOK.no_tags"),
         unknown=lambda: _fixture("cashfree", "PAYMENT_SUCCESS_WEBHOOK", type="SETTLEMENT_WEBHOOK"),
+    ),
+    "scoreapp": Example(
+        secrets={"webhook_secret": "halden-quiz-2026"},
+        headers=lambda body: {
+            "Scoreapp-Signature": hmac.new(b"halden-quiz-2026", body, hashlib.sha256).hexdigest(),
+        },
+        payment=lambda: _fixture("scoreapp", "LEAD_SIGNED_UP"),
+        unknown=lambda: _fixture("scoreapp", "LEAD_SIGNED_UP", event_name="QUIZ_SHARED"),
+        rewards=0,
     ),
     "stripe": Example(
         secrets={"webhook_secret": "whsec_contract0123456789"},
@@ -163,7 +174,7 @@ def test_an_unknown_message_is_kept_and_ignored_with_a_reason(connection: Connec
     assert Reward.objects.count() == 0
 
 
-def test_redelivery_makes_one_reward(alice: Cast, connection: Connection, example: Example) -> None:
+def test_redelivery_changes_nothing(alice: Cast, connection: Connection, example: Example) -> None:
     make_friend(make_participant(make_campaign(alice.tenant)), "maya@example.net")
     body = _body(example.payment())
     for _ in range(3):
@@ -171,7 +182,7 @@ def test_redelivery_makes_one_reward(alice: Cast, connection: Connection, exampl
         for row in InboundEvent.objects.all():
             inbox.process(row.pk)
     assert InboundEvent.objects.count() == 1
-    assert Reward.objects.count() == 1
+    assert Reward.objects.count() == example.rewards
 
 
 def test_no_secret_is_kept_with_the_message(connection: Connection, provider: Provider, example: Example) -> None:

@@ -1,4 +1,4 @@
-"""Razorpay's 70 and Cashfree's published messages, read where they lie: each becomes what its kind promises, or is ignored with a reason.
+"""The published messages of Razorpay, Cashfree and ScoreApp, read where they lie: each becomes what it promises, or is ignored with why.
 
 They come from the companies' documentation and are not part of this repository; SPECS_DIR names the folder.
 """
@@ -20,10 +20,11 @@ from referrals.lib.money import Money
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPECS = Path(os.environ.get("SPECS_DIR") or ROOT.parent / "shared" / "specs")
 MESSAGES = {
-    f"{path.parts[-3]}/{path.stem}" if path.parent.name == "webhooks" else f"cashfree/{path.stem}": path
+    f"{path.parts[-3]}/{path.stem}" if path.parent.name == "webhooks" else f"{path.parent.name}/{path.stem}": path
     for path in [
         *sorted((SPECS / "razorpay" / "webhooks").glob("*.json")),
         *sorted((SPECS / "cashfree").glob("webhook.*.json")),
+        *sorted((SPECS / "scoreapp").glob("webhook.*.json")),
     ]
 }
 pytestmark = [
@@ -51,6 +52,7 @@ IGNORED = {
     "razorpay/payment.failed": "payment_failed",
     "razorpay/payment.dispute.lost": "dispute_lost",
     "cashfree/webhook.SUBSCRIPTION": "no_email",
+    "scoreapp/webhook.QUIZ_STARTED": "no_code",
 }
 
 
