@@ -15,7 +15,6 @@ from campaigns.rules import current_terms
 from participants import destinations, mailing
 from participants import portal as portal_sessions
 from participants.models import Participant, PortalSession
-from participants.services import update_participant
 from referrals.accounts import clocks
 from referrals.hosted import portal
 from referrals.hosted.browsers import browser_words
@@ -24,6 +23,7 @@ from referrals.hosted.page import NAMES, languages_of, look, other_languages, sh
 from referrals.hosted.portal_invites import actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from rewards.customers import change_participant
 from rewards.models import Reward
 
 # The merchant's invitation goes to people who are no participants yet.
@@ -137,7 +137,7 @@ def mails(request: HttpRequest) -> HttpResponse:
     mailing.choose(participant, none | kept | (shown - wanted))
     language = request.POST.get("language", "")
     if language in languages_of(participant.campaign):
-        update_participant(participant=participant, actor=actor(), language=language)
+        change_participant(participant=participant, actor=actor(), language=language)
     return back(participant, "mails", "mails")
 
 
