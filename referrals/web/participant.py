@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from campaigns.terms import Units
-from participants import mailing
+from participants import destinations, mailing
 from participants.friends import friends_of as friend_bonds
 from participants.friends import shares_by_referral
 from participants.links import qr_link, share_link, short_link
@@ -119,6 +119,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         "answers": answers_of(person, locale()),
         "agreements": agreements_of(person),
         "bounce": mailing.bounce_of(person),
+        "payout_address": destinations.current(person),
         "limits": limits_of_person(person, locale()),
         "may_change": request.membership.may(Role.MANAGER),
     }
