@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import islice
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from campaigns.mails import mail_setting
@@ -253,15 +253,16 @@ def _prepare_chunk(row: InviteList, lines: Sequence[InviteLine]) -> None:
     took = Invite.objects.filter(pk__in=ready, state="ready").update(state="queued", list=row, next_attempt_at=now)
     if took:
         rows |= {one.email_key: one for one in Invite.objects.filter(pk__in=ready)}
+    outcome: dict[str, list[int]] = {}
     for line in lines:
         found = rows.get(line.email_key)
-        if found is None:
-            line.reason = reasons[line.email_key]
-        elif found.list_id == row.pk:
-            line.invite = found
-        else:
-            line.reason = "invited_before"
-    InviteLine.objects.bulk_update(lines, ["reason", "invite"], batch_size=CHUNK)
+        mine = found is not None and found.list_id == row.pk
+        reason = "" if mine else "invited_before" if found is not None else reasons[line.email_key]
+        outcome.setdefault(reason, []).append(line.pk)
+    own = Invite.objects.filter(campaign=row.campaign_id, email_key=OuterRef("email_key")).values("pk")
+    InviteLine.objects.filter(pk__in=outcome.pop("", [])).update(invite=Subquery(own[:1]))
+    for reason, keys in outcome.items():
+        InviteLine.objects.filter(pk__in=keys).update(reason=reason)
 
 
 def _finish(row: InviteList) -> bool:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from campaigns.models import Campaign
 from participants.links import site_of
-from participants.models import Invite, InviteSettings, MailBounce, MailStop, NoInvite, Participant
+from participants.models import Invite, InviteList, InviteSettings, MailBounce, MailStop, NoInvite, Participant
 from referrals.accounts.models import Membership
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -169,7 +169,8 @@ def due(campaign: Campaign, now: datetime, most: int) -> list[int]:
 
 
 def _may_leave() -> Q:
-    return Q(list=None) | Q(list__state="sending")
+    """Not by a join: an UPDATE would put every condition into a subquery, and PostgreSQL does not ask that again after a lock."""
+    return Q(list=None) | Q(list__in=InviteList.objects.filter(state="sending").values("pk"))
 
 
 def claim(invite: Invite, now: datetime) -> bool:
@@ -184,8 +185,10 @@ def settle(invite: Invite, state: str, reason: str = "") -> None:
     """What became of a mail that was claimed: sent, left_out or failed."""
     changes: dict[str, object] = {"state": state, "reason": reason, "next_attempt_at": None}
     if state == "sent":
-        changes["sent_at"] = clock.now()
-    Invite.objects.filter(pk=invite.pk, state="queued").update(**changes)
+        # Also where the list was stopped while the mail was on its way.
+        Invite.objects.filter(pk=invite.pk).update(**changes, sent_at=clock.now())
+    else:
+        Invite.objects.filter(pk=invite.pk, state="queued").update(**changes)
 
 
 def refuse(tenant: Tenant, email_key: str, reason: str, *, code: int = 0, text: str = "") -> None:

@@ -60,7 +60,7 @@ TRUE_IN = {
 }
 # Who joined on the page or in a widget got the link to their own page at once: that is their welcome. A customer whom the merchant's
 # server has named to a widget did not ask for anything, and gets no mail.
-WELCOMED = frozenset({"hosted", "widget", SIMULATED})
+WELCOMED = frozenset({"hosted", "invite", "widget", SIMULATED})
 
 
 def send_portal_link(pk: int) -> bool:

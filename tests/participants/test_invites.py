@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns import mails
@@ -155,6 +156,23 @@ def test_pause_go_on_and_stop(campaign: Campaign) -> None:
         ("campaign.invites_changed", "sending"),
         ("campaign.invites_changed", "stopped"),
     ]
+
+
+def test_a_claim_is_asked_again_by_the_database_after_a_lock(campaign: Campaign) -> None:
+    """Conditions in a subquery over the table itself are not: two workers would both have the row (PostgreSQL, READ COMMITTED)."""
+    invite_lists.confirm(row=upload(campaign, "A,a@example.net,yes\n"), actor=ACTOR)
+    with CaptureQueriesContext(connection) as queries:
+        assert invites.claim(Invite.objects.get(), timezone.now()) is True
+    [update] = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    assert 'FROM "participants_invite"' not in update
+
+
+def test_a_mail_on_its_way_while_the_list_is_stopped_counts_as_sent(campaign: Campaign) -> None:
+    row = invite_lists.confirm(row=upload(campaign, "A,a@example.net,yes\n"), actor=ACTOR)
+    invites.claim(invite := Invite.objects.get(), timezone.now())
+    invite_lists.stop(row=row, actor=ACTOR)
+    invites.settle(invite, "sent")
+    assert states(row) == [("a@example.net", "sent", "")]
 
 
 def test_a_list_is_over_when_nothing_waits(campaign: Campaign) -> None:
