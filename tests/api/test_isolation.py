@@ -10,7 +10,7 @@ import pytest
 
 from campaigns.models import Campaign
 from integrations.models import Connection, InboundEvent
-from participants.models import Participant
+from participants.models import Application, Participant
 from referrals.api.openapi import in_order, request_example
 from referrals.api.operations import Operation
 from referrals.api.v2.resources import API as V2
@@ -57,7 +57,10 @@ def world(kept: None) -> World:
     connection.save()
     message = {"event_id": CANARY, "type": "x", "body": b"{}", "state": "failed", "next_attempt_at": None}
     inbound = InboundEvent.objects.create(merchant=shop.merchant, connection=connection, **message)
+    asked = {"merchant": shop.merchant, "email": "sven@example.com", "email_key": "sven@example.com", "reason": CANARY}
+    application = Application.objects.create(campaign=campaign, status=Application.WAITING, **asked)
     ids = {
+        "applications": application.public_id,
         "connections": connection.public_id,
         "inbound-events": inbound.public_id,
         "campaigns": campaign.public_id,
@@ -113,6 +116,7 @@ def _state() -> list[Any]:
         list(Reward.objects.order_by("pk").values()),
         list(Payout.objects.order_by("pk").values()),
         list(InboundEvent.objects.order_by("pk").values()),
+        list(Application.objects.order_by("pk").values()),
     ]
 
 
@@ -136,6 +140,7 @@ def test_lists_and_filters_show_nothing_of_others(ids: dict[str, str], outsider:
         "payouts",
         f"payouts?batch={ids['payout-batches']}",
         "payout-batches",
+        "applications",
         "connections",
         "inbound-events",
         f"inbound-events?connection={ids['connections']}",
