@@ -21,7 +21,7 @@ from referrals.hosted import hub_page, tracking
 from referrals.hosted.hub import find_listing, is_open, no_programme, programme_page
 from referrals.hosted.hub_form import ApplyForm, may_mail, seconds_to_wait
 from referrals.hosted.hub_page import hub_page as page
-from referrals.hosted.page import framed, look, message
+from referrals.hosted.page import by_token, framed, look, message
 from referrals.lib.errors import Refused
 from rewards.applications import confirm
 
@@ -118,9 +118,7 @@ def application(request: HttpRequest, token: str) -> HttpResponseBase:
     else:
         clocks.enter(row.tenant)
         response = _send(request, row, token) if request.method == "POST" else _show(request, row)
-    response["Referrer-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return by_token(response)
 
 
 def _send(request: HttpRequest, row: Application, token: str) -> HttpResponseBase:

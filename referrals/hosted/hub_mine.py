@@ -38,7 +38,7 @@ from referrals.hosted.hub_apply import see_other
 from referrals.hosted.hub_form import may_mail, seconds_to_wait
 from referrals.hosted.hub_page import hub_page as page
 from referrals.hosted.offer import money_text
-from referrals.hosted.page import message
+from referrals.hosted.page import by_token, message
 from referrals.hosted.tracking import PORTAL_COOKIE
 from referrals.lib import clock
 from referrals.lib.errors import Refused
@@ -212,9 +212,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponseBase:
         )
     else:
         response = hub_page.show(request, "hosted/hub_open.html", {"email": access.email})
-    response["Referrer-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return by_token(response)
 
 
 def _keep(response: HttpResponseBase, name: str, value: str, seconds: float) -> None:

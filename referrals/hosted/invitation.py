@@ -28,7 +28,7 @@ from referrals.hosted.join import JoinForm, done_token, mail_link, seconds_to_wa
 from referrals.hosted.ladder import extras
 from referrals.hosted.landing import closed
 from referrals.hosted.offer import referrer_offer
-from referrals.hosted.page import choose_language, languages_of, look, message, show
+from referrals.hosted.page import by_token, choose_language, incomplete, languages_of, look, show
 from referrals.lib import clock
 from referrals.lib.emails import mask_email
 from referrals.lib.errors import Refused
@@ -42,14 +42,14 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """The page of one invitation: the own link and what it brings. POST takes part, and leads to the page after joining."""
     invite = _found(request, token)
     if invite is None:
-        return _incomplete(request)
+        return incomplete(request)
     campaign = invite.campaign
     clocks.enter(campaign.tenant)
     language = choose_language(request, languages_of(campaign))
     with translation.override(language), timezone.override(campaign.merchant.zone):
         response = _answer(request, invite, language)
         response["Content-Language"] = language
-    return _private(response)
+    return by_token(response)
 
 
 def _answer(request: HttpRequest, invite: Invite, language: str) -> HttpResponse:
@@ -116,7 +116,7 @@ def invitation_stop(request: HttpRequest, token: str) -> HttpResponse:
     """Ask whether to stop a merchant's invitations; POST stops them, for the address and in all of the merchant's campaigns."""
     invite = _found(request, token)
     if invite is None:
-        return _incomplete(request)
+        return incomplete(request)
     stopped = invites.unwelcome(invite.tenant, [invite.email_key]).get(invite.email_key) == "stopped"
     if request.method == "POST":
         stopped = request.POST.get("wish") != "resume"
@@ -129,7 +129,7 @@ def invitation_stop(request: HttpRequest, token: str) -> HttpResponse:
         context = look(invite.campaign) | {"email": mask_email(invite.email), "stopped": stopped}
         response = show(request, "hosted/invitation_stop.html", context)
         response["Content-Language"] = language
-    return _private(response)
+    return by_token(response)
 
 
 def link_opened(request: HttpRequest, code: str) -> Participant | HttpResponse | None:
@@ -165,20 +165,3 @@ def _found(request: HttpRequest, token: str) -> Invite | None:
     if invite is None or invite.campaign.status == Status.DRAFT or invite.is_erased:
         return None
     return invite if hosts.campaign_of_host(request) in {"", invite.campaign.public_id} else None
-
-
-def _incomplete(request: HttpRequest) -> HttpResponse:
-    return message(
-        request,
-        None,
-        heading=_("This address is not complete"),
-        text=_("Open the link in the mail once more, all of it."),
-        icon="info",
-        status=404,
-    )
-
-
-def _private(response: HttpResponse) -> HttpResponse:
-    response["Referrer-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response

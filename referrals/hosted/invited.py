@@ -16,7 +16,7 @@ from participants import inviting, mailing
 from participants.friend_models import A_DAY
 from participants.models import Participant
 from referrals.hosted.offer import day_text
-from referrals.hosted.page import choose_language, languages_of, look, message, show
+from referrals.hosted.page import by_token, choose_language, incomplete, languages_of, look, show
 
 
 def possible(participant: Participant, closed: str | None) -> dict[str, bool]:
@@ -55,14 +55,7 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
     """Ask whether no friend may have this mailbox written to; one press in a mail program (RFC 8058) says so."""
     found = mailing.read_friend_token(token)
     if found is None:
-        return message(
-            request,
-            None,
-            heading=_("This address is not complete"),
-            text=_("Open the link in the mail once more, all of it."),
-            icon="info",
-            status=404,
-        )
+        return incomplete(request)
     campaign, key = found
     tenant = campaign.tenant
     if request.method == "POST":
@@ -75,6 +68,4 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
             request, "hosted/invited_stop.html", look(campaign) | {"stopped": inviting.is_stopped(tenant, key)}
         )
         response["Content-Language"] = translation.get_language() or "en"
-    response["Referrer-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return by_token(response)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
-from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from campaigns.mails import KINDS
 from participants import mailing
 from participants.models import Participant
-from referrals.hosted.page import choose_language, languages_of, look, message, show
+from referrals.hosted.page import by_token, choose_language, incomplete, languages_of, look, show
 from referrals.lib.emails import mask_email
 
 
@@ -22,14 +21,7 @@ def mail_stop(request: HttpRequest, token: str) -> HttpResponse:
     """Ask which mails to stop; stop them. One press in a mail program (RFC 8058) stops every notice; a log-in link still comes."""
     found = mailing.read_stop_token(token)
     if found is None:
-        return message(
-            request,
-            None,
-            heading=_("This address is not complete"),
-            text=_("Open the link in the mail once more, all of it."),
-            icon="info",
-            status=404,
-        )
+        return incomplete(request)
     participant, kind = found
     available = languages_of(participant.campaign)
     language = participant.language if participant.language in available else choose_language(request, available)
@@ -38,9 +30,7 @@ def mail_stop(request: HttpRequest, token: str) -> HttpResponse:
             _act(request, participant, kind)
         response = _page(request, participant, kind)
         response["Content-Language"] = language
-    response["Referrer-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return by_token(response)
 
 
 def _act(request: HttpRequest, participant: Participant, kind: str) -> None:

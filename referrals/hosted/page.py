@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from csp.constants import SELF
@@ -16,6 +16,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import get_supported_language_variant
+from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from campaigns.images import EXTENSIONS
@@ -28,6 +29,7 @@ from referrals.hosted.kept import text_languages
 from referrals.lib.prepared import Prepared, Slot
 from referrals.lib.requests import takes_gzip
 
+R = TypeVar("R", bound=HttpResponseBase)
 NAMES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
 
 
@@ -162,3 +164,22 @@ def message(
     context = look(campaign) if campaign else {"messages": []}
     context |= {"heading": heading, "text": text, "icon_name": icon, "url": url, "label": label}
     return show(request, "hosted/message.html", context, status=status)
+
+
+def incomplete(request: HttpRequest) -> HttpResponse:
+    """404 for a mailed address that was cut off or changed on its way."""
+    return message(
+        request,
+        None,
+        heading=_("This address is not complete"),
+        text=_("Open the link in the mail once more, all of it."),
+        icon="info",
+        status=404,
+    )
+
+
+def by_token(response: R) -> R:
+    """For a page whose address holds a token: nobody keeps it, and no other site hears the address."""
+    response["Referrer-Policy"] = "same-origin"
+    response["Cache-Control"] = "private, no-store"
+    return response

@@ -16,7 +16,7 @@ from participants.models import PayoutDestination
 from referrals.accounts import clocks
 from referrals.events.services import Actor
 from referrals.hosted.offer import day_text
-from referrals.hosted.page import choose_language, languages_of, look, message, show
+from referrals.hosted.page import by_token, choose_language, languages_of, look, message, show
 from referrals.lib.emails import mask_email
 from rewards import fraud
 
@@ -81,7 +81,7 @@ def _answer(request: HttpRequest, row: PayoutDestination, state: str) -> HttpRes
         "restored": row.replaces.hint if state in {"keep", "kept"} and row.replaces else "",
         "portal_url": f"{reverse('hosted:portal')}?campaign={row.participant.campaign.public_id}",
     }
-    return _private(show(request, "hosted/payout_link.html", context))
+    return by_token(show(request, "hosted/payout_link.html", context))
 
 
 def _too_old(request: HttpRequest, text: str) -> HttpResponse:
@@ -95,10 +95,4 @@ def _too_old(request: HttpRequest, text: str) -> HttpResponse:
         url=reverse("hosted:portal"),
         label=_("Go to your page"),
     )
-    return _private(answer)
-
-
-def _private(response: HttpResponse) -> HttpResponse:
-    response["Referrer-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return by_token(answer)

@@ -37,6 +37,7 @@ from referrals.hosted import invited, qr, tracking
 from referrals.hosted.board import board_of, hide_on_board
 from referrals.hosted.ladder import extras, limit_lines
 from referrals.hosted.page import (
+    by_token,
     choose_language,
     find_campaign,
     languages_of,
@@ -262,9 +263,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponseBase:
         campaign = link.participant.campaign
         with translation.override(_language(request, link.participant)):
             answer = show(request, "hosted/open.html", look(campaign) | {"email": link.participant.email})
-    answer["Referrer-Policy"] = "same-origin"
-    answer["Cache-Control"] = "private, no-store"
-    return answer
+    return by_token(answer)
 
 
 @require_POST
