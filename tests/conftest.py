@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.template import Context, Template
 from django.test.signals import template_rendered
 from django.utils.safestring import SafeString
@@ -101,9 +102,10 @@ def _copy(request: pytest.FixtureRequest) -> Path | None:
 
 
 @pytest.fixture(autouse=True)
-def _forget_cached_rules() -> None:
-    """Primary keys come again after a rolled-back test; what is remembered about the old ones must not."""
+def _forget_what_is_cached() -> None:
+    """Keys and addresses come again after a rolled-back test; what is remembered about the old ones must not: rules, attempts to log in."""
     rules._rules.cache_clear()
+    cache.clear()
 
 
 @pytest.fixture
