@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.template import Context, Template
 from django.test.signals import template_rendered
+from django.utils import timezone, translation
 from django.utils.safestring import SafeString
 from pytest_django import DjangoDbBlocker
 
@@ -102,10 +103,15 @@ def _copy(request: pytest.FixtureRequest) -> Path | None:
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_is_cached() -> None:
-    """Keys and addresses come again after a rolled-back test; what is remembered about the old ones must not: rules, attempts to log in."""
+def _begin_anew() -> None:
+    """Keys and addresses come again after a rolled-back test; what is remembered about the old ones must not: rules, attempts to log in.
+
+    And a request leaves its reader's language and time zone with the thread; a server's next request sets its own.
+    """
     rules._rules.cache_clear()
     cache.clear()
+    translation.activate(settings.LANGUAGE_CODE)
+    timezone.deactivate()
 
 
 @pytest.fixture
