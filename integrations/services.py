@@ -207,11 +207,11 @@ def health(connection: Connection) -> Health:
             return Health(
                 "fail", _("Locked"), _("Its secrets can't be opened with this installation's keys. Paste them again.")
             )
-        return Health("todo", _("Not finished"), _("The signing secret is missing."))
+        return Health("todo", _("Not finished"), _("Its secret is missing. Paste it on its page."))
     if connection.refused:
         words = ngettext(
-            "%(count)d message refused since the last good one: the signing secret does not fit.",
-            "%(count)d messages refused since the last good one: the signing secret does not fit.",
+            "%(count)d message refused since the last good one: the secret does not fit.",
+            "%(count)d messages refused since the last good one: the secret does not fit.",
             connection.refused,
         )
         return Health("fail", _("Refusing"), words % {"count": connection.refused})

@@ -42,7 +42,7 @@ def test_the_way_from_nothing_to_a_working_connection(alice: Cast) -> None:
     assert (response.status_code, response["Location"]) == (302, f"/app/connections/{row.public_id}/")
     page = alice.client.get(response["Location"]).content.decode()
     assert f'value="http://localhost:8000/in/{row.public_id}/"' in page
-    assert "The signing secret is missing." in page
+    assert "Its secret is missing. Paste it on its page." in page
     assert page.count("<li>In Stripe, open Developers") == 1
     for name in ("checkout.session.completed", "invoice.paid", "charge.refunded", "charge.dispute.created"):
         assert f"<code>{name}</code>" in page
@@ -142,7 +142,7 @@ def test_a_secret_that_does_not_fit_shows_and_a_new_one_mends_it(alice: Cast, co
     body = json.dumps(sample("customer.created")).encode()
     post(connection, body, {"Stripe-Signature": "t=1,v1=00"})
     page = alice.client.get(f"/app/connections/{connection.public_id}/").content.decode()
-    assert "1 message refused since the last good one: the signing secret does not fit." in page
+    assert "1 message refused since the last good one: the secret does not fit." in page
     _secrets(alice.client, connection, webhook_secret="whsec_" + "n" * 32)
     connection.refresh_from_db()
     assert connection.refused == 0
