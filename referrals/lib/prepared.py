@@ -175,10 +175,12 @@ def insert(rows: Sequence[M], *, unless_taken: bool = False) -> Sequence[M]:
     """Write new rows in one statement, as bulk_create() does, and give them their keys. IntegrityError as ever.
 
     `unless_taken` is for a single row: where a unique one stands already nothing is written, nothing is raised, and
-    nothing comes back. Without a savepoint, which catching the IntegrityError would need.
+    nothing comes back. Without a savepoint, which catching the IntegrityError would need. ValueError for several.
     """
     if not rows:
         return rows
+    if unless_taken and len(rows) > 1:
+        raise ValueError("Which of several rows were taken, the database does not say: insert them one by one.")
     model = type(rows[0])
     if len(rows) > FEW:
         return model._default_manager.bulk_create(rows)

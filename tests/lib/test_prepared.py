@@ -114,6 +114,9 @@ def test_what_stands_already_is_left_alone(campaign: Campaign) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         insert([second])
     assert CustomerReference.objects.get() == first
+    with pytest.raises(ValueError, match="one by one"):
+        insert([reference(person, "cus_2"), second], unless_taken=True)
+    assert CustomerReference.objects.get() == first
 
 
 def test_a_row_of_an_unsaved_one_is_refused(campaign: Campaign) -> None:
