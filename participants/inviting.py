@@ -176,8 +176,7 @@ def _invited_before(person: Participant, keys: dict[str, Email]) -> Refused:
 
 def _order(person: Participant, kind: str, rows: Collection[FriendInvitation]) -> None:
     orders = [MailOrder(participant=person, kind=kind, subject_id=row.public_id, to=row.email) for row in rows]
-    for order in orders:
-        order.save(force_insert=True)
+    for order in MailOrder.objects.bulk_create(orders):
         enqueue(ORDER_TASK, order.pk)
 
 
