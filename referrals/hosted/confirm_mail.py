@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import smtplib
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -17,10 +15,10 @@ from participants.models import JoinRequest, Participant
 from referrals.accounts import clocks
 from referrals.hosted import letters
 from referrals.hosted.letters import Facts
+from referrals.hosted.orders import Outcome, hand_over
 from referrals.hosted.page import languages_of
 from referrals.lib import clock
 
-log = logging.getLogger(__name__)
 # A worker takes a new request at once; the sweeper looks after what was left behind.
 GRACE = timedelta(minutes=2)
 RETRY = timedelta(minutes=10)
@@ -33,7 +31,9 @@ def confirm_address(row: JoinRequest) -> str:
 
 
 def send(pk: int) -> bool:
-    """Mail one question if one is due; whether a mail went out. What a broken mail server does not take is tried again."""
+    """Mail one question if one is due; whether a mail went out. What a broken mail server does not take is
+    tried again, but for an address that it says does not exist.
+    """
     row = (
         JoinRequest.objects.filter(pk=pk, confirmed_at=None, mail_due_at__isnull=False)
         .select_related("campaign__merchant", "merchant")
@@ -49,10 +49,10 @@ def send(pk: int) -> bool:
     again = clock.wall() + RETRY
     if mine.update(mail_due_at=again) != 1:
         return False
-    if not _send(row):
-        return False
-    JoinRequest.objects.filter(pk=pk, mail_due_at=again).update(mail_due_at=None)
-    return True
+    outcome = _send(row)
+    if outcome != "later":
+        JoinRequest.objects.filter(pk=pk, mail_due_at=again).update(mail_due_at=None)
+    return outcome == "sent"
 
 
 def _silent(row: JoinRequest) -> bool:
@@ -67,7 +67,7 @@ def _silent(row: JoinRequest) -> bool:
     return mailing.is_quiet(somebody) or mailing.bounce_of(somebody) is not None
 
 
-def _send(row: JoinRequest) -> bool:
+def _send(row: JoinRequest) -> Outcome:
     campaign = row.campaign
     available = languages_of(campaign)
     language = row.language if row.language in available else available[0]
@@ -76,11 +76,7 @@ def _send(row: JoinRequest) -> bool:
         letter = letters.confirm_letter(campaign, confirm_address(row))
         letter = letters.in_merchants_words(letter, campaign, mail_setting(campaign, "confirm"), Facts(row.first_name))
         mail = letters.compose(campaign, row.email, letter)
-    try:
-        return mail.send() == 1
-    except (OSError, smtplib.SMTPException) as error:
-        log.warning("A mail that asks to confirm an address was not taken: %s", type(error).__name__)
-        return False
+    return hand_over(mail)[0]
 
 
 def sweep(limit: int) -> int:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import smtplib
 from datetime import timedelta
-from typing import Literal
 
 from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db.models import F
 from django.utils import timezone, translation
 
@@ -16,10 +12,9 @@ from participants import hub_access, mailing
 from participants.models import ApplicationMail, HubAccess
 from referrals.accounts import clocks
 from referrals.hosted import hub_letters
+from referrals.hosted.orders import Outcome, hand_over
 from referrals.lib import clock
 
-log = logging.getLogger(__name__)
-Outcome = Literal["sent", "later", "never"]
 # A log-in that nobody could be mailed for so long is of no use any more.
 ACCESS_KEPT = timedelta(hours=1)
 
@@ -61,7 +56,7 @@ def _send_to_applicant(mail: ApplicationMail) -> Outcome:
         letter = hub_letters.application_letter(application, mail.kind)
         if letter is None:
             return "never"
-        return _hand_over(hub_letters.application_mail(application, letter), f"application {application.public_id}")
+        return hand_over(hub_letters.application_mail(application, letter))[0]
 
 
 def send_access(pk: int) -> bool:
@@ -71,7 +66,7 @@ def send_access(pk: int) -> bool:
         return False
     with _speaking(access.language):
         mail = hub_letters.access_mail(access.email, hub_access.address_of(access))
-        outcome = _hand_over(mail, f"log-in {access.pk}")
+        outcome, _code, _text = hand_over(mail)
     now = clock.wall()
     if outcome == "sent":
         HubAccess.objects.filter(pk=pk).update(sent_at=now, created_at=now)
@@ -93,18 +88,3 @@ def sweep() -> int:
 
 def _speaking(language: str) -> translation.override:
     return translation.override(language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE)
-
-
-def _hand_over(mail: EmailMessage, whose: str) -> Outcome:
-    """Hand one mail to the mail server. "later", and a line in the log, when it does not take it now; "never" when the address is dead."""
-    try:
-        return "sent" if mail.send() == 1 else "later"
-    except smtplib.SMTPRecipientsRefused as error:
-        code, text = next(iter(error.recipients.values()), (0, b""))
-        if mailing.is_hard(code, bytes(text).decode("utf-8", "replace"), at_rcpt=True):
-            log.warning("The address of %s bounced: %s", whose, code)
-            return "never"
-        log.warning("A mail to %s was not taken: %s", whose, code)
-    except (OSError, smtplib.SMTPException) as error:
-        log.warning("A mail to %s was not taken: %s", whose, type(error).__name__)
-    return "later"

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Literal
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMessage
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -91,7 +91,7 @@ def _deliver(order: MailOrder) -> Outcome:
     return outcome
 
 
-def hand_over(message: EmailMultiAlternatives) -> tuple[Outcome, int, str]:
+def hand_over(message: EmailMessage) -> tuple[Outcome, int, str]:
     """Give one mail to the mail server: "sent", "later" or "never" (no such mailbox), with what the server said."""
     code, text = 0, ""
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import smtplib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
 from django.core import mail as outbox
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils import timezone
 
@@ -191,6 +194,20 @@ def test_a_broken_mail_server_loses_nothing(careful: Campaign, person: Client, s
     with time_machine.travel(timezone.now() + timedelta(minutes=20)):
         assert (confirm_mail.sweep(10), confirm_mail.sweep(10)) == (1, 0)
     assert (len(outbox.outbox), PortalLink.objects.count()) == (1, 0)
+
+
+def test_a_mailbox_that_does_not_exist_is_not_tried_again(
+    careful: Campaign, person: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(person, careful)
+    row = JoinRequest.objects.get()
+    dead = smtplib.SMTPRecipientsRefused({row.email: (550, b"5.1.1 No such user")})
+    monkeypatch.setattr(EmailMultiAlternatives, "send", Mock(side_effect=dead))
+    assert confirm_mail.send(row.pk) is False
+    with time_machine.travel(timezone.now() + timedelta(minutes=20)):
+        assert confirm_mail.sweep(10) == 0
+    row.refresh_from_db()
+    assert (row.mail_due_at, row.confirmed_at, Participant.objects.count()) == (None, None, 0)
 
 
 def test_test_mode_writes_to_nobody_and_shows_the_link(alice_test: Campaign, person: Client) -> None:
