@@ -72,10 +72,10 @@ def report(*, number: int = 2000, seed: int = 1) -> str:
 
 def main(arguments: list[str]) -> None:
     """Print the table."""
-    logging.disable(logging.CRITICAL)
     number, seed = (int(text) for text in [*arguments[:2], *("2000", "1")[len(arguments) :]])
     sys.stdout.write(report(number=number, seed=seed) + "\n")
 
 
 if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)  # here, where the process is its own
     main(sys.argv[1:])
