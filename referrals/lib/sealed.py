@@ -56,6 +56,9 @@ def unseal(sealed: str, *, bound_to: str) -> dict[str, Any]:
         raise SealError(f"sealed with key {name!r}, which is not in SECRETS_KEYS")
     try:
         raw = base64.urlsafe_b64decode(encoded.encode())
+        # The decoder skips foreign characters and the unused bits of the last one; only what `seal` wrote itself may open.
+        if base64.urlsafe_b64encode(raw).decode() != encoded:
+            raise ValueError("not written by seal()")
         opened = AESGCM(key).decrypt(raw[:12], raw[12:], bound_to.encode())
     except (InvalidTag, ValueError) as error:
         raise SealError("the sealed value does not belong to this row or is damaged") from error
