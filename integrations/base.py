@@ -82,25 +82,51 @@ class Signal:
         return replace(self, occurred_at=moment)
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it came over HTTP: the raw body, the headers (found in any case), and the query of the address."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a connection knows of the merchant's account there: the secrets, and the settings, which are not secret."""
+
+    secrets: Secrets = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message on its way to being read. `kind` is its event_type(), which not every company writes into the body."""
+
+    payload: Mapping[str, Any]
+    kind: str
+    account: Account = field(default_factory=Account)
+
+
 class Source(Protocol):
     """Reads what a company sends. Pure: no database, no network."""
 
-    # The header whose value proves who sent it; it is stored masked.
+    # The header whose value proves who sent it; it is stored masked. Empty for a company that signs nothing.
     signature_header: str
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets) -> None:
+    def verify(self, delivery: Delivery, account: Account) -> None:
         """Return when the body is genuine and recent; raise SignatureError for everything else, whatever the input."""
 
-    def event_id(self, payload: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    def event_id(self, payload: Mapping[str, Any], delivery: Delivery) -> str:
         """The company's own id of this message; raises PayloadError."""
 
-    def event_type(self, payload: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    def event_type(self, payload: Mapping[str, Any], delivery: Delivery) -> str:
         """What the company calls this kind of message; raises PayloadError."""
 
     def is_test(self, payload: Mapping[str, Any]) -> bool | None:
         """Whether it comes from the company's test mode; None when the company does not say."""
 
-    def parse(self, payload: Mapping[str, Any]) -> list[Signal]:
+    def parse(self, message: Message) -> list[Signal]:
         """The facts in it, at least one; raises Ignored when there are none for us, PayloadError when it can't be read."""
 
 
@@ -128,7 +154,7 @@ class SecretField:
         return False if self.live_prefixes and value.startswith(self.live_prefixes) else None
 
 
-LookUp = Callable[[Sequence[Signal], Secrets], list[Signal]]
+LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import logging
 import random
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from integrations import capturing, registry
-from integrations.base import Ignored, PayloadError, Provider, ProviderError, Signal
+from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, ProviderError, Signal
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
 from referrals.accounts import clocks
@@ -38,7 +37,7 @@ BACK_OFF = (30, 120, 600, 1800, 7200, 28800)
 NUDGE_LOST = timedelta(seconds=60)
 SWEEP_SECONDS = 45.0
 _KEPT_HEADERS = ("Content-Type", "User-Agent")
-_NOBODY = {"webhook_secret": "whsec_of_nobody_0000000000000000"}
+_NOBODY = Account({"webhook_secret": "whsec_of_nobody_0000000000000000"})
 _ACCEPTED = "received"
 logger = logging.getLogger(__name__)
 
@@ -52,21 +51,21 @@ class Receipt:
     message: str = ""
 
 
-def receive(connection_id: str, body: bytes, headers: Mapping[str, str]) -> Receipt:
+def receive(connection_id: str, delivery: Delivery) -> Receipt:
     """Check who sent it, store it, and have it worked on. No business is done here: a provider waits only seconds.
 
     413 above 1 MiB; 404 for a connection that does not exist, after the same work as for one that does; 400 for a signature that
     is missing, wrong, old or from the future, with no row but counted on the connection; 200 for a genuine message, also when it
     comes again.
     """
-    if len(body) > MAX_BYTES:
+    if len(delivery.body) > MAX_BYTES:
         return Receipt(413, "too_large", "A message may have 1 MiB.")
     connection = (
         Connection.objects.select_related("merchant").filter(public_id=connection_id[:32], removed_at=None).first()
     )
     provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
     try:
-        provider.source.verify(body, headers, _secrets(connection))
+        provider.source.verify(delivery, _account(connection))
     except Exception as error:
         # Any junk in a header is a refusal, never a fault of ours (RELIABILITY F8).
         if connection is None:
@@ -81,21 +80,22 @@ def receive(connection_id: str, body: bytes, headers: Mapping[str, str]) -> Rece
         return Receipt(404, "not_found", "There is no such connection.")
     with clocks.running(connection.tenant):
         try:
-            payload = _read(body)
-            row = _row(connection, provider, payload, body, headers)
+            payload = _read(delivery.body)
+            row = _row(connection, provider, payload, delivery)
         except PayloadError as error:
             return Receipt(400, "payload", str(error))
         return _store(connection, row)
 
 
-def _secrets(connection: Connection | None) -> dict[str, Any]:
+def _account(connection: Connection | None) -> Account:
+    """What its provider's module may know of a connection; the account of nobody for none."""
     if connection is None:
         return _NOBODY
     try:
-        return connection.secrets
+        return Account(connection.secrets, connection.settings)
     except SealError:
         logger.exception("the secrets of %s can't be opened", connection.public_id)
-        return {}
+        return Account({}, connection.settings)
 
 
 def _read(body: bytes) -> dict[str, Any]:
@@ -109,18 +109,19 @@ def _read(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _row(
-    connection: Connection, provider: Provider, payload: dict[str, Any], body: bytes, headers: Mapping[str, str]
-) -> InboundEvent:
+def _row(connection: Connection, provider: Provider, payload: dict[str, Any], delivery: Delivery) -> InboundEvent:
+    source, headers = provider.source, delivery.headers
     kept = {name: headers.get(name, "").replace("\x00", "")[:200] for name in _KEPT_HEADERS if headers.get(name)}
+    if source.signature_header:
+        kept[source.signature_header] = "•••"
     return InboundEvent(
         merchant_id=connection.merchant_id,
         is_test=connection.is_test,
         connection=connection,
-        event_id=provider.source.event_id(payload, headers),
-        type=provider.source.event_type(payload, headers),
-        body=body,
-        headers={**kept, provider.source.signature_header: "•••"},
+        event_id=source.event_id(payload, delivery),
+        type=source.event_type(payload, delivery),
+        body=delivery.body,
+        headers=kept,
         received_at=clock.now(),
         next_attempt_at=clock.wall(),
     )
@@ -197,7 +198,7 @@ def _work(row: InboundEvent) -> bool:
     mode = provider.source.is_test(payload)
     if mode is not None and mode is not row.is_test:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
-    signals, refusal = _looked_up(row, provider.source.parse(payload))
+    signals, refusal = _looked_up(row, provider.source.parse(Message(payload, row.type, _account(row.connection))))
     ahead = clocks.ahead(row.connection.tenant)
     signals = [_in_time(signal, row.received_at, ahead) for signal in signals]
     capturing.note(row, signals)
@@ -232,7 +233,7 @@ def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], 
     if ask is None:
         return signals, ""
     try:
-        return ask(signals, _secrets(row.connection)), ""
+        return ask(signals, _account(row.connection)), ""
     except ProviderError as error:
         if error.retry:
             raise

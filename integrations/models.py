@@ -30,6 +30,8 @@ class Connection(TenantModel):
     provider = models.CharField(max_length=24)
     label = models.CharField(_("name"), max_length=80, blank=True)
     sealed = models.TextField(editable=False)
+    # What its provider's module has to know and is no secret, such as a field mapping.
+    settings = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
     last_event_at = models.DateTimeField(null=True)

@@ -7,6 +7,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from integrations.base import Delivery
 from integrations.inbox import MAX_BYTES, receive
 
 
@@ -25,7 +26,7 @@ def inbound(request: HttpRequest, connection: str) -> JsonResponse:
         return _error(request, 413, "too_large", "A message may have 1 MiB.")
     if request.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
         return _error(request, 415, "content_encoding", "Send the message without compression.")
-    receipt = receive(connection, request.read(MAX_BYTES + 1), request.headers)
+    receipt = receive(connection, Delivery(request.read(MAX_BYTES + 1), request.headers, request.GET.dict()))
     if receipt.status != 200:
         return _error(request, receipt.status, receipt.code, receipt.message)
     return JsonResponse({"received": True})

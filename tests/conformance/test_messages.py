@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from integrations import registry
-from integrations.base import Code, Ignored
+from integrations.base import Code, Delivery, Ignored
 from referrals.lib.money import Money
+from tests.integrations.sending import signals_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPECS = Path(os.environ.get("SPECS_DIR") or ROOT.parent / "shared" / "specs")
@@ -68,20 +69,20 @@ def test_a_published_message_is_what_its_name_says(name: str) -> None:
     fact = next((fact for begin, fact in FACTS.items() if name.startswith(begin)), "")
     reason = next((code for begin, code in IGNORED.items() if name.startswith(begin)), "type_unused")
     payload = read(name)
-    assert source.event_id(payload, {}) == source.event_id(copy.deepcopy(payload), {})
+    assert source.event_id(payload, Delivery(b"")) == source.event_id(copy.deepcopy(payload), Delivery(b""))
     if fact:
-        (signal,) = source.parse(payload)
+        (signal,) = signals_of(source, payload)
         assert (signal.fact, signal.external_id != "") == (fact, True)
         return
     with pytest.raises(Ignored) as caught:
-        source.parse(payload)
+        signals_of(source, payload)
     assert caught.value.code == reason
 
 
 def test_every_published_message_has_an_id_of_its_own() -> None:
     razorpay = [name for name in MESSAGES if name.startswith("razorpay/")]
     # The same payment is shown with several means of paying; an id may only come again where the facts are the same.
-    ids = {name: registry.get("razorpay").source.event_id(read(name), {}) for name in razorpay}
+    ids = {name: registry.get("razorpay").source.event_id(read(name), Delivery(b"")) for name in razorpay}
     by_id: dict[str, list[str]] = {}
     for name, found in ids.items():
         by_id.setdefault(found, []).append(name)
@@ -92,7 +93,7 @@ def test_a_published_order_with_a_code_in_its_notes() -> None:
     payload = read("razorpay/order.paid.card")
     assert payload["payload"]["order"]["entity"]["notes"] == []
     payload["payload"]["order"]["entity"]["notes"] = {"referral_code": "ASHA10"}
-    (signal,) = registry.get("razorpay").source.parse(payload)
+    (signal,) = signals_of(registry.get("razorpay").source, payload)
     assert (signal.codes, signal.money, signal.email) == (
         (Code("ASHA10"),),
         Money(100, "INR"),
@@ -101,14 +102,14 @@ def test_a_published_order_with_a_code_in_its_notes() -> None:
 
 
 def test_a_published_refund_of_a_part_tells_all_that_went_back() -> None:
-    (signal,) = registry.get("razorpay").source.parse(read("razorpay/refund.processed.normal-refunds"))
+    (signal,) = signals_of(registry.get("razorpay").source, read("razorpay/refund.processed.normal-refunds"))
     assert signal.money == Money(190000, "INR")
 
 
 def test_cashfree_s_published_payment_and_refund() -> None:
     source = registry.get("cashfree").source
-    (paid,) = source.parse(read("cashfree/webhook.PAYMENT_SUCCESS_WEBHOOK"))
+    (paid,) = signals_of(source, read("cashfree/webhook.PAYMENT_SUCCESS_WEBHOOK"))
     assert (paid.external_id, paid.money, paid.email) == ("cf_1234567890", Money(10000, "INR"), "john@example.com")
-    (refund,) = source.parse(read("cashfree/webhook.REFUND_STATUS_WEBHOOK"))
+    (refund,) = signals_of(source, read("cashfree/webhook.REFUND_STATUS_WEBHOOK"))
     assert (refund.external_id, refund.money) == ("cf_refund_11325632", Money(200, "INR"))
     assert refund.references == ("cf_789727431", "order:sampleorder0413")

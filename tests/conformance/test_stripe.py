@@ -23,7 +23,7 @@ from referrals.accounts.tenancy import Tenant
 from rewards.models import Reward
 from rewards.verify import differences
 from tests.factories import Cast, fixed_rule, make_campaign, make_friend, make_participant
-from tests.integrations.sending import connect, deliver
+from tests.integrations.sending import connect, deliver, signals_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = Path(os.environ.get("SPECS_DIR") or ROOT.parent / "shared" / "specs") / "stripe" / "fixtures3.trimmed.json"
@@ -146,7 +146,7 @@ def test_a_published_dispute_takes_the_reward_and_winning_it_gives_it_back(
 def test_any_published_object_under_any_type_is_answered_with_a_reason(type_: str, resource: str) -> None:
     event = _event(type_, resource, "evt_1")
     try:
-        signals = get("stripe").source.parse(event)
+        signals = signals_of(get("stripe").source, event)
     except (Ignored, PayloadError):
         return
     assert [signal.external_id != "" for signal in signals] == [True]

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.test import Client
 
+from integrations.base import Delivery, Message, Signal, Source
 from integrations.inbox import process
 from integrations.models import Connection, InboundEvent
 from referrals.accounts.tenancy import Tenant
@@ -49,6 +50,11 @@ def connect(tenant: Tenant, **secrets: str) -> Connection:
     row.secrets = {"webhook_secret": SECRET, **secrets}
     row.save()
     return row
+
+
+def signals_of(source: Source, payload: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> list[Signal]:
+    """What a source makes of a payload; raises what its parse() raises."""
+    return source.parse(Message(payload, source.event_type(payload, Delivery(b"", headers or {}))))
 
 
 def post(connection: Connection | str, body: bytes, headers: Mapping[str, str] | None = None) -> Any:

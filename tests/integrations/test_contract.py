@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from integrations import inbox, registry
-from integrations.base import Ignored, Provider, Signal
+from integrations.base import Account, Delivery, Ignored, Provider, Signal
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import SENTENCES
 from referrals.lib.signing import SignatureError
 from rewards.models import Reward
 from tests.factories import Cast, make_campaign, make_friend, make_participant
-from tests.integrations.sending import post, sample
+from tests.integrations.sending import post, sample, signals_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 pytestmark = pytest.mark.django_db
@@ -138,15 +138,15 @@ def test_good_secrets_look_right_and_others_do_not(provider: Provider, example: 
 def test_a_genuine_body_is_let_in_and_a_tampered_byte_is_refused(provider: Provider, example: Example) -> None:
     body = _body(example.payment())
     headers = example.headers(body)
-    provider.source.verify(body, headers, example.secrets)
+    provider.source.verify(Delivery(body, headers), Account(example.secrets))
     for position in (0, len(body) // 2, len(body) - 1):
         tampered = bytearray(body)
         tampered[position] ^= 1
         with pytest.raises(SignatureError):
-            provider.source.verify(bytes(tampered), headers, example.secrets)
+            provider.source.verify(Delivery(bytes(tampered), headers), Account(example.secrets))
     for changed in (body + b"\n", b"", body[:-1]):
         with pytest.raises(SignatureError):
-            provider.source.verify(changed, headers, example.secrets)
+            provider.source.verify(Delivery(changed, headers), Account(example.secrets))
 
 
 def test_a_missing_or_broken_header_is_a_refusal_and_not_a_fault(connection: Connection, example: Example) -> None:
@@ -160,7 +160,7 @@ def test_a_missing_or_broken_header_is_a_refusal_and_not_a_fault(connection: Con
 def test_secrets_that_are_missing_let_nobody_in(provider: Provider, example: Example) -> None:
     body = _body(example.payment())
     with pytest.raises(SignatureError):
-        provider.source.verify(body, example.headers(body), {})
+        provider.source.verify(Delivery(body, example.headers(body)), Account())
 
 
 def test_an_unknown_message_is_kept_and_ignored_with_a_reason(connection: Connection, example: Example) -> None:
@@ -200,9 +200,9 @@ def test_every_fixture_parses(provider: Provider) -> None:
     used, codes = set(), set()
     for path in paths:
         payload = json.loads(path.read_text())
-        used.add(provider.source.event_type(payload, {}))
+        used.add(provider.source.event_type(payload, Delivery(b"")))
         try:
-            signals = provider.source.parse(payload)
+            signals = signals_of(provider.source, payload)
         except Ignored as reason:
             codes.add(reason.code)
         else:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from integrations import inbox
-from integrations.base import PayloadError
+from integrations.base import Account, Delivery, PayloadError
 from integrations.models import Connection, InboundEvent
 from integrations.registry import get
 from referrals.lib.signing import SignatureError
@@ -130,16 +130,16 @@ def test_one_flipped_bit_anywhere_in_the_body_breaks_the_signature(bit: int) -> 
     body = bytearray(BODY)
     body[bit // 8] ^= 1 << (bit % 8)
     source = get("stripe").source
-    source.verify(BODY, {"Stripe-Signature": header}, {"webhook_secret": SECRET})
+    source.verify(Delivery(BODY, {"Stripe-Signature": header}), Account({"webhook_secret": SECRET}))
     with pytest.raises(SignatureError):
-        source.verify(bytes(body), {"Stripe-Signature": header}, {"webhook_secret": SECRET})
+        source.verify(Delivery(bytes(body), {"Stripe-Signature": header}), Account({"webhook_secret": SECRET}))
 
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin-1")))
 @settings(max_examples=200, deadline=None)
 def test_no_header_at_all_raises_anything_but_a_refusal(header: str) -> None:
     with pytest.raises(SignatureError):
-        get("stripe").source.verify(BODY, {"Stripe-Signature": header}, {"webhook_secret": SECRET})
+        get("stripe").source.verify(Delivery(BODY, {"Stripe-Signature": header}), Account({"webhook_secret": SECRET}))
 
 
 @given(st.binary(max_size=200))

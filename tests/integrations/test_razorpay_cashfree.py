@@ -18,7 +18,7 @@ import pytest
 
 from campaigns.terms import Percent
 from integrations import inbox, registry
-from integrations.base import Code, Ignored, PayloadError, Signal
+from integrations.base import Account, Code, Delivery, Ignored, PayloadError, Signal
 from integrations.models import Connection, InboundEvent
 from participants.models import Participant, QualifyingEvent
 from referrals.lib.money import Money
@@ -26,6 +26,7 @@ from referrals.lib.signing import SignatureError
 from rewards.models import Reward
 from rewards.verify import differences
 from tests.factories import Cast, fixed_rule, make_campaign, make_friend, make_participant
+from tests.integrations.sending import signals_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 RAZORPAY, CASHFREE = registry.get("razorpay").source, registry.get("cashfree").source
@@ -39,13 +40,13 @@ def fixture(provider: str, name: str) -> dict[str, Any]:
 
 def razorpay(name: str) -> Signal:
     """The one signal of a sample."""
-    (signal,) = RAZORPAY.parse(fixture("razorpay", name))
+    (signal,) = signals_of(RAZORPAY, fixture("razorpay", name))
     return signal
 
 
 def cashfree(name: str) -> Signal:
     """The one signal of a sample."""
-    (signal,) = CASHFREE.parse(fixture("cashfree", name))
+    (signal,) = signals_of(CASHFREE, fixture("cashfree", name))
     return signal
 
 
@@ -78,7 +79,7 @@ def test_every_word_for_a_payment_is_the_same_payment(
 def test_notes_that_are_no_object_hold_no_code(notes: Any) -> None:
     payload = fixture("razorpay", "payment.captured")
     payload["payload"]["payment"]["entity"]["notes"] = notes
-    (signal,) = RAZORPAY.parse(payload)
+    (signal,) = signals_of(RAZORPAY, payload)
     assert signal.codes == ()
 
 
@@ -91,7 +92,7 @@ def test_a_renewal_is_told_from_the_first_payment() -> None:
 def test_the_total_of_a_payment_s_refunds_is_read_and_not_the_single_refund() -> None:
     payload = fixture("razorpay", "refund.processed")
     payload["payload"]["payment"]["entity"]["amount_refunded"] = 4500
-    (signal,) = RAZORPAY.parse(payload)
+    (signal,) = signals_of(RAZORPAY, payload)
     assert (signal.fact, signal.external_id, signal.money, signal.is_part) == (
         "refund",
         "pay_Halden00000001",
@@ -117,20 +118,20 @@ def test_what_changes_nothing_is_ignored_with_the_reason(name: str, code: str) -
 
 def test_a_dispute_that_took_money_stays_lost_when_it_is_closed() -> None:
     payload = fixture("razorpay", "payment.dispute.closed")
-    assert RAZORPAY.parse(payload)[0].fact == "dispute_won"
+    assert signals_of(RAZORPAY, payload)[0].fact == "dispute_won"
     payload["payload"]["dispute"]["entity"]["amount_deducted"] = 5000
     with pytest.raises(Ignored) as caught:
-        RAZORPAY.parse(payload)
+        signals_of(RAZORPAY, payload)
     assert caught.value.code == "dispute_lost"
 
 
 def test_the_event_s_id_stands_in_a_header_and_is_made_of_the_facts_where_it_does_not() -> None:
     payload = fixture("razorpay", "payment.captured")
-    assert RAZORPAY.event_id(payload, {"X-Razorpay-Event-Id": "ev_1"}) == "ev_1"
-    first, again = RAZORPAY.event_id(payload, {}), RAZORPAY.event_id(copy.deepcopy(payload), {})
+    assert RAZORPAY.event_id(payload, Delivery(b"", {"X-Razorpay-Event-Id": "ev_1"})) == "ev_1"
+    first, again = RAZORPAY.event_id(payload, Delivery(b"")), RAZORPAY.event_id(copy.deepcopy(payload), Delivery(b""))
     assert first == again
     assert first.startswith("body_")
-    assert RAZORPAY.event_id(fixture("razorpay", "order.paid"), {}) != first
+    assert RAZORPAY.event_id(fixture("razorpay", "order.paid"), Delivery(b"")) != first
 
 
 # --- Cashfree ---
@@ -150,7 +151,7 @@ def test_a_payment_in_rupees_and_paise_is_exact() -> None:
 def test_no_paisa_is_lost_to_a_binary_number(amount: Any, minor: int) -> None:
     payload = fixture("cashfree", "PAYMENT_SUCCESS_WEBHOOK")
     payload["data"]["payment"] |= {"payment_amount": amount, "payment_currency": "INR"}
-    (signal,) = CASHFREE.parse(payload)
+    (signal,) = signals_of(CASHFREE, payload)
     assert signal.money == Money(minor, "INR")
 
 
@@ -159,7 +160,7 @@ def test_an_amount_that_can_not_be_is_no_payment(amount: Any) -> None:
     payload = fixture("cashfree", "PAYMENT_SUCCESS_WEBHOOK")
     payload["data"]["payment"]["payment_amount"] = amount
     with pytest.raises(PayloadError, match="an amount is missing or malformed"):
-        CASHFREE.parse(payload)
+        signals_of(CASHFREE, payload)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_the_time_is_signed_without_a_separator_and_has_to_be_near() -> None:
         return {"X-Webhook-Timestamp": stamp, "X-Webhook-Signature": base64.b64encode(digest).decode()}
 
     now = int(time.time() * 1000)
-    CASHFREE.verify(body, headers(str(now)), secrets)
+    CASHFREE.verify(Delivery(body, headers(str(now))), Account(secrets))
     for bad in (
         headers(str(now), b"."),
         headers(str(now - 400_000)),
@@ -193,7 +194,7 @@ def test_the_time_is_signed_without_a_separator_and_has_to_be_near() -> None:
         headers("1" * 40),
     ):
         with pytest.raises(SignatureError):
-            CASHFREE.verify(body, bad, secrets)
+            CASHFREE.verify(Delivery(body, bad), Account(secrets))
 
 
 # --- to the reward ---
@@ -217,8 +218,8 @@ def tell(alice: Cast) -> Callable[[str, dict[str, Any]], InboundEvent]:
         row = InboundEvent.objects.create(
             merchant=alice.merchant,
             connection=connections[provider],
-            event_id=f"{source.event_id(payload, {})}-{InboundEvent.objects.count()}",
-            type=source.event_type(payload, {}),
+            event_id=f"{source.event_id(payload, Delivery(b''))}-{InboundEvent.objects.count()}",
+            type=source.event_type(payload, Delivery(b"")),
             body=json.dumps(payload).encode(),
         )
         inbox.process(row.pk)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from integrations import inbox, registry
-from integrations.base import Code, Ignored
+from integrations.base import Account, Code, Delivery, Ignored
 from integrations.models import Connection, InboundEvent
 from participants.models import QualifyingEvent, Referral
 from referrals.lib.signing import SignatureError
 from tests.factories import Cast, make_campaign, make_participant
+from tests.integrations.sending import signals_of
 
 SOURCE = registry.get("scoreapp").source
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "scoreapp"
@@ -30,7 +31,7 @@ def sample(name: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["LEAD_SIGNED_UP", "QUIZ_FINISHED", "LEAD_DETAILS_UPDATED"])
 def test_a_lead_is_somebody_who_joins_and_no_payment(name: str) -> None:
-    (signal,) = SOURCE.parse(sample(name))
+    (signal,) = signals_of(SOURCE, sample(name))
     assert (signal.fact, signal.money, signal.email, signal.name) == ("signup", None, "maya@example.net", "Maya Iyer")
     assert signal.codes == (Code("ASHACODE"),)
 
@@ -38,7 +39,7 @@ def test_a_lead_is_somebody_who_joins_and_no_payment(name: str) -> None:
 @pytest.mark.parametrize(("name", "code"), [("QUIZ_STARTED", "no_email"), ("QUIZ_FINISHED.no_code", "no_code")])
 def test_what_can_join_nobody_is_ignored_with_the_reason(name: str, code: str) -> None:
     with pytest.raises(Ignored) as caught:
-        SOURCE.parse(sample(name))
+        signals_of(SOURCE, sample(name))
     assert caught.value.code == code
 
 
@@ -48,11 +49,11 @@ def test_both_ways_of_signing_are_taken_and_no_third() -> None:
     def signed(form: bytes) -> dict[str, str]:
         return {"Scoreapp-Signature": hmac.new(b"halden-quiz", form, hashlib.sha256).hexdigest()}
 
-    SOURCE.verify(body, signed(body), secrets)
-    SOURCE.verify(body, signed(b'{"event_name":"X","n":"\xc3\xa9"}'), secrets)
+    SOURCE.verify(Delivery(body, signed(body)), Account(secrets))
+    SOURCE.verify(Delivery(body, signed(b'{"event_name":"X","n":"\xc3\xa9"}')), Account(secrets))
     for wrong in (signed(b'{"event_name":"Y"}'), signed(b""), {}):
         with pytest.raises(SignatureError):
-            SOURCE.verify(body, wrong, secrets)
+            SOURCE.verify(Delivery(body, wrong), Account(secrets))
 
 
 @pytest.mark.django_db
@@ -65,7 +66,7 @@ def test_several_messages_of_one_lead_join_once(alice: Cast) -> None:
         row = InboundEvent.objects.create(
             merchant=alice.merchant,
             connection=connection,
-            event_id=SOURCE.event_id(payload, {}),
+            event_id=SOURCE.event_id(payload, Delivery(b"")),
             type=name,
             body=json.dumps(payload).encode(),
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
 from datetime import datetime
 
-from integrations.base import Ignored, Secrets, Signal
+from integrations.base import Account, Delivery, Ignored, Message, Signal
 from integrations.reading import (
     Object,
     codes_in,
@@ -32,31 +31,31 @@ class CashfreeSource:
 
     signature_header = "X-Webhook-Signature"
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets) -> None:
+    def verify(self, delivery: Delivery, account: Account) -> None:
         """HMAC-SHA256 in base64 over the time and the raw body with nothing between them, by the client secret.
 
         The time is in milliseconds and has to be within 300 s of ours (RELIABILITY F8). The raw body, because 170.00 read and
         written again is 170.0. Raises SignatureError.
         """
-        secret = secrets.get("client_secret", "")
-        stamp = headers.get(_TIME, "")
+        secret = account.secrets.get("client_secret", "")
+        stamp = delivery.headers.get(_TIME, "")
         if not secret:
             raise SignatureError("This connection has no client secret yet.")
         if not (stamp.isascii() and stamp.isdigit() and 13 <= len(stamp) <= 15):
             raise SignatureError("The x-webhook-timestamp header is missing or no time in milliseconds.")
         check_timestamp(stamp[:-3])
-        expected = base64.b64encode(hmac.new(secret.encode(), stamp.encode() + body, hashlib.sha256).digest())
-        if not equal(expected, headers.get(self.signature_header, "")):
+        expected = base64.b64encode(hmac.new(secret.encode(), stamp.encode() + delivery.body, hashlib.sha256).digest())
+        if not equal(expected, delivery.headers.get(self.signature_header, "")):
             raise SignatureError("The signature does not fit the time, the body and this connection's client secret.")
 
-    def event_id(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_id(self, payload: Object, delivery: Delivery) -> str:
         """The idempotency key in a header; without one, what the message tells makes it."""
-        given = headers.get(_KEY, "")
+        given = delivery.headers.get(_KEY, "")
         if given:
             return word(given, _KEY, 255)
         data = inner(payload, "data")
         told = [
-            self.event_type(payload, headers),
+            self.event_type(payload, delivery),
             ident(inner(data, "payment").get("cf_payment_id")) or ident(data.get("cf_payment_id")),
             ident(inner(data, "refund").get("cf_refund_id")),
             text(inner(data, "refund").get("refund_status")),
@@ -64,7 +63,7 @@ class CashfreeSource:
         ]
         return "body_" + hashlib.sha256("\n".join(told).encode()).hexdigest()
 
-    def event_type(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_type(self, payload: Object, delivery: Delivery) -> str:
         """Such as `PAYMENT_SUCCESS_WEBHOOK`."""
         return word(payload.get("type"), "type", 80)
 
@@ -72,9 +71,9 @@ class CashfreeSource:
         """Cashfree does not say."""
         return None
 
-    def parse(self, payload: Object) -> list[Signal]:
+    def parse(self, message: Message) -> list[Signal]:
         """One signal for each message that is used; raises Ignored with the reason for all others."""
-        kind = self.event_type(payload, {})
+        kind, payload = message.kind, message.payload
         reader = READERS.get(kind)
         if reader is None:
             raise Ignored("type_unused", type=kind)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from integrations.base import Ignored, Secrets, Signal
+from integrations.base import Account, Delivery, Ignored, Message, Signal
 from integrations.reading import Object, codes_in, ident, inner, minor_money, moment, names, need_ident, text, word
 from referrals.lib.signing import SignatureError, equal, hmac_hex
 
@@ -21,27 +21,27 @@ class RazorpaySource:
 
     signature_header = "X-Razorpay-Signature"
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets) -> None:
+    def verify(self, delivery: Delivery, account: Account) -> None:
         """HMAC-SHA256 of the raw body in hex, by the secret that the merchant chose. There is no time in it. Raises SignatureError."""
-        secret = secrets.get("webhook_secret", "")
-        given = headers.get(self.signature_header, "")
+        secret = account.secrets.get("webhook_secret", "")
+        given = delivery.headers.get(self.signature_header, "")
         if not secret:
             raise SignatureError("This connection has no webhook secret yet.")
         if len(given) != 64:
             raise SignatureError("The X-Razorpay-Signature header is missing or malformed.")
-        if not equal(hmac_hex(secret.encode(), body), given):
+        if not equal(hmac_hex(secret.encode(), delivery.body), given):
             raise SignatureError("The signature does not fit the body and this connection's webhook secret.")
 
-    def event_id(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_id(self, payload: Object, delivery: Delivery) -> str:
         """The id stands in a header only; without one, what the message tells makes it, so that it is still counted once."""
-        given = headers.get(_EVENT_ID, "")
+        given = delivery.headers.get(_EVENT_ID, "")
         if given:
             return word(given, _EVENT_ID, 255)
-        told = [self.event_type(payload, headers), repr(payload.get("created_at"))]
+        told = [self.event_type(payload, delivery), repr(payload.get("created_at"))]
         told += [f"{kind}:{ident(inner(inner(payload, 'payload'), kind).get('entity'))}" for kind in _KINDS]
         return "body_" + hashlib.sha256("\n".join(told).encode()).hexdigest()
 
-    def event_type(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_type(self, payload: Object, delivery: Delivery) -> str:
         """Such as `payment.captured`."""
         return word(payload.get("event"), "event", 80)
 
@@ -49,9 +49,9 @@ class RazorpaySource:
         """Razorpay does not say."""
         return None
 
-    def parse(self, payload: Object) -> list[Signal]:
+    def parse(self, message: Message) -> list[Signal]:
         """One signal for each message that is used; raises Ignored with the reason for all others."""
-        kind = self.event_type(payload, {})
+        kind, payload = message.kind, message.payload
         reader = READERS.get(kind)
         if reader is None:
             raise Ignored("type_unused", type=kind)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from integrations.base import Code, Ignored, Secrets, Signal
+from integrations.base import Account, Code, Delivery, Ignored, Message, Signal
 from integrations.reading import Object, code_texts, codes_in, each, inner, iso_moment, need_ident, text, word
 from referrals.lib.signing import SignatureError, equal, hmac_hex
 
@@ -20,27 +20,27 @@ class ScoreAppSource:
 
     signature_header = "Scoreapp-Signature"
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets) -> None:
+    def verify(self, delivery: Delivery, account: Account) -> None:
         """HMAC-SHA256 in hex by the webhook's secret, over the body, or over the body written again as JavaScript does.
 
         ScoreApp's own example signs the second. Raises SignatureError.
         """
-        secret = secrets.get("webhook_secret", "").encode()
-        given = headers.get(self.signature_header, "")
+        secret = account.secrets.get("webhook_secret", "").encode()
+        given = delivery.headers.get(self.signature_header, "")
         if not secret:
             raise SignatureError("This connection has no webhook secret yet.")
         if len(given) != 64:
             raise SignatureError("The Scoreapp-Signature header is missing or malformed.")
-        if not any(equal(hmac_hex(secret, form), given) for form in (body, *_again(body))):
+        if not any(equal(hmac_hex(secret, form), given) for form in (delivery.body, *_again(delivery.body))):
             raise SignatureError("The signature does not fit the body and this connection's webhook secret.")
 
-    def event_id(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_id(self, payload: Object, delivery: Delivery) -> str:
         """Made of the kind, the lead and the address: a lead is told several times, and again when its details change."""
         lead = inner(payload, "data")
-        told = [self.event_type(payload, headers), need_ident(lead, "the lead's id"), text(lead.get("email")).lower()]
+        told = [self.event_type(payload, delivery), need_ident(lead, "the lead's id"), text(lead.get("email")).lower()]
         return "lead_" + hashlib.sha256("\n".join(told).encode()).hexdigest()
 
-    def event_type(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_type(self, payload: Object, delivery: Delivery) -> str:
         """Such as `LEAD_SIGNED_UP`."""
         return word(payload.get("event_name"), "event_name", 80)
 
@@ -48,9 +48,9 @@ class ScoreAppSource:
         """ScoreApp does not say."""
         return None
 
-    def parse(self, payload: Object) -> list[Signal]:
+    def parse(self, message: Message) -> list[Signal]:
         """The lead as somebody who joins through the code; raises Ignored with the reason for all others."""
-        kind = self.event_type(payload, {})
+        kind, payload = message.kind, message.payload
         if kind not in _LEADS:
             raise Ignored("type_unused", type=kind)
         lead = inner(payload, "data")

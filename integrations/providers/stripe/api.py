@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import stripe
 
-from integrations.base import Code, ProviderError, Secrets, Signal
+from integrations.base import Account, Code, ProviderError, Signal
 from referrals.lib.http import CONNECT_SECONDS, READ_SECONDS
 
 API_BASE = "https://api.stripe.com"
@@ -54,12 +54,12 @@ def _ours(error: stripe.StripeError) -> ProviderError:
     return ProviderError(words, retry=not isinstance(error, _FINAL))
 
 
-def look_up(signals: Sequence[Signal], secrets: Secrets) -> list[Signal]:
+def look_up(signals: Sequence[Signal], account: Account) -> list[Signal]:
     """Fill in what only Stripe knows: the text behind a promotion code, and the invoice behind a refunded or disputed charge.
 
     Without an API key everything stays as it is. Raises ProviderError.
     """
-    key = secrets.get("api_key", "")
+    key = account.secrets.get("api_key", "")
     if not key:
         return list(signals)
     api = StripeApi(key)

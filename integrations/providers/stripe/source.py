@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from integrations.base import Code, Ignored, PayloadError, Secrets, Signal
+from integrations.base import Account, Code, Delivery, Ignored, Message, PayloadError, Signal
 from integrations.reading import (
     Object,
     code_texts,
@@ -34,14 +34,14 @@ class StripeSource:
 
     signature_header = "Stripe-Signature"
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets) -> None:
+    def verify(self, delivery: Delivery, account: Account) -> None:
         """`t=<seconds>,v1=<hex>[,v1=...]`: HMAC-SHA256 over `<t>.<body>` with the endpoint's secret.
 
         While a secret is rolled Stripe sends one v1 for each; any that fits will do. Raises SignatureError for everything else,
         also when the time is more than 300 s away in either direction (RELIABILITY F8).
         """
-        secret = secrets.get("webhook_secret", "")
-        header = headers.get(self.signature_header, "")
+        secret = account.secrets.get("webhook_secret", "")
+        header = delivery.headers.get(self.signature_header, "")
         if not secret:
             raise SignatureError("This connection has no signing secret yet.")
         if not header or len(header) > 4096:
@@ -56,15 +56,15 @@ class StripeSource:
         if len(stamps) != 1 or not 0 < len(signatures) <= _SIGNATURES:
             raise SignatureError("The Stripe-Signature header has not one time and at least one v1 signature.")
         check_timestamp(stamps[0])
-        expected = hmac_hex(secret.encode(), stamps[0].encode() + b"." + body)
+        expected = hmac_hex(secret.encode(), stamps[0].encode() + b"." + delivery.body)
         if not any(equal(expected, given) for given in signatures):
             raise SignatureError("The signature does not fit the body and this connection's signing secret.")
 
-    def event_id(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_id(self, payload: Object, delivery: Delivery) -> str:
         """`evt_...`."""
         return word(payload.get("id"), "id", 255)
 
-    def event_type(self, payload: Object, headers: Mapping[str, str]) -> str:
+    def event_type(self, payload: Object, delivery: Delivery) -> str:
         """Such as `invoice.paid`."""
         return word(payload.get("type"), "type", 80)
 
@@ -73,9 +73,9 @@ class StripeSource:
         live = payload.get("livemode")
         return None if type(live) is not bool else not live
 
-    def parse(self, payload: Object) -> list[Signal]:
+    def parse(self, message: Message) -> list[Signal]:
         """One signal for each event that is used; raises Ignored with the reason for all others."""
-        kind = self.event_type(payload, {})
+        kind, payload = message.kind, message.payload
         reader = READERS.get(kind)
         if reader is None:
             raise Ignored("type_unused", type=kind)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from integrations import inbox, services
+from integrations.base import Delivery
 from integrations.models import Connection, InboundEvent
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
@@ -87,7 +88,7 @@ def _send(connection: Connection, secret: str, moment: datetime, kind: str, thin
         "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
     }
     with clock.at(moment):
-        inbox.receive(connection.public_id, body, headers)
+        inbox.receive(connection.public_id, Delivery(body, headers))
         inbox.process(
             InboundEvent.objects.values_list("pk", flat=True).get(connection=connection, event_id=event["id"])
         )
