@@ -86,6 +86,7 @@ PAGES = [
     Shot("docs-v1", "/docs/v1/", login=False),
     Shot("docs-v2", "/docs/v2/", login=False),
     Shot("docs-errors", "/docs/errors/", login=False),
+    Shot("docs-guide", "/docs/guides/connections/stripe/", login=False),
     Shot("home", "/app/"),
     Shot("home-test-side", "/app/", test=True),
     Shot("campaigns", "/app/campaigns/"),

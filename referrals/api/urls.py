@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from referrals.api import openapi, reference
+from referrals.api import guides, openapi, reference
 from referrals.api.errors import error_answer
 from referrals.api.inbound import urlpatterns as inbound
 from referrals.api.v1.views import API as V1
@@ -28,6 +28,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/openapi-v2.json", openapi.serve, {"version": "v2"}, name="openapi-v2"),
     path("docs/", reference.overview, name="docs"),
     path("docs/errors/", reference.errors, name="docs-errors"),
+    path("docs/guides/", guides.index, name="docs-guides"),
+    re_path(r"^docs/guides/(?P<name>[a-zA-Z0-9/-]+)/\Z", guides.show, name="docs-guide"),
+    re_path(r"^docs/guides/(?P<name>[a-zA-Z0-9/-]+)\.md\Z", guides.markdown, name="docs-markdown"),
     path("docs/<str:name>/", reference.version, name="docs-version"),
     re_path(r"^api/(?P<rest>.*)\Z", unknown, name="unknown"),
 ]

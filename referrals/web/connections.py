@@ -151,6 +151,7 @@ def _page(
         "provider": provider,
         "is_ready": row.removed_at is None and services.is_ready(row),
         "webhook_url": services.webhook_url(row),
+        "guide_url": reverse("api:docs-guide", args=[f"connections/{provider.slug}"]),
         "form": form,
         "inbound": [(item, *STATES[item.state]) for item in page.rows],
         "state": state,
