@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from referrals.lib import http
 from referrals.lib.money import Money
 
 if TYPE_CHECKING:
@@ -93,10 +94,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a connection knows of the merchant's account there: the secrets, and the settings, which are not secret."""
+    """What a connection knows of the merchant's account there: the secrets, and the settings, which are not secret.
+
+    `send` is the way there: everything that is asked of the company goes through it, so that a stand-in can answer in test mode.
+    """
 
     secrets: Secrets = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    send: http.Send = http.request
 
 
 @dataclass(frozen=True, slots=True)

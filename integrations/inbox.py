@@ -21,6 +21,7 @@ from integrations import capturing, registry
 from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, ProviderError, Signal
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
+from integrations.sandbox import sending as sandbox
 from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.queue import enqueue
@@ -92,7 +93,7 @@ def _account(connection: Connection | None) -> Account:
     if connection is None:
         return _NOBODY
     try:
-        return Account(connection.secrets, connection.settings)
+        return Account(connection.secrets, connection.settings, sandbox.send_for(connection))
     except SealError:
         logger.exception("the secrets of %s can't be opened", connection.public_id)
         return Account({}, connection.settings)

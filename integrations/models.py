@@ -119,3 +119,29 @@ class InboundEvent(TenantModel):
     def is_waiting(self) -> bool:
         """Whether it is still to be worked on."""
         return self.state == "received"
+
+
+class SandboxRow(TenantModel):
+    """Something that a stand-in for a company remembers: an order, a key that was used, money that left (integrations.sandbox, ADR 15)."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+", db_index=False)
+    kind = models.CharField(max_length=24)
+    name = models.CharField(max_length=255)
+    data = models.JSONField(default=dict)
+    # When it goes on by itself, by the side's own clock.
+    due_at = models.DateTimeField(null=True)
+    made_at = models.DateTimeField(default=clock.now)
+
+    objects = TenantQuerySet["SandboxRow"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "kind", "name"], name="sandbox_row_once"),
+            models.CheckConstraint(condition=Q(is_test=True), name="sandbox_row_is_test"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="sandbox_row_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"

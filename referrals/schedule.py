@@ -25,6 +25,7 @@ JOBS = (
     Job("carry on with what-ifs", "rewards.whatif.jobs.sweep", 1),
     Job("delete test data that somebody asked to delete", "rewards.wiping.sweep", 1),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
+    Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),
     Job("send mails of the affiliate hub", "referrals.hosted.hub_mail.sweep", 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests_hardened import Config, HTTPSession
@@ -30,6 +30,14 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class Send(Protocol):
+    """The way to a company: request() of this module, or a stand-in's that looks the same (integrations.sandbox)."""
+
+    def __call__(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Answer: ...
 
 
 def request(

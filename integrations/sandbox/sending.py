@@ -1,0 +1,71 @@
+"""The way to a connection's company: over the network, or to its stand-in when the connection says so (docs/test-mode.md, "Stand-ins").
+
+A module that talks to a company takes `Account.send` and the company's real addresses, and can't tell which of the two it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import cast
+
+from django.utils.module_loading import import_string
+
+from integrations.base import Delivery, Secrets
+from integrations.models import Connection
+from integrations.sandbox.base import Call, Company, StandIn
+from integrations.sandbox.state import Rows
+from referrals.lib import http
+from referrals.lib.queue import enqueue
+from referrals.lib.sealed import SealError
+
+# Which companies have a stand-in, by the provider's slug. One line each.
+COMPANIES: dict[str, str] = {}
+# The setting of a test connection that goes to the stand-in.
+SETTING = "stand_in"
+
+
+@cache
+def company(slug: str) -> Company:
+    """The company's stand-in; KeyError when it has none."""
+    return cast(Company, import_string(COMPANIES[slug])())
+
+
+def is_played(connection: Connection) -> bool:
+    """Whether what this connection asks is answered by a stand-in: never on the live side."""
+    return connection.is_test and bool(connection.settings.get(SETTING)) and connection.provider in COMPANIES
+
+
+def send_for(connection: Connection) -> http.Send:
+    """How to reach this connection's company: `Account.send`."""
+    return stand_in(connection).send if is_played(connection) else http.request
+
+
+class ConnectionStandIn(StandIn):
+    """A stand-in whose memory is the database, and whose webhooks go to the connection's own address."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(company(connection.provider), Rows(connection), _secrets(connection), self._deliver)
+        self._connection = connection
+
+    def _deliver(self, body: bytes, headers: Mapping[str, str]) -> int:
+        # The receipt is made where Account.send is given out, so this name is looked up when it is needed.
+        receipt = import_string("integrations.inbox.receive")(self._connection.public_id, Delivery(body, headers, {}))
+        return int(receipt.status)
+
+    def after(self, call: Call) -> None:
+        """Its webhooks leave after the answer, by a worker."""
+        if call.told:
+            enqueue("integrations.sandbox.messages.advance", self._connection.pk)
+
+
+def stand_in(connection: Connection) -> ConnectionStandIn:
+    """The stand-in that plays this connection's company. ValueError for a live connection, KeyError where there is none."""
+    return ConnectionStandIn(connection)
+
+
+def _secrets(connection: Connection) -> Secrets:
+    try:
+        return connection.secrets
+    except SealError:
+        return {}
