@@ -7,7 +7,7 @@ kept apart so that the network is never called inside a transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -163,6 +163,23 @@ LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
 
 
 @dataclass(frozen=True, slots=True)
+class Pulled:
+    """A message as a company keeps it: id and type exactly as its Source reads them from a delivery, and the body in JSON.
+
+    The same id is what tells that a message has arrived before, so it must never differ from the delivered one's.
+    """
+
+    event_id: str
+    type: str
+    body: bytes
+
+
+# (account, since, until): what the company has to tell of since <= its time < until, in any order; raises ProviderError.
+# Only types that the source makes something of. Called outside of transactions, and again with shorter spans where there is much.
+Pull = Callable[[Account, datetime, datetime], Iterable[Pulled]]
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A company, complete: pages, forms, choices and help derive from this, never from its slug."""
 
@@ -181,3 +198,6 @@ class Provider:
     docs: str
     # Dotted path of a LookUp, imported on first use: a company's package is large, and most messages need none of it.
     look_up: str = ""
+    # Dotted path of a Pull, for companies that keep what they sent, and the names of the secrets without which it can't be asked.
+    pull: str = ""
+    pull_needs: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import logging
 import random
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,12 +19,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from integrations import capturing, registry
-from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, ProviderError, Signal
+from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, ProviderError, Pulled, Signal
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
 from integrations.sandbox import sending as sandbox
 from referrals.accounts import clocks
 from referrals.lib import clock
+from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
 from referrals.lib.signing import SignatureError
@@ -66,7 +68,7 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
     )
     provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
     try:
-        provider.source.verify(delivery, _account(connection))
+        provider.source.verify(delivery, account_of(connection))
     except Exception as error:
         # Any junk in a header is a refusal, never a fault of ours (RELIABILITY F8).
         if connection is None:
@@ -88,7 +90,7 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
         return _store(connection, row)
 
 
-def _account(connection: Connection | None) -> Account:
+def account_of(connection: Connection | None) -> Account:
     """What its provider's module may know of a connection; the account of nobody for none."""
     if connection is None:
         return _NOBODY
@@ -135,15 +137,44 @@ def _store(connection: Connection, row: InboundEvent) -> Receipt:
     # At most once a minute, so that a busy connection's row is not written for every message.
     if connection.last_event_at is None or now - connection.last_event_at > timedelta(minutes=1) or connection.refused:
         fresh = {"last_event_at": now, "refused": 0}
+    return Receipt(200, _ACCEPTED, "" if _insert(row, fresh) else "It was received before.")
+
+
+def _insert(row: InboundEvent, fresh: Mapping[str, Any]) -> bool:
+    """Whether it is new; `fresh` are changes of its connection."""
     try:
         with transaction.atomic():
             row.save(force_insert=True)
             if fresh:
-                Connection.objects.filter(pk=connection.pk).update(**fresh)
+                Connection.objects.filter(pk=row.connection_id).update(**fresh)
             enqueue("integrations.inbox.process", row.pk)
     except IntegrityError:
-        return Receipt(200, _ACCEPTED, "It was received before.")
-    return Receipt(200, _ACCEPTED)
+        return False
+    return True
+
+
+def take_in(connection: Connection, pulled: Sequence[Pulled]) -> int:
+    """Store those messages that never arrived here, as if they had; returns how many. At the time of the connection's side."""
+    names = [item.event_id for item in pulled]
+    known = set(
+        InboundEvent.objects.filter(connection=connection, event_id__in=names).values_list("event_id", flat=True)
+    )
+    new = [item for item in pulled if item.event_id not in known and len(item.body) <= MAX_BYTES]
+    return sum(_insert(_pulled_row(connection, item), {}) for item in new)
+
+
+def _pulled_row(connection: Connection, item: Pulled) -> InboundEvent:
+    return InboundEvent(
+        merchant_id=connection.merchant_id,
+        is_test=connection.is_test,
+        connection=connection,
+        event_id=item.event_id,
+        type=item.type,
+        body=item.body,
+        came_by="pull",
+        received_at=clock.now(),
+        next_attempt_at=clock.wall(),
+    )
 
 
 def process(inbound_id: int) -> str:
@@ -199,7 +230,7 @@ def _work(row: InboundEvent) -> bool:
     mode = provider.source.is_test(payload)
     if mode is not None and mode is not row.is_test:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
-    signals, refusal = _looked_up(row, provider.source.parse(Message(payload, row.type, _account(row.connection))))
+    signals, refusal = _looked_up(row, provider.source.parse(Message(payload, row.type, account_of(row.connection))))
     ahead = clocks.ahead(row.connection.tenant)
     signals = [_in_time(signal, row.received_at, ahead) for signal in signals]
     capturing.note(row, signals)
@@ -234,7 +265,7 @@ def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], 
     if ask is None:
         return signals, ""
     try:
-        return ask(signals, _account(row.connection)), ""
+        return ask(signals, account_of(row.connection)), ""
     except ProviderError as error:
         if error.retry:
             raise
@@ -263,11 +294,19 @@ def _settled(row: InboundEvent, state: str, effect: Effect) -> bool:
             outcome=effect.code,
             facts=effect.facts,
             event_ref=effect.event_ref,
+            email_key=_email_key(effect.facts.get("email")),
             error="",
             next_attempt_at=None,
             processed_at=clock.now(),
         )
     )
+
+
+def _email_key(email: Any) -> str:
+    try:
+        return parse_email(email).key if isinstance(email, str) else ""
+    except EmailError:
+        return ""
 
 
 def _finish(row: InboundEvent, state: str, effect: Effect) -> str:

@@ -39,6 +39,8 @@ class Connection(TenantModel):
     # Deliveries refused for a bad signature since the last good one: a wrong secret shows here.
     refused = models.PositiveIntegerField(default=0)
     last_refused_at = models.DateTimeField(null=True)
+    # When what the company keeps is next compared with what arrived (integrations.reconciling); None: not planned yet.
+    reconcile_at = models.DateTimeField(null=True)
 
     objects = TenantQuerySet["Connection"].as_manager()
 
@@ -72,18 +74,26 @@ class InboundEvent(TenantModel):
         ("failed", _("Failed")),
     )
 
+    CAME_BY = (
+        ("webhook", _("Sent by the company")),
+        ("pull", _("Found by the nightly comparison")),
+    )
+
     public_id = models.CharField(max_length=32, unique=True, default=_inbound_id, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="inbound_events", db_index=False)
     event_id = models.CharField(max_length=255)
     type = models.CharField(max_length=80)
     body = models.BinaryField()
     headers = models.JSONField(default=dict)
+    came_by = models.CharField(max_length=7, choices=CAME_BY, default="webhook")
     state = models.CharField(max_length=9, choices=STATES, default="received")
     # What it led to, or why it was ignored: a code of integrations.outcomes and the facts of its sentence.
     outcome = models.CharField(max_length=40, blank=True)
     facts = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
     event_ref = models.CharField(max_length=32, blank=True)
+    # Whom it led to or would have, folded as participants' addresses are: what the list is searched by.
+    email_key = models.CharField(max_length=254, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, default=clock.wall)
     received_at = models.DateTimeField(default=clock.now)
@@ -104,6 +114,11 @@ class InboundEvent(TenantModel):
                 fields=["merchant", "is_test", "-id"],
                 condition=Q(outcome__in=UNIDENTIFIED),
                 name="inbound_unidentified",
+            ),
+            # The list over all connections, newest first, and its search by address.
+            models.Index(fields=["merchant", "is_test", "-id"], name="inbound_newest"),
+            models.Index(
+                fields=["merchant", "is_test", "email_key", "-id"], condition=~Q(email_key=""), name="inbound_email"
             ),
         ]
 
@@ -145,3 +160,36 @@ class SandboxRow(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+
+class Reconciliation(TenantModel):
+    """One comparison of what a company keeps with what arrived here. The row is the job: it says how far it came."""
+
+    STATES = (("waiting", _("Waiting")), ("done", _("Done")), ("failed", _("Failed")))
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="reconciliations", db_index=False)
+    # The company's time: since <= what is compared < until, and up to where it is done.
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    reached_at = models.DateTimeField()
+    state = models.CharField(max_length=7, choices=STATES, default="waiting")
+    compared = models.PositiveIntegerField(default=0)
+    missing = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, default=clock.wall)
+    created_at = models.DateTimeField(default=clock.wall)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = TenantQuerySet["Reconciliation"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"], condition=Q(state="waiting"), name="reconciliation_one_at_a_time"
+            )
+        ]
+        indexes = [models.Index(fields=["connection", "-id"], name="reconciliation_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.since} - {self.until}"

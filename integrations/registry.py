@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import LookUp, Provider
+from integrations.base import LookUp, Provider, Pull
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
@@ -33,3 +33,16 @@ def look_up(slug: str) -> LookUp | None:
     """The provider's way of asking its company, if it has one."""
     path = get(slug).look_up
     return cast(LookUp, import_string(path)) if path else None
+
+
+@cache
+def pull(slug: str) -> Pull | None:
+    """The provider's way of listing what it sent, if it has one."""
+    path = get(slug).pull
+    return cast(Pull, import_string(path)) if path else None
+
+
+@cache
+def pulling() -> tuple[str, ...]:
+    """The slugs of those who can be asked what they sent."""
+    return tuple(provider.slug for provider in every() if provider.pull)

@@ -109,7 +109,8 @@ def _waiting(person: Person) -> Q:
 
 
 def _messages(person: Person) -> Q:
-    return Q(Q(event_ref__in=person.events) | Q(facts__email=person.email), **person.side)
+    found = Q(event_ref__in=person.events) | Q(email_key=person.email_key) | Q(facts__email=person.email)
+    return Q(found, **person.side)
 
 
 def _history(person: Person) -> Q:
@@ -206,7 +207,7 @@ HELD: tuple[Held, ...] = (
     Held("participants.WaitingEvent", _waiting, "emptied", "events_before_they_were_known",
          ("type", "amount_minor", "currency", "source", "customer_id", "occurred_at", "metadata"), {"customer_id": "", "metadata": {}}),
     Held("integrations.InboundEvent", _messages, "emptied", "messages_of_companies", ("type", "state", "received_at"),
-         {"body": b"", "headers": {}, "facts": {}, "error": ""}),
+         {"body": b"", "headers": {}, "facts": {}, "error": "", "email_key": ""}),
     Held("events.Event", _history, "kept", "history", ("type", "created_at"), why="History never holds a name or an address."),
     # Money. Decisions and rewards are told in words (rewards.personal).
     Held("rewards.Decision", _of("event__participant", "referrer"), "kept", "", why="Told in words: decisions."),
@@ -241,7 +242,8 @@ NOTHING: dict[str, str] = {
         "What the merchant set.",
     ),
     **dict.fromkeys(
-        ("campaigns.Sighting", "hosted.Bookmark", "hosted.ClickSegment", "rewards.BudgetUse", "rewards.RewardTally", "rewards.PayoutBatch"),
+        ("campaigns.Sighting", "hosted.Bookmark", "hosted.ClickSegment", "rewards.BudgetUse", "rewards.RewardTally", "rewards.PayoutBatch",
+         "integrations.Reconciliation"),
         "Counts, sums and positions.",
     ),
     "accounts.RateLimit": "Keyed hashes that are deleted when their span is over.",

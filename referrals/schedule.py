@@ -26,6 +26,7 @@ JOBS = (
     Job("delete test data that somebody asked to delete", "rewards.wiping.sweep", 1),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),
+    Job("compare what companies keep with what arrived", "integrations.reconciling.work_all", 5),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),
     Job("send mails of the affiliate hub", "referrals.hosted.hub_mail.sweep", 1),

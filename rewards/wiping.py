@@ -38,7 +38,13 @@ EVERYBODYS = frozenset({
 KEPT = frozenset({"accounts.ApiKey", "accounts.SigningSecret", "integrations.Connection"})
 # What a connection remembers of messages that are gone.
 FORGOTTEN: dict[str, dict[str, Any]] = {
-    "integrations.Connection": {"last_event_at": None, "failing_since": None, "refused": 0, "last_refused_at": None}
+    "integrations.Connection": {
+        "last_event_at": None,
+        "failing_since": None,
+        "refused": 0,
+        "last_refused_at": None,
+        "reconcile_at": None,
+    },
 }
 # Where two tables point at each other, the way back is emptied first. A campaign without rules is a draft: nobody joins meanwhile.
 LOOSENED: dict[str, dict[str, Any]] = {"campaigns.Campaign": {"version": None, "status": "draft"}}

@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/messages/<str:public_id>/", connections.inbound, name="inbound"),
     path("connections/messages/<str:public_id>/process/", connections.inbound_process, name="inbound_process"),
     path("connections/<str:public_id>/", connections.connection, name="connection"),
+    path("connections/<str:public_id>/reconcile/", connections.connection_reconcile, name="connection_reconcile"),
     path("connections/<str:public_id>/secrets/", connections.connection_secrets, name="connection_secrets"),
     path("connections/<str:public_id>/disconnect/", connections.connection_disconnect, name="connection_disconnect"),
 ]

@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import registry, services
+from integrations import reconciling, registry, services
 from integrations.base import Provider
-from integrations.models import Connection, InboundEvent
+from integrations.models import Connection, InboundEvent, Reconciliation
 from participants.models import QualifyingEvent
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
@@ -48,12 +48,18 @@ class Card:
     provider: Provider
     health: services.Health
     tone: str
+    compared: Reconciliation | None = None
 
     @classmethod
-    def of(cls, row: Connection) -> Card:
-        """With its provider and its health."""
+    def of(cls, row: Connection, compared: Reconciliation | None = None) -> Card:
+        """With its provider, its health, and its last comparison with what the company keeps."""
         found = services.health(row)
-        return cls(row, registry.get(row.provider), found, TONES[found.tone])
+        return cls(row, registry.get(row.provider), found, TONES[found.tone], compared)
+
+    @property
+    def compared_words(self) -> str:
+        """What the comparison found."""
+        return reconciling.words(self.compared) if self.compared else ""
 
 
 class SecretsForm(forms.Form):
@@ -102,9 +108,12 @@ def connections(request: MerchantRequest) -> HttpResponse:
         except Refused as error:
             return refused(request, error, back=reverse("web:connections"))
         return redirect("web:connection", row.public_id)
-    rows = Connection.objects.for_tenant(request.tenant).filter(removed_at=None).order_by("-pk")
+    rows = list(
+        Connection.objects.for_tenant(request.tenant).filter(removed_at=None).order_by("-pk")[:CONNECTIONS_SHOWN]
+    )
+    compared = reconciling.latest(rows)
     context = {
-        "cards": [Card.of(row) for row in rows[:CONNECTIONS_SHOWN]],
+        "cards": [Card.of(row, compared.get(row.pk)) for row in rows],
         "providers": registry.every(),
         "may_change": request.membership.may(Role.ADMIN),
         "docs_url": _first_url("api:docs", "api:reference", "web:developers"),
@@ -145,9 +154,12 @@ def _page(
         page = keyset(found, sort="-id", cursor=request.GET.get("after", "")[:400], limit=PAGE_SIZE)
     except PageError as error:
         raise BadRequest(str(error)) from error
-    card = Card.of(row)
+    card = Card.of(row, reconciling.latest([row]).get(row.pk))
     context = {
         "card": card,
+        "compares": bool(provider.pull),
+        "compare_lacks": reconciling.lacks(row),
+        "may_compare": request.membership.may(Role.MANAGER) and reconciling.is_possible(row),
         "provider": provider,
         "is_ready": row.removed_at is None and services.is_ready(row),
         "webhook_url": services.webhook_url(row),
@@ -208,6 +220,20 @@ def connection_disconnect(request: MerchantRequest, public_id: str) -> HttpRespo
         return refused(request, error, back=reverse("web:connections"))
     messages.success(request, _("%(provider)s is disconnected.") % {"provider": registry.get(row.provider).label})
     return redirect("web:connections")
+
+
+@require_POST
+@member()
+def connection_reconcile(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Compare what the company keeps with what arrived here, now and not only at night."""
+    row = own(Connection.objects.all(), request, public_id)
+    back = reverse("web:connection", args=[row.public_id])
+    try:
+        reconciling.ask(connection=row)
+    except Refused as error:
+        return refused(request, error, back=back)
+    messages.success(request, _("The last 72 hours are being compared. Reload the page in a moment."))
+    return redirect(back)
 
 
 @require_GET
