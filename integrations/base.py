@@ -147,6 +147,8 @@ class SecretField:
     required: bool = True
     live_prefixes: tuple[str, ...] = ()
     test_prefixes: tuple[str, ...] = ()
+    # How a made-up one begins, for trying the connection without an account there.
+    made_up: str = ""
 
     def matches(self, value: str) -> bool:
         """Whether the value looks like this secret."""
@@ -157,6 +159,38 @@ class SecretField:
         if value.startswith(self.test_prefixes) and self.test_prefixes:
             return True
         return False if self.live_prefixes and value.startswith(self.live_prefixes) else None
+
+
+SampleKind = Literal["payment", "renewal", "refund", "dispute", "lead", "cancellation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a test message tells: who, how much, and which of this customer's payments.
+
+    `series` is the same for all messages about one made-up customer, 12 small letters and digits that the company's ids are made of.
+    `payment` counts that customer's payments from 0: it is the payment itself, or the one that a refund or a dispute is about. `at` is
+    the real time. `code` may be empty.
+    """
+
+    kind: SampleKind
+    series: str
+    payment: int
+    at: datetime
+    email: str
+    name: str
+    money: Money
+    code: str = ""
+
+
+class Samples(Protocol):
+    """The company's own messages, as we would get them from it in its test mode: real shape, real signature, made-up content."""
+
+    # What of it this company has at all.
+    kinds: tuple[SampleKind, ...]
+
+    def delivery(self, scene: Scene, account: Account) -> Delivery:
+        """The message of one of `kinds`, signed with the account's own secret. Pure."""
 
 
 LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
@@ -201,3 +235,5 @@ class Provider:
     # Dotted path of a Pull, for companies that keep what they sent, and the names of the secrets without which it can't be asked.
     pull: str = ""
     pull_needs: tuple[str, ...] = ()
+    # Dotted path of the Samples, imported on first use: "send a test payment" on a connection of the test side.
+    samples: str = ""

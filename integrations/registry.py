@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import LookUp, Provider, Pull
+from integrations.base import LookUp, Provider, Pull, Samples
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
@@ -46,3 +46,10 @@ def pull(slug: str) -> Pull | None:
 def pulling() -> tuple[str, ...]:
     """The slugs of those who can be asked what they sent."""
     return tuple(provider.slug for provider in every() if provider.pull)
+
+
+@cache
+def samples(slug: str) -> Samples | None:
+    """The provider's test messages, if it has any."""
+    path = get(slug).samples
+    return cast(Samples, import_string(path)()) if path else None

@@ -143,6 +143,8 @@ PAGES = [
     Shot("connections", "/app/connections/"),
     Shot("connection", "/app/connections/{connection}/"),
     Shot("connection-message", "/app/connections/messages/{message}/"),
+    Shot("connection-try", "/app/connections/{test_connection}/try/", test=True),
+    Shot("connection-tried", "/app/connections/{test_connection}/try/", test=True, press="main form button"),
     Shot("developers", "/app/developers/"),
     Shot("settings", "/app/settings/"),
     Shot("customers", "/app/settings/customers/?q=old@example.com"),
@@ -298,6 +300,9 @@ def demo_words() -> dict[str, str]:
         **{f"{kind}_code": first(rows.order_by("pk"), "referral_code") for kind, rows in sharers.items()},
         "case": str(getattr(getattr(cases.order_by("-score", "pk").first(), "participant", None), "public_id", "none")),
         "connection": first(connections.order_by("pk")),
+        "test_connection": first(
+            apps.get_model("integrations", "Connection").objects.filter(is_test=True, removed_at=None).order_by("pk")
+        ),
         "message": first(messages.order_by("pk")),
         "campaign": first(campaigns),
         "test_campaign": first(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import cast
 
+from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.module_loading import import_string
 
 from integrations.base import Delivery, Secrets
@@ -50,7 +51,8 @@ class ConnectionStandIn(StandIn):
 
     def _deliver(self, body: bytes, headers: Mapping[str, str]) -> int:
         # The receipt is made where Account.send is given out, so this name is looked up when it is needed.
-        receipt = import_string("integrations.inbox.receive")(self._connection.public_id, Delivery(body, headers, {}))
+        delivery = Delivery(body, CaseInsensitiveMapping(headers))
+        receipt = import_string("integrations.inbox.receive")(self._connection.public_id, delivery)
         return int(receipt.status)
 
     def after(self, call: Call) -> None:

@@ -58,6 +58,7 @@ CODES: dict[str, tuple[int, str]] = {
     "link_expired": (410, "The mailed link is too old or was replaced."),
     # Understood, but in the way of something.
     "signing_secret_missing": (409, "The business has no signing secret yet."),
+    "no_test_payment": (409, "A test message is about an earlier test payment, and there is none."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),
@@ -169,6 +170,7 @@ CODES: dict[str, tuple[int, str]] = {
     "too_deep": (422, "Groups of conditions stand more than 4 deep."),
     "event": (422, "The name of an event is not 1 to 40 of a-z, 0-9 and _."),
     "secret_unknown": (422, "The provider has no secret of this name."),
+    "unknown_kind": (422, "The provider has no test message of this kind."),
     "secret_missing": (422, "A secret that the provider needs is missing."),
     "secret_malformed": (422, "A secret has not the form it should have."),
     "wrong_mode": (422, "A live secret on the test side, or the other way round."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from referrals.web import connections
+from referrals.web import connection_try, connections
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections.connections, name="connections"),
@@ -13,5 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/<str:public_id>/", connections.connection, name="connection"),
     path("connections/<str:public_id>/reconcile/", connections.connection_reconcile, name="connection_reconcile"),
     path("connections/<str:public_id>/secrets/", connections.connection_secrets, name="connection_secrets"),
+    path("connections/<str:public_id>/try/", connection_try.connection_try, name="connection_try"),
+    path("connections/<str:public_id>/made-up/", connection_try.connection_make_up, name="connection_make_up"),
     path("connections/<str:public_id>/disconnect/", connections.connection_disconnect, name="connection_disconnect"),
 ]

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import reconciling, registry, services
+from integrations import reconciling, registry, services, trying
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent, Reconciliation
 from participants.models import QualifyingEvent
@@ -60,6 +60,11 @@ class Card:
     def compared_words(self) -> str:
         """What the comparison found."""
         return reconciling.words(self.compared) if self.compared else ""
+
+    @property
+    def can_try(self) -> bool:
+        """Whether a test message can be sent to it: on the test side, once its secrets are there."""
+        return bool(trying.kinds(self.row))
 
 
 class SecretsForm(forms.Form):

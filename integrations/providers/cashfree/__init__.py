@@ -42,4 +42,5 @@ PROVIDER = Provider(
     ),
     dashboard_url="https://merchant.cashfree.com/merchants/login",
     docs="https://www.cashfree.com/docs/api-reference/payments/latest/payments/webhooks",
+    samples="integrations.providers.cashfree.samples.Samples",
 )

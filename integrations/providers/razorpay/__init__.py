@@ -54,4 +54,5 @@ PROVIDER = Provider(
     ),
     dashboard_url="https://dashboard.razorpay.com/app/webhooks",
     docs="https://razorpay.com/docs/webhooks/",
+    samples="integrations.providers.razorpay.samples.Samples",
 )

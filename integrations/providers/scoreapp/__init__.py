@@ -43,4 +43,5 @@ PROVIDER = Provider(
     ),
     dashboard_url="https://app.scoreapp.com/",
     docs="https://support.scoreapp.com/article/101-webhooks",
+    samples="integrations.providers.scoreapp.samples.Samples",
 )

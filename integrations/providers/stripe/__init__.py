@@ -19,6 +19,7 @@ PROVIDER = Provider(
             hint=_("Stripe shows it on the page of the endpoint, under “Signing secret”. It starts with whsec_."),
             pattern=r"whsec_[A-Za-z0-9+/=_-]{16,200}",
             wrong=_("A signing secret starts with whsec_ and has at least 16 more characters. Copy it whole."),
+            made_up="whsec_",
         ),
         SecretField(
             name="api_key",
@@ -61,4 +62,5 @@ PROVIDER = Provider(
     dashboard_url="https://dashboard.stripe.com/webhooks",
     docs="https://docs.stripe.com/webhooks",
     look_up="integrations.providers.stripe.api.look_up",
+    samples="integrations.providers.stripe.samples.Samples",
 )

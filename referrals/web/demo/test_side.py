@@ -1,10 +1,12 @@
-"""The demo's test side: one campaign, and a simulated referral that waits for the test clock."""
+"""The demo's test side: one campaign, a simulated referral that waits for the test clock, and a connection to try."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from campaigns import services as campaigns
+from integrations.services import connect
+from integrations.trying import make_up_secrets
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
@@ -21,3 +23,5 @@ def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
         campaign = campaigns.launch(campaign=campaign, actor=owner)
     with clock.at(end):
         simulate(campaign=campaign, actor=owner, amount=Money(8000, "USD"))
+        begun = connect(tenant=tenant, actor=owner, provider="stripe", label="A shop to try")
+        make_up_secrets(connection=begun, actor=owner)
