@@ -9,6 +9,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.outcomes import UNIDENTIFIED, sentence
+from integrations.webhook_models import OutboxPosition as OutboxPosition
+from integrations.webhook_models import WebhookAttempt as WebhookAttempt
+from integrations.webhook_models import WebhookDelivery as WebhookDelivery
+from integrations.webhook_models import WebhookEndpoint as WebhookEndpoint
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id

@@ -117,6 +117,15 @@ def _history(person: Person) -> Q:
     return Q(Q(participant_ref__in=person.ids) | Q(referrer_ref__in=person.ids), **person.side)
 
 
+def _told_elsewhere(path: str = "") -> Find:
+    """Webhooks whose bodies hold the person's data."""
+
+    def find(person: Person) -> Q:
+        return Q(**{f"{path}person_ref__in": person.ids})
+
+    return find
+
+
 def _trusted(person: Person) -> Q:
     return Q(Q(one=person.identity_key) | Q(other=person.identity_key), **person.side)
 
@@ -208,6 +217,10 @@ HELD: tuple[Held, ...] = (
          ("type", "amount_minor", "currency", "source", "customer_id", "occurred_at", "metadata"), {"customer_id": "", "metadata": {}}),
     Held("integrations.InboundEvent", _messages, "emptied", "messages_of_companies", ("type", "state", "received_at"),
          {"body": b"", "headers": {}, "facts": {}, "error": "", "email_key": ""}),
+    Held("integrations.WebhookAttempt", _told_elsewhere("delivery__"), "emptied", empty={"answer": ""},
+         why="What the merchant's own system answered; deleted after 30 days."),
+    Held("integrations.WebhookDelivery", _told_elsewhere(), "emptied", "messages_to_the_merchants_systems", ("type", "created_at", "body"),
+         {"body": ""}, "Deleted after 30 days."),
     Held("events.Event", _history, "kept", "history", ("type", "created_at"), why="History never holds a name or an address."),
     # Money. Decisions and rewards are told in words (rewards.personal).
     Held("rewards.Decision", _of("event__participant", "referrer"), "kept", "", why="Told in words: decisions."),
@@ -237,13 +250,14 @@ NOTHING: dict[str, str] = {
         (
             "campaigns.Campaign", "campaigns.CampaignImage", "campaigns.CampaignMail", "campaigns.CampaignText",
             "campaigns.CampaignVersion", "campaigns.Listing", "campaigns.RewardRule", "campaigns.RuleTier", "campaigns.StatusChange",
-            "integrations.Connection", "participants.InviteSettings", "participants.TermsVersion", "participants.FraudBlock",
+            "integrations.Connection", "integrations.WebhookEndpoint",
+            "participants.InviteSettings", "participants.TermsVersion", "participants.FraudBlock",
         ),
         "What the merchant set.",
     ),
     **dict.fromkeys(
         ("campaigns.Sighting", "hosted.Bookmark", "hosted.ClickSegment", "rewards.BudgetUse", "rewards.RewardTally", "rewards.PayoutBatch",
-         "integrations.Reconciliation"),
+         "integrations.Reconciliation", "integrations.OutboxPosition"),
         "Counts, sums and positions.",
     ),
     "accounts.RateLimit": "Keyed hashes that are deleted when their span is over.",

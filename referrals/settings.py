@@ -32,6 +32,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 OPERATOR_PATH = env.str("OPERATOR_PATH", default="operators").strip("/")
 HTTPS = SITE_URL.startswith("https://")
+# "host:port" pairs that webhooks of the test side may reach over http and on private addresses; for trying things out on one's own machine.
+LOCAL_WEBHOOKS = env.list("LOCAL_WEBHOOKS", default=[])
 
 if not SECRET_KEY:
     raise ImproperlyConfigured(

@@ -69,7 +69,7 @@ def _story(folder: Path, ends: contextlib.ExitStack) -> int:
     print(f"1. {maya} joins through {asha}'s link; the campaign pays {asha} $15 for a friend's first purchase.")
     server = ["--interface", "wsgi", "--no-ws", "--host", "127.0.0.1", "--port", str(web), "referrals.wsgi:application"]
     _start(ends, folder, "web", [str(BIN / "granian"), *server])
-    _start(ends, folder, "worker", [sys.executable, "manage.py", "qcluster"])
+    _start(ends, folder, "worker", [sys.executable, "manage.py", "worker"])
     (folder / "sitecustomize.py").write_text(LOOPBACK_ONLY)
     extra = {"PYTHONPATH": str(folder), "LOCALSTRIPE_DATA": str(folder / "localstripe.pickle")}
     command = [str(BIN / "localstripe"), "--port", str(stripe), "--from-scratch"]

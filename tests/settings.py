@@ -30,6 +30,7 @@ _UNSET = [
     "DEMO",
     "EMAIL_URL",
     "EMAIL_VERIFICATION",
+    "LOCAL_WEBHOOKS",
     "OPERATOR_PATH",
     "PROXY_SSL_HEADER",
     "REDIS_URL",

@@ -1,14 +1,18 @@
-"""The one outbound client: time-outs, a size cap, public addresses only, no redirects (RELIABILITY section 8, "Egress")."""
+"""The one outbound client: time-outs, a size cap, public addresses only, no redirects (RELIABILITY section 8, "Egress").
+
+posting.py is its twin for many messages at once.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
 from requests_hardened import Config, HTTPSession
-from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES, InvalidIPAddress
 
 CONNECT_SECONDS, READ_SECONDS = 3, 10
 MAX_BYTES = 1024 * 1024
@@ -70,3 +74,17 @@ def request(
         raise HttpError("No connection within 3 seconds.", retry=True, sent=False) from error
     except requests.RequestException as error:
         raise HttpError(f"No answer: {type(error).__name__}.", retry=True, sent=True) from error
+
+
+def is_public(address: str) -> bool:
+    """Whether an IPv4 or IPv6 address is one of the public internet's, whatever dress it comes in (RELIABILITY F7)."""
+    found: ipaddress.IPv4Address | ipaddress.IPv6Address
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    special = found.is_private or found.is_multicast or found.is_reserved or found.is_link_local or not found.is_global
+    special = special or (isinstance(found, ipaddress.IPv6Address) and found.is_site_local)
+    return not special and not any(found in network for network in EXTRA_BLOCKED_NET_RANGES)

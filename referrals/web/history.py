@@ -41,7 +41,10 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
             if name.startswith(("merchant.", "customers.", "member.", "invitation.", "api_key.", "signing_secret."))
         ),
     ),
-    "connections": (lazy("Connections"), frozenset(name for name in types.ALL_TYPES if name.startswith("connection."))),
+    "connections": (
+        lazy("Connections"),
+        frozenset(name for name in types.ALL_TYPES if name.startswith(("connection.", "webhook_endpoint."))),
+    ),
     "exports": (lazy("Exports"), frozenset({types.EXPORT_MADE})),
     "test": (lazy("Test mode"), frozenset({types.TEST_CLOCK_MOVED, types.TEST_DATA_DELETED})),
 }
@@ -60,6 +63,12 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.CONNECTION_CREATED: ("plug", lazy("Connection added")),
     types.CONNECTION_CHANGED: ("plug", lazy("Connection changed")),
     types.CONNECTION_REMOVED: ("plug", lazy("Connection removed")),
+    types.WEBHOOK_CREATED: ("code-xml", lazy("Webhook endpoint added: %(host)s")),
+    types.WEBHOOK_CHANGED: ("code-xml", lazy("Webhook endpoint changed: %(host)s")),
+    types.WEBHOOK_ROTATED: ("key-round", lazy("New secret for the webhook endpoint %(host)s")),
+    types.WEBHOOK_DISABLED: ("ban", lazy("Webhook endpoint disabled: %(host)s")),
+    types.WEBHOOK_ENABLED: ("code-xml", lazy("Webhook endpoint enabled: %(host)s")),
+    types.WEBHOOK_REMOVED: ("code-xml", lazy("Webhook endpoint removed: %(host)s")),
     types.CUSTOMERS_ADDED: ("users", lazy("Customers added to the list: %(count)s")),
     types.CUSTOMERS_REMOVED: ("users", lazy("Customers taken off the list: %(count)s")),
     types.EXPORT_MADE: ("download", lazy("List exported")),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations.models import Connection
+from integrations.models import Connection, WebhookEndpoint
 from participants.models import PayoutDestination
 from referrals.accounts.models import SigningSecret
 from referrals.lib.sealed import SealError, needs_resealing
@@ -17,7 +17,8 @@ class Command(BaseCommand):
     """Row by row, so that it may be stopped and started again at any time; rows stay readable throughout."""
 
     help = (
-        "Seal the secrets of all connections, those that merchants sign with, and payout addresses with the first key of SECRETS_KEYS. "
+        "Seal the secrets of all connections and webhook endpoints, those that merchants sign with, and "
+        "payout addresses with the first key of SECRETS_KEYS. "
         "Put the new key first, restart, run this, and then take the old key out."
     )
 
@@ -40,7 +41,8 @@ class Command(BaseCommand):
         if lost:
             raise CommandError("These could not be opened and stay as they are:\n" + "\n".join(lost))
 
-    def _rows(self) -> Iterator[Connection | SigningSecret | PayoutDestination]:
+    def _rows(self) -> Iterator[Connection | WebhookEndpoint | SigningSecret | PayoutDestination]:
         yield from Connection.objects.order_by("pk").iterator(chunk_size=200)
+        yield from WebhookEndpoint.objects.order_by("pk").iterator(chunk_size=200)
         yield from SigningSecret.objects.order_by("pk").iterator(chunk_size=200)
         yield from PayoutDestination.objects.order_by("pk").iterator(chunk_size=200)
