@@ -184,7 +184,7 @@ def go_on(wipe: Wipe, seconds: float) -> bool:
                     failed += 1
                     break
                 gone += count
-                if time.monotonic() > end:
+                if count and time.monotonic() > end:
                     return False
                 if count < CHUNK:
                     break
