@@ -237,3 +237,6 @@ class Provider:
     pull_needs: tuple[str, ...] = ()
     # Dotted path of the Samples, imported on first use: "send a test payment" on a connection of the test side.
     samples: str = ""
+    # Dotted paths of what the company can keep for a merchant (integrations.remote): Promotions and Listening, made from an Account.
+    promotions: str = ""
+    listening: str = ""

@@ -10,6 +10,7 @@ from integrations import registry
 from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
 from integrations.outcomes import money_fact
+from integrations.promotions import reward_given
 from participants import waiting
 from participants.codes import find_chosen
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
@@ -21,6 +22,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import refunds
 from rewards import services as rewards
+from rewards.given import given_by_code
 from rewards.loading import RESUMED, STOPPED
 from rewards.locking import lock_people
 
@@ -62,14 +64,18 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     if signal.email and not codes and (known := waiting.code_for(tenant, source, signal.customer_id)):
         codes = (Code(known),)  # it came with a message that named no address
     code, referrer = _referrer(tenant, codes)
+    redeemed = [one.text for one in codes if one.kind == "promotion"]
     if _is_nobody_s(tenant, source, signal):
         return _kept(row, signal, code, referrer, actor)
     if code is not None and referrer is not None:
         _check_currency(signal, referrer)
-        participant = _joined(tenant, source, signal, code, referrer, actor)
+        given = reward_given(referrer.campaign, redeemed)
+        participant = _joined(tenant, source, signal, code, referrer, actor, given)
     else:
         participant = _known_friend(tenant, source, signal)
         _check_currency(signal, participant)
+    if redeemed and (given := reward_given(participant.campaign, redeemed)):
+        given_by_code(participant=participant, rule_key=given, actor=actor)
     if signal.customer_id:
         rewards.identify(participant=participant, source=source, customer_id=signal.customer_id, actor=actor)
     who = {"email": participant.email, "campaign": participant.campaign.name, "participant": participant.public_id}
@@ -178,7 +184,7 @@ def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Parti
 
 
 def _joined(
-    tenant: Tenant, source: str, signal: Signal, code: Code, referrer: Participant, actor: Actor
+    tenant: Tenant, source: str, signal: Signal, code: Code, referrer: Participant, actor: Actor, given: str
 ) -> Participant:
     """The payer as a participant of the referrer's campaign; joins them when they are not in it yet."""
     if not signal.email:
@@ -197,6 +203,7 @@ def _joined(
         last_name=last[:80],
         referred_by_code="" if code.kind == "promotion" else code.text,
         promotion_code=code.text if code.kind == "promotion" else "",
+        given_rule=given,
     )
     return done.participant
 

@@ -5,6 +5,7 @@ The row is the job: it carries its state, its attempts and when it is next due; 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import random
@@ -19,9 +20,21 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from integrations import capturing, registry
-from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, ProviderError, Pulled, Signal
+from integrations.base import (
+    Account,
+    Code,
+    Delivery,
+    Ignored,
+    Message,
+    PayloadError,
+    Provider,
+    ProviderError,
+    Pulled,
+    Signal,
+)
 from integrations.effects import Effect, apply
 from integrations.models import Connection, InboundEvent
+from integrations.promotions import known_texts
 from integrations.sandbox import sending as sandbox
 from referrals.accounts import clocks
 from referrals.lib import clock
@@ -261,6 +274,7 @@ def _recovered(row: InboundEvent) -> None:
 
 def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], str]:
     """The signals with what only the company knows. One that refuses us for good does not stop what can be done without it."""
+    signals = _with_our_codes(row, signals)
     ask = registry.look_up(row.connection.provider)
     if ask is None:
         return signals, ""
@@ -270,6 +284,24 @@ def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], 
         if error.retry:
             raise
         return signals, str(error)
+
+
+def _with_our_codes(row: InboundEvent, signals: list[Signal]) -> list[Signal]:
+    """The texts of promotion codes that we made ourselves; the company need not be asked for them."""
+    ids = [code.text for signal in signals for code in signal.codes if code.kind == "promotion_id"]
+    known = known_texts(row.connection.tenant, ids)
+    if not known:
+        return signals
+    return [
+        dataclasses.replace(
+            signal,
+            codes=tuple(
+                Code(known[code.text], "promotion") if code.kind == "promotion_id" and code.text in known else code
+                for code in signal.codes
+            ),
+        )
+        for signal in signals
+    ]
 
 
 def _in_time(signal: Signal, received_at: datetime, ahead: timedelta) -> Signal:

@@ -9,6 +9,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.outcomes import UNIDENTIFIED, sentence
+from integrations.remote_models import InboundEndpoint as InboundEndpoint
+from integrations.remote_models import PromotionCode as PromotionCode
+from integrations.remote_models import PromotionPlan as PromotionPlan
 from integrations.webhook_models import OutboxPosition as OutboxPosition
 from integrations.webhook_models import WebhookAttempt as WebhookAttempt
 from integrations.webhook_models import WebhookDelivery as WebhookDelivery

@@ -89,6 +89,8 @@ class Participant(TenantModel):
     fraud_level = models.CharField(max_length=8, blank=True)
     # What they earn, and earn for their referrer, waits for a person (participants.fraud).
     fraud_holds = models.BooleanField(default=False)
+    # The rule whose reward they had at the checkout, by a promotion code that stands for it: it is not owed again (rewards.given).
+    given_rule = models.CharField(max_length=32, blank=True, editable=False)
     # Their own wish: a place on the leaderboard without a name.
     hidden_on_board = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=clock.now)

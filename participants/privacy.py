@@ -215,6 +215,8 @@ HELD: tuple[Held, ...] = (
          fields=("source", "reference")),
     Held("participants.WaitingEvent", _waiting, "emptied", "events_before_they_were_known",
          ("type", "amount_minor", "currency", "source", "customer_id", "occurred_at", "metadata"), {"customer_id": "", "metadata": {}}),
+    Held("integrations.PromotionCode", _of("participant"), "kept", "promotion_codes", ("code", "state", "created_at"),
+         why="The code's text, which leads to nobody, so that it can be switched off at the company."),
     Held("integrations.InboundEvent", _messages, "emptied", "messages_of_companies", ("type", "state", "received_at"),
          {"body": b"", "headers": {}, "facts": {}, "error": "", "email_key": ""}),
     Held("integrations.WebhookAttempt", _told_elsewhere("delivery__"), "emptied", empty={"answer": ""},
@@ -250,7 +252,7 @@ NOTHING: dict[str, str] = {
         (
             "campaigns.Campaign", "campaigns.CampaignImage", "campaigns.CampaignMail", "campaigns.CampaignText",
             "campaigns.CampaignVersion", "campaigns.Listing", "campaigns.RewardRule", "campaigns.RuleTier", "campaigns.StatusChange",
-            "integrations.Connection", "integrations.WebhookEndpoint",
+            "integrations.Connection", "integrations.WebhookEndpoint", "integrations.PromotionPlan", "integrations.InboundEndpoint",
             "participants.InviteSettings", "participants.TermsVersion", "participants.FraudBlock",
         ),
         "What the merchant set.",

@@ -312,6 +312,12 @@ CONDITIONS: tuple[Condition, ...] = (
         lambda case: not case.event.cancelled and _stopped_at(case) is None,
         _stop,
     ),
+    Condition(
+        "given_by_code",
+        lambda terms: terms.side == "invitee" and terms.trigger in {"join", "first_event"},
+        lambda case: case.friend.given != case.terms.key,
+        applies=lambda case: bool(case.friend.given),
+    ),
     Condition("disputed", _paid, lambda case: case.event.disputed_at is None, _dispute),
     Condition("below_minimum_purchase", lambda terms: terms.minimum_purchase is not None, _above_minimum, _purchase),
     Condition(

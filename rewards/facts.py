@@ -24,13 +24,15 @@ Facts = dict[str, Any]
 class PersonFacts:
     """What matters of one of the two people. `identity` is the folded address (referrals.lib.emails).
 
-    `click_expired` says that a friend without a referrer had opened a link, too long before joining (docs/attribution.md).
+    `click_expired` says that a friend without a referrer had opened a link, too long before joining (docs/attribution.md). `given` is the
+    key of the rule whose reward they had at the checkout already, by a promotion code (rewards.given).
     """
 
     identity: str
     existing_customer: bool = False
     banned_at: datetime | None = None
     click_expired: bool = False
+    given: str = ""
 
 
 @dataclass(slots=True)

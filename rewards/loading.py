@@ -117,7 +117,11 @@ class _Facts:
         bonds = {pk: _bond(referral) for pk, (_friend, referral) in people.items()}
         persons = {
             pk: PersonFacts(
-                one.identity_key, one.existing_customer, one.banned_at, one.unreferred_reason == "attribution_expired"
+                one.identity_key,
+                one.existing_customer,
+                one.banned_at,
+                one.unreferred_reason == "attribution_expired",
+                one.given_rule,
             )
             for pk, (one, _) in people.items()
         }

@@ -77,6 +77,14 @@ REASONS: dict[str, Reason] = {
         "friend",
         _("You were a customer before. Only new customers count"),
     ),
+    "given_by_code": Reason(
+        _("Not given by a promotion code"),
+        _("Had it at the checkout, by the promotion code"),
+        _("They had their discount at the checkout"),
+        _("Nothing: it was given when the code was redeemed"),
+        "",
+        _("You had it at the checkout, when you used the code"),
+    ),
     "already_referred": Reason(
         _("Referred once"),
         _("Was referred by somebody else before"),

@@ -28,6 +28,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import customers, fraud, refunds
 from rewards.deciding import redecide
+from rewards.given import given_by_code
 from rewards.locking import lock_people
 from rewards.models import Decision, Reward
 
@@ -70,8 +71,11 @@ def join(
     existing_customer: bool = False,
     seen: Seen | None = None,
     metadata: Mapping[str, Any] | None = None,
+    given_rule: str = "",
 ) -> Joined:
     """Add a participant, bind them to their referrer, and award what joining earns. Idempotent by e-mail (API.md v1).
+
+    `given_rule` is the friend's reward that they had at the checkout, by a promotion code.
 
     Raises Refused: email_invalid, code_not_found, referrer_not_found, self_referral, campaign_not_started|paused|ended.
     """
@@ -97,6 +101,8 @@ def join(
             existing_customer=existing_customer,
             metadata=metadata,
         )
+        if given_rule:
+            given_by_code(participant=done.participant, rule_key=given_rule, actor=actor, decided=not done.created)
         if done.created or done.referral_created:
             fraud.after_joining(done.participant, seen, referred=done.referral_created, is_new=done.created)
         if done.referral_created:

@@ -36,7 +36,13 @@ EVERYBODYS = frozenset({
 })  # fmt: skip
 # Set-up and not data: without them the next test would begin with new keys and new addresses at the providers.
 KEPT = frozenset(
-    {"accounts.ApiKey", "accounts.SigningSecret", "integrations.Connection", "integrations.WebhookEndpoint"}
+    {
+        "accounts.ApiKey",
+        "accounts.SigningSecret",
+        "integrations.Connection",
+        "integrations.InboundEndpoint",
+        "integrations.WebhookEndpoint",
+    }
 )
 # What a connection remembers of messages that are gone.
 FORGOTTEN: dict[str, dict[str, Any]] = {

@@ -21,7 +21,9 @@ from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
 
 # Which companies have a stand-in, by the provider's slug. One line each.
-COMPANIES: dict[str, str] = {}
+COMPANIES: dict[str, str] = {
+    "stripe": "integrations.sandbox.stripe.Stripe",
+}
 # The setting of a test connection that goes to the stand-in.
 SETTING = "stand_in"
 

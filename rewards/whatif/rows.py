@@ -42,8 +42,8 @@ _FIELDS = (
     "disputed_at", "cancelled_at",
 )  # fmt: skip
 _PERSON = (
-    "pk", "identity_key", "existing_customer", "banned_at", "referral__created_at", "referral__status", f"{_REFERRER}__identity_key",
-    f"{_REFERRER}__banned_at",
+    "pk", "identity_key", "existing_customer", "banned_at", "given_rule", "referral__created_at", "referral__status",
+    f"{_REFERRER}__identity_key", f"{_REFERRER}__banned_at",
 )  # fmt: skip
 _ASKED = ("email", "email_key", "language", "source", "existing_customer", "metadata")
 Row = tuple[Any, ...]
@@ -181,7 +181,7 @@ class Reader:
         theirs = [f"{_REFERRER}__{name}" for name in _ASKED] if "referrer" in self.asked else []
         found = {}
         for row in Participant.objects.filter(Among("pk", keys)).values_list(*_PERSON, *more, *theirs):
-            pk, identity, customer, banned, since, status, by, by_banned, *facts = row
+            pk, identity, customer, banned, given, since, status, by, by_banned, *facts = row
             between = shares.get(pk, ())
             bond = None if by is None else Bond(PersonFacts(by), since, status == "denied", between)
             is_banned = by_banned is not None if not between else banned_since(between) is not None
@@ -190,7 +190,7 @@ class Reader:
                 known["invitee"] = person_attributes(*facts[: len(more)])
             if theirs and by is not None:
                 known["referrer"] = person_attributes(*facts[len(more) :])
-            found[pk] = Friend(PersonFacts(identity, customer, banned), bond, status, is_banned, known)
+            found[pk] = Friend(PersonFacts(identity, customer, banned, given=given), bond, status, is_banned, known)
         return found
 
     def _stops(self, friends: Collection[int]) -> dict[int, list[Stop]]:

@@ -6,16 +6,19 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from integrations.base import ProviderError
+from integrations.base import Account, ProviderError
 from integrations.models import Connection
-from integrations.providers.stripe import api
+from integrations.providers.stripe import api, client
+from integrations.sandbox import sending
 from participants.models import Participant, Referral
+from referrals.lib.http import request
 from rewards.models import Reward
 from tests.factories import Cast, make_campaign, make_participant
 from tests.integrations.sending import connect, deliver, sample
@@ -54,7 +57,8 @@ def stripe_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setattr(api, "API_BASE", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setattr(client, "API_BASE", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setattr(sending, "send_for", lambda _connection: partial(request, private=True))
     yield stand_in
     server.shutdown()
     server.server_close()
@@ -160,7 +164,8 @@ def test_a_key_that_is_refused_stops_only_what_needs_it(
     assert "Invalid API Key" in row.sentence
 
 
-def test_no_answer_is_a_passing_fault() -> None:
+def test_no_answer_is_a_passing_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "API_BASE", "https://127.0.0.1:9")
     with pytest.raises(ProviderError) as caught:
-        api.StripeApi(KEY, "http://127.0.0.1:9").promotion_code("promo_1")
+        api.StripeApi(Account({"api_key": KEY})).promotion_code("promo_1")
     assert caught.value.retry is True

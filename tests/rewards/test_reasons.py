@@ -49,6 +49,7 @@ PRODUCT: dict[str, dict[str, Any]] = {
     "denied_by_merchant": {},
     "recipient_erased": {},
     "referral_denied": {},
+    "given_by_code": {},
     "in_review_until": {"until": "2026-11-24T12:00:00.000+00:00"},
     "waiting_for_recipient": {},
     "waiting_for_funds": {},

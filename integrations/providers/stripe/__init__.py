@@ -63,4 +63,6 @@ PROVIDER = Provider(
     docs="https://docs.stripe.com/webhooks",
     look_up="integrations.providers.stripe.api.look_up",
     samples="integrations.providers.stripe.samples.Samples",
+    promotions="integrations.providers.stripe.keeping.StripePromotions",
+    listening="integrations.providers.stripe.keeping.StripeListening",
 )

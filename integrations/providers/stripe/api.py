@@ -1,4 +1,4 @@
-"""The few questions that we ask Stripe. The only module that imports its package, with our time-outs and no retries of its own."""
+"""The few questions that we ask Stripe. One try each: the message that needs it is what is retried."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from collections.abc import Sequence
 import stripe
 
 from integrations.base import Account, Code, ProviderError, Signal
-from referrals.lib.http import CONNECT_SECONDS, READ_SECONDS
+from integrations.providers.stripe.client import client_of
 
-API_BASE = "https://api.stripe.com"
 # Errors that stay the same however often one asks.
 _FINAL = (stripe.AuthenticationError, stripe.PermissionError, stripe.InvalidRequestError)
 
 
 class StripeApi:
-    """Stripe's REST API with one key. Every call is tried once: the inbound row that needs it is what is retried."""
+    """The questions, with the merchant's key. Every call is tried once: the inbound row that needs it is what is retried."""
 
-    def __init__(self, key: str, base: str = "") -> None:
-        self._client = stripe.StripeClient(
-            key,
-            base_addresses={"api": base or API_BASE},
-            max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS)),
-        )
+    def __init__(self, account: Account) -> None:
+        self._client = client_of(account)
 
     def promotion_code(self, promotion_id: str) -> str:
         """The code that customers type; "" when Stripe knows no such promotion code. Raises ProviderError."""
@@ -59,10 +53,9 @@ def look_up(signals: Sequence[Signal], account: Account) -> list[Signal]:
 
     Without an API key everything stays as it is. Raises ProviderError.
     """
-    key = account.secrets.get("api_key", "")
-    if not key:
+    if not account.secrets.get("api_key"):
         return list(signals)
-    api = StripeApi(key)
+    api = StripeApi(account)
     return [_with_invoice(_with_codes(signal, api), api) for signal in signals]
 
 
