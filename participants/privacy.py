@@ -264,6 +264,7 @@ NOTHING: dict[str, str] = {
     ),
     "accounts.RateLimit": "Keyed hashes that are deleted when their span is over.",
     "api.IdempotencyRecord": "Answers to the merchant's own programs, deleted after seven days.",
+    "integrations.SandboxRow": "What a stand-in remembers of the test side, deleted with the test data.",
     "rewards.PayoutItem": "Which rewards a payout is for; found by the payout.",
     "rewards.WhatIf": "Names people by their ids only; deleted after seven days.",
     "participants.CustomerUpload": "A merchant's file, deleted as it is applied or after a day; lines that could not be read are scrubbed.",
