@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +15,7 @@ from participants.models import CustomerUpload
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.errors import Refused
+from referrals.lib.tables import read_table, rows_of
 
 MOST_ROWS = 100_000
 MOST_BYTES = 16 * 1024 * 1024
@@ -99,23 +97,7 @@ def numbered_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
     UTF-8 with or without a byte order mark, or UTF-16 with one, as Excel saves "Unicode text".
     """
-    try:
-        text = data.decode("utf-16" if data[:2] in {BOM_UTF16_LE, BOM_UTF16_BE} else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = _("The file is not in UTF-8. Save it as “CSV UTF-8” and choose it again.")
-        raise Refused("file_unreadable", message, field="file") from error
-    if "\x00" in text:
-        raise Refused("file_unreadable", _("This is no text file. Save the list as CSV."), field="file")
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader, line = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield line, [cell.strip() for cell in row]
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise Refused("file_unreadable", _("The file is no CSV: %(why)s.") % {"why": error}, field="file") from error
+    return rows_of(read_table(data))
 
 
 def _guess(first: list[str]) -> Layout:

@@ -245,6 +245,8 @@ class QualifyingEvent(TenantModel):
     refunded_minor = models.BigIntegerField(default=0)
     disputed_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
+    # Imported history whose rewards were settled elsewhere: it counts like any other event, and earns nothing here (docs/imports.md).
+    settled = models.BooleanField(default=False)
     metadata = models.JSONField(default=dict, blank=True)
 
     objects = TenantQuerySet["QualifyingEvent"].as_manager()

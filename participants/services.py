@@ -136,8 +136,12 @@ def add_event(
     external_id: str,
     occurred_at: datetime,
     metadata: Mapping[str, Any],
+    settled: bool = False,
 ) -> tuple[QualifyingEvent, bool]:
-    """Insert the fact, or find it: one row for (campaign, source, external id). Runs in the caller's transaction."""
+    """Insert the fact, or find it: one row for (campaign, source, external id). Runs in the caller's transaction.
+
+    `settled` is imported history, whose rewards were settled elsewhere.
+    """
     campaign = participant.campaign
     if campaign.version_id is None:
         raise Refused("campaign_not_started", closed_message(campaign, "campaign_not_started"))
@@ -154,6 +158,7 @@ def add_event(
         external_id=external_id,
         occurred_at=occurred_at,
         metadata=dict(metadata),
+        settled=settled,
     )
     if insert([event], unless_taken=True):
         return event, True

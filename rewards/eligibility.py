@@ -323,6 +323,14 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "condition_not_met", lambda terms: terms.conditions is not None, lambda case: _attributes(case)[0], _tests
     ),
+    # It counts like any other, so that the next purchase is not the first once more.
+    Condition(
+        "settled_elsewhere",
+        _by_a_friend,
+        lambda case: not case.event.settled,
+        applies=lambda case: case.event.settled,
+        counting=True,
+    ),
     Condition(
         "payment_count_not_reached",
         lambda terms: terms.trigger in {"nth_event", "from_nth_event"},

@@ -41,6 +41,7 @@ class EventFacts:
 
     `returned` is a refund of an event that had no amount, `cancelled` the whole order taken back, `stopped_at` since when the
     friend's recurring payments were cancelled. `day` is the merchant's calendar day, `rank` the place on a closed leaderboard.
+    `settled` is imported history whose rewards were settled elsewhere.
     """
 
     id: int
@@ -56,6 +57,7 @@ class EventFacts:
     closed_reason: str | None = None
     day: date | None = None
     rank: int | None = None
+    settled: bool = False
 
     @property
     def kept(self) -> Money | None:

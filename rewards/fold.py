@@ -148,6 +148,8 @@ def decide_next(
     if verdict.counted:
         standing.friends += one.counted == 0
         one.counted += 1
+    if event.settled and verdict.counted:
+        one.rewarded += 1  # by whoever settled it
     if verdict.amount is not None:
         minor = verdict.amount.minor
         one.rewarded += 1

@@ -156,9 +156,11 @@ class _Facts:
             cancelled=event.cancelled_at is not None or undone,
             disputed_at=event.disputed_at,
             stopped_at=stopped_at(event.occurred_at, event.metadata, stops),
-            closed_reason=self.closed[event.occurred_at],
+            # What was settled elsewhere happened in another product, whatever this campaign was then.
+            closed_reason=None if event.settled else self.closed[event.occurred_at],
             day=event.occurred_at.astimezone(self.zone).date(),
             rank=event.metadata.get("rank") if event.type == "leaderboard" else None,
+            settled=event.settled,
         )
 
 
@@ -289,7 +291,8 @@ def standing_before(
         standings[key].by_year[year] = minor
         standings[key].granted += minor
     figures = before.filter(event__participant__in=friends).values_list("rule_key", "event__participant").annotate(
-        earlier=Count("pk"), counted_=Count("pk", filter=Q(counted=True)), rewarded=Count("pk", filter=Q(rewardable=True))
+        earlier=Count("pk"), counted_=Count("pk", filter=Q(counted=True)),
+        rewarded=Count("pk", filter=Q(rewardable=True) | Q(counted=True, event__settled=True)),
     )  # fmt: skip
     for key, friend, earlier, number, rewarded in figures:
         standings[key].of_friend[friend] = OfFriend(rewarded, number, earlier)

@@ -14,6 +14,8 @@ from referrals.events.models import AppendOnlyModel, AppendOnlyQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.money import Money
+from rewards.import_models import Import as Import
+from rewards.import_models import ImportFile as ImportFile
 
 
 def _reward_id() -> str:

@@ -24,6 +24,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards import lifecycle
 from rewards.bans import lock_with_friends
+from rewards.imports.jobs import forget_files
 from rewards.models import Decision, Reward, State
 from rewards.reasons import reason_sentence, sentence
 
@@ -118,6 +119,7 @@ def erase(*, participant: Participant, actor: Actor) -> Participant:
         targets = [lifecycle.Target(row, State.VOID, ERASED) for row in rewards]
         lifecycle.move(lifecycle.ACTS["void"], targets, actor=actor)
         erase_rows(person)
+        forget_files(participant.tenant)
         happenings = [participant_happening(types.PARTICIPANT_ERASED, row, {}) for row in people]
         record(participant.tenant, actor, *happenings)
     participant.refresh_from_db()

@@ -238,6 +238,12 @@ REASONS: dict[str, Reason] = {
         _("A few more friends, and this reward is yours"),
         _("More friends who count"),
     ),
+    "settled_elsewhere": Reason(
+        _("Not settled elsewhere"),
+        _("Imported as history: its rewards were settled before the import"),
+        _("It was settled before your account moved here"),
+        _("Nothing: it counts as an earlier purchase, and earns nothing here. Later events do"),
+    ),
     "referrer_limit": Reason(
         _("Within the most one referrer can earn: %(used)s of %(limit)s before this"),
         _("The referrer has earned the most that one can: %(used)s of %(limit)s"),

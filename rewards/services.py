@@ -144,10 +144,12 @@ def qualify(
     first_purchase_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
     seen: Seen | None = None,
+    settled: bool = False,
 ) -> Qualified:
     """Record what a participant did and decide every rule about it, at once and durably (API.md v2, `POST events`).
 
-    `first_purchase_at` is the source's word on when this person first bought: before they joined, they were a customer.
+    `first_purchase_at` is the source's word on when this person first bought: before they joined, they were a customer. `settled` is
+    imported history: it counts as having happened, and earns nothing here.
 
     Idempotent by (campaign, source, external id) and by any of `references`, the source's other names for the same payment. Without
     an external id each call is a new event. Raises Refused: campaign_not_started (a draft), currency, occurred_at,
@@ -166,6 +168,7 @@ def qualify(
             external_id=external_id or f"auto:{random_text(22)}",
             occurred_at=occurred_at or clock.now(),
             metadata=metadata or {},
+            settled=settled,
         )
         if not created:
             return _again(event, amount, references, actor)
@@ -175,7 +178,8 @@ def qualify(
             refunds.take_back(event)
         if any(terms.asks_for_customers for _pk, terms in rules_of(event.version_id, event.currency)):
             customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
-        fraud.after_event(participant, event, seen)
+        if not settled:
+            fraud.after_event(participant, event, seen)
         decided = redecide(participant, actor, recorded=event)
         if references:
             refunds.tell(event, actor, event.refunds.order_by("occurred_at", "pk"))

@@ -22,11 +22,19 @@ STATUSES: tuple[str, ...] = ("pending", *STATUS_EVENTS, "denied")
 
 
 def set_status(
-    *, participant: Participant, status: str, actor: Actor, note: str = "", amount: Money | None = None
+    *,
+    participant: Participant,
+    status: str,
+    actor: Actor,
+    note: str = "",
+    amount: Money | None = None,
+    at: datetime | None = None,
+    settled: bool = False,
 ) -> Referral:
     """Say how far a friend's sale has come: pending, qualified, approved, denied; any may follow any, and the opposite undoes it.
 
-    Approving a sale that was never qualified qualifies it too. `amount` is what the sale is worth, for rules that give a share.
+    Approving a sale that was never qualified qualifies it too. `amount` is what the sale is worth, for rules that give a share; `at`
+    when it was reached; `settled` is imported history, which earns nothing here.
     Raises Refused: invalid_choice, note_required (to deny), not_referred (409), amount_not_positive, currency, campaign_not_started,
     amount_changed (409: the same step with another amount).
     """
@@ -38,7 +46,7 @@ def set_status(
         referral.invitee = friend
         reached = STATUS_EVENTS[: STATUS_EVENTS.index(status) + 1] if status in STATUS_EVENTS else ()
         for name in reached:
-            _reach(friend, referral, name, amount if name == status else None)
+            _reach(friend, referral, name, amount if name == status else None, at or clock.now(), settled)
         if referral.status != status:
             before, referral.status = referral.status, status
             referral.save(update_fields=["status"])
@@ -67,7 +75,9 @@ def _check(participant: Participant, status: str, note: str, amount: Money | Non
         raise Refused("amount_not_positive", _("%(amount)s is not above zero.") % {"amount": amount}, field="amount")
 
 
-def _reach(friend: Participant, referral: Referral, name: str, amount: Money | None) -> None:
+def _reach(
+    friend: Participant, referral: Referral, name: str, amount: Money | None, at: datetime, settled: bool
+) -> None:
     """The event of one step; the first time stands."""
     event, _created = facts.add_event(
         participant=friend,
@@ -75,8 +85,9 @@ def _reach(friend: Participant, referral: Referral, name: str, amount: Money | N
         amount=amount,
         source="passalong",
         external_id=f"status:{referral.pk}:{name}",
-        occurred_at=clock.now(),
+        occurred_at=at,
         metadata={},
+        settled=settled,
     )
     if amount is not None and event.amount_minor != amount.minor:
         if event.amount_minor is not None:

@@ -147,6 +147,7 @@ PAGES = [
     Shot("connection-tried", "/app/connections/{test_connection}/try/", test=True, press="main form button"),
     Shot("developers", "/app/developers/"),
     Shot("settings", "/app/settings/"),
+    Shot("imports", "/app/settings/imports/"),
     Shot("customers", "/app/settings/customers/?q=old@example.com"),
     Shot("customers-remove", "/app/settings/customers/remove/"),
     Shot("team", "/app/settings/team/"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import business, customers, developers, history, team, testing
+from referrals.web import business, customers, developers, history, imports, team, testing
 
 urlpatterns = [
     path("settings/", business.settings_page, name="settings"),
@@ -20,6 +20,9 @@ urlpatterns = [
     path(
         "settings/customers/files/<str:public_id>/wrong.csv", customers.customer_wrong_rows, name="customer_wrong_rows"
     ),
+    path("settings/imports/", imports.import_list, name="imports"),
+    path("settings/imports/<str:public_id>/", imports.import_page, name="import"),
+    path("settings/imports/<str:public_id>/wrong.csv", imports.import_wrong_rows, name="import_wrong_rows"),
     path("settings/history/", history.history, name="history"),
     path("settings/test-clock/", testing.test_clock, name="test_clock"),
     path("settings/test-data/", testing.test_data, name="test_data"),

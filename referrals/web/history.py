@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
         lazy("Connections"),
         frozenset(name for name in types.ALL_TYPES if name.startswith(("connection.", "webhook_endpoint."))),
     ),
-    "exports": (lazy("Exports"), frozenset({types.EXPORT_MADE})),
+    "exports": (lazy("Imports and exports"), frozenset({types.IMPORT_APPLIED, types.EXPORT_MADE})),
     "test": (lazy("Test mode"), frozenset({types.TEST_CLOCK_MOVED, types.TEST_DATA_DELETED})),
 }
 # Type -> icon and words; the facts come from the event's data.
@@ -71,6 +71,10 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.WEBHOOK_REMOVED: ("code-xml", lazy("Webhook endpoint removed: %(host)s")),
     types.CUSTOMERS_ADDED: ("users", lazy("Customers added to the list: %(count)s")),
     types.CUSTOMERS_REMOVED: ("users", lazy("Customers taken off the list: %(count)s")),
+    types.IMPORT_APPLIED: (
+        "upload",
+        lazy("Rows %(first)s to %(last)s of %(file)s imported: %(added)s new, %(updated)s changed"),
+    ),
     types.EXPORT_MADE: ("download", lazy("List exported")),
     types.FRAUD_LISTS_CHANGED: ("shield-check", lazy("Fraud lists changed: %(value)s")),
     types.TEST_CLOCK_MOVED: ("fast-forward", lazy("Test clock moved to %(to)s")),

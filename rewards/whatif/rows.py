@@ -39,7 +39,7 @@ CHUNK = 4000
 _REFERRER = "referral__referrer"
 _FIELDS = (
     f"participant__{_REFERRER}_id", "pk", "participant_id", "version_id", "type", "amount_minor", "source", "at", "refunded_minor",
-    "disputed_at", "cancelled_at",
+    "disputed_at", "cancelled_at", "settled",
 )  # fmt: skip
 _PERSON = (
     "pk", "identity_key", "existing_customer", "banned_at", "given_rule", "referral__created_at", "referral__status",
@@ -135,7 +135,21 @@ class Reader:
     def _one(
         self, row: Row, friend: Friend, back: Collection[int], banned: Collection[int], stops: dict[int, list[Stop]]
     ) -> Read:
-        referrer, pk, friend_id, version, type_, minor, source, text, refunded, disputed_at, cancelled_at, *more = row
+        (
+            referrer,
+            pk,
+            friend_id,
+            version,
+            type_,
+            minor,
+            source,
+            text,
+            refunded,
+            disputed_at,
+            cancelled_at,
+            settled,
+            *more,
+        ) = row
         at, metadata = read_moment(text), more[0] if more else {}
         event = EventFacts(
             pk,
@@ -148,9 +162,10 @@ class Reader:
             cancelled_at is not None or is_undone(type_, source, friend.status),
             disputed_at,
             stopped_at(at, metadata, stops[friend_id]) if friend_id in stops else None,
-            self.closed(at),
+            None if settled else self.closed(at),
             at.astimezone(self.zone).date() if self.needs_day else None,
             metadata.get("rank") if type_ == "leaderboard" else None,
+            settled,
         )
         known = friend.known
         if "event" in self.asked:

@@ -56,6 +56,7 @@ PRODUCT: dict[str, dict[str, Any]] = {
     "provider_rejected": {"message": "account closed"},
     "shared": {"people": 3, "held": 0, "shares": []},
     "share_too_small": {},
+    "settled_elsewhere": {},
     "condition_not_met": {
         "failed": [{"of": "event", "field": "country", "op": "one_of", "value": ["NO", "SE"], "found": "DE"}]
     },

@@ -25,6 +25,7 @@ from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, 
 from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
 from rewards import customer_uploads
+from rewards.imports import jobs as imports
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
 from rewards.whatif.jobs import ask as ask_what_if
@@ -84,6 +85,9 @@ def things(alice: Cast) -> dict[str, str]:
         "connection": link.public_id,
         "inbound": inbound.public_id,
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
+        "import": imports.start(
+            tenant=alice.tenant, kind="participants", campaign=campaign, name="a.csv", data=b"a@b.example", actor=actor
+        ).public_id,
         "invites": invite_lists.start(
             campaign=campaign, name="a.csv", data=b"a@b.example", everyone_agreed=True, actor=actor
         ).public_id,
