@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("participants", "0011_erased"),
+        ("participants", "0012_given_rule"),
     ]
 
     operations = [
