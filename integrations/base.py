@@ -18,7 +18,11 @@ from referrals.lib.money import Money
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
-Fact = Literal["signup", "purchase", "refund", "dispute", "dispute_won", "stopped", "resumed"]
+Fact = Literal[
+    "signup", "purchase", "refund", "cancelled", "dispute", "dispute_won", "stopped", "resumed",
+    # About the account there, not about a payment (integrations.account_facts).
+    "uninstalled", "data_asked_for", "erase_person", "erase_account",
+]  # fmt: skip
 # A text, or one that is translated when it is shown.
 Text: TypeAlias = "str | _StrPromise"
 Secrets = Mapping[str, str]
@@ -60,7 +64,7 @@ class Signal:
     `external_id` is the company's name for the fact, `references` its other names for the same payment. `money` of a refund is the
     total taken back so far, because that stays right whatever gets lost, comes twice or in another order; `is_part` where the company
     tells each part by itself. `stopped` and `resumed` are of a subscription, named in `metadata`. `is_first` is None when the company
-    does not say.
+    does not say. `also` is the same sum in other currencies, as the company itself counted it: the campaign's currency chooses.
     """
 
     fact: Fact
@@ -68,6 +72,7 @@ class Signal:
     references: tuple[str, ...]
     occurred_at: datetime
     money: Money | None = None
+    also: tuple[Money, ...] = ()
     email: str = ""
     name: str = ""
     codes: tuple[Code, ...] = ()
@@ -81,6 +86,13 @@ class Signal:
     def at(self, moment: datetime) -> Signal:
         """The same at another time."""
         return replace(self, occurred_at=moment)
+
+    def in_currency(self, currency: str) -> Signal:
+        """The same with the sum that the company counted in this currency; itself when it counted none."""
+        for sum_ in self.also:
+            if sum_.currency == currency:
+                return replace(self, money=sum_)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +157,16 @@ class SecretField:
     pattern: str
     wrong: Text
     required: bool = True
+    # False for what is asked for along with them and may be shown, such as the address of a shop.
+    is_secret: bool = True
     live_prefixes: tuple[str, ...] = ()
     test_prefixes: tuple[str, ...] = ()
-    # How a made-up one begins, for trying the connection without an account there.
+    # How a made-up one begins, for trying the connection without an account there; "*" stands for the rest where that is not the end.
     made_up: str = ""
+
+    def make_up(self, rest: str) -> str:
+        """A made-up one, of letters and digits that are the caller's."""
+        return self.made_up.replace("*", rest) if "*" in self.made_up else self.made_up + rest
 
     def matches(self, value: str) -> bool:
         """Whether the value looks like this secret."""
@@ -234,9 +252,12 @@ class Provider:
     look_up: str = ""
     # Dotted path of a Pull, for companies that keep what they sent, and the names of the secrets without which it can't be asked.
     pull: str = ""
+    # ("one|other" for either.)
     pull_needs: tuple[str, ...] = ()
     # Dotted path of the Samples, imported on first use: "send a test payment" on a connection of the test side.
     samples: str = ""
     # Dotted paths of what the company can keep for a merchant (integrations.remote): Promotions and Listening, made from an Account.
     promotions: str = ""
     listening: str = ""
+    # How a message is answered whose signature does not fit. Shopify wants 401 from apps of its store.
+    refusal_status: int = 400

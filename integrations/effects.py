@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from integrations import registry
+from integrations.account_facts import FACTS as ACCOUNT_FACTS
+from integrations.account_facts import account_did
 from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
+from integrations.outcomes import Effect as Effect
 from integrations.outcomes import money_fact
 from integrations.promotions import reward_given
 from participants import waiting
 from participants.codes import find_chosen
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
+from participants.services import find_event
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -35,15 +38,6 @@ _SUBSCRIPTION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What was done: a code of integrations.outcomes, its facts, and the public id of the qualifying event."""
-
-    code: str
-    facts: dict[str, Any] = field(default_factory=dict)
-    event_ref: str = ""
-
-
 def apply(row: InboundEvent, signal: Signal) -> Effect:
     """Carry a signal out; raises Ignored with the reason when there is nothing to do."""
     actor = Actor("provider", row.public_id, str(registry.get(row.connection.provider).label))
@@ -52,6 +46,8 @@ def apply(row: InboundEvent, signal: Signal) -> Effect:
             return _customer_did(row, signal, actor)
         if signal.fact in _SUBSCRIPTION:
             return _subscription_did(row, signal, actor)
+        if signal.fact in ACCOUNT_FACTS:
+            return account_did(row, signal, actor)
         return _taken_back(row, signal, actor)
     except Refused as error:
         raise Ignored("refused", message=error.message, code=error.code) from error
@@ -68,12 +64,12 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     if _is_nobody_s(tenant, source, signal):
         return _kept(row, signal, code, referrer, actor)
     if code is not None and referrer is not None:
-        _check_currency(signal, referrer)
+        signal = _in_currency(signal, referrer)
         given = reward_given(referrer.campaign, redeemed)
         participant = _joined(tenant, source, signal, code, referrer, actor, given)
     else:
         participant = _known_friend(tenant, source, signal)
-        _check_currency(signal, participant)
+        signal = _in_currency(signal, participant)
     if redeemed and (given := reward_given(participant.campaign, redeemed)):
         given_by_code(participant=participant, rule_key=given, actor=actor)
     if signal.customer_id:
@@ -223,11 +219,11 @@ def _known_friend(tenant: Tenant, source: str, signal: Signal) -> Participant:
     referred = [person for person in people if _is_referred(person)]
     if not referred:
         raise Ignored("not_referred", email=people[0].email, campaign=people[0].campaign.name)
-    currency = signal.money.currency if signal.money else ""
+    currencies = {sum_.currency for sum_ in (signal.money, *signal.also) if sum_ is not None}
     return min(
         referred,
         key=lambda person: (
-            person.campaign.currency != currency,
+            person.campaign.currency not in currencies,
             person.campaign.status != "active",
             person.referral.created_at,
             person.pk,
@@ -280,15 +276,20 @@ def _by_keys(tenant: Tenant, keys: set[str]) -> list[Participant]:
     )
 
 
-def _check_currency(signal: Signal, participant: Participant) -> None:
+def _in_currency(signal: Signal, participant: Participant) -> Signal:
+    """With the sum in the campaign's currency; raises Ignored when the company told none. Money is never converted."""
     campaign = participant.campaign
+    signal = signal.in_currency(campaign.currency)
     if signal.money is not None and signal.money.currency != campaign.currency:
         paid = signal.money.currency
         raise Ignored("currency_differs", paid=paid, campaign=campaign.name, currency=campaign.currency)
+    return signal
 
 
 def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
-    """A refund or a dispute. One that comes before its payment is remembered until that arrives."""
+    """A refund, a cancellation or a dispute. One that comes before its payment is remembered until that arrives."""
+    if signal.also and (event := find_event(row.connection.tenant, row.connection.provider, signal.references)):
+        signal = signal.in_currency(event.currency)
     external_id, money = signal.external_id, signal.money
     if signal.fact == "refund" and not signal.is_part:
         external_id, money = _next_refund(row, signal)
@@ -312,7 +313,9 @@ def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
         return Effect("refund_known", event_ref=done.event.public_id if done.event else "")
     if done.event is None:
         return Effect("refund_waits")
-    words = {"refund": "refunded", "dispute": "disputed", "dispute_won": "dispute_won"}[signal.fact]
+    words = {"refund": "refunded", "cancelled": "order_cancelled", "dispute": "disputed", "dispute_won": "dispute_won"}[
+        signal.fact
+    ]
     facts = {**_about(done.event), "amount": money_fact(money) if money else ""}
     return Effect(words, facts, done.event.public_id)
 

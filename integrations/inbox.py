@@ -70,9 +70,9 @@ class Receipt:
 def receive(connection_id: str, delivery: Delivery) -> Receipt:
     """Check who sent it, store it, and have it worked on. No business is done here: a provider waits only seconds.
 
-    413 above 1 MiB; 404 for a connection that does not exist, after the same work as for one that does; 400 for a signature that
-    is missing, wrong, old or from the future, with no row but counted on the connection; 200 for a genuine message, also when it
-    comes again.
+    413 above 1 MiB; 404 for a connection that does not exist, after the same work as for one that does; 400, or what the provider
+    wants (Provider.refusal_status), for a signature that is missing, wrong, old or from the future, with no row but counted on the
+    connection; 200 for a genuine message, also when it comes again.
     """
     if len(delivery.body) > MAX_BYTES:
         return Receipt(413, "too_large", "A message may have 1 MiB.")
@@ -90,7 +90,9 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
             logger.warning("verifying a message for %s raised %s", connection.public_id, type(error).__name__)
         Connection.objects.filter(pk=connection.pk).update(refused=F("refused") + 1, last_refused_at=clock.now())
         return Receipt(
-            400, "signature", str(error) if isinstance(error, SignatureError) else "The signature is malformed."
+            provider.refusal_status,
+            "signature",
+            str(error) if isinstance(error, SignatureError) else "The signature is malformed.",
         )
     if connection is None:
         return Receipt(404, "not_found", "There is no such connection.")

@@ -41,6 +41,9 @@ class Connection(TenantModel):
     settings = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
+    # Since when the company says that we are uninstalled there, and up to whom a shop that is gone was erased (account_facts).
+    ended_at = models.DateTimeField(null=True)
+    erase_from = models.BigIntegerField(null=True)
     last_event_at = models.DateTimeField(null=True)
     failing_since = models.DateTimeField(null=True)
     # Deliveries refused for a bad signature since the last good one: a wrong secret shows here.

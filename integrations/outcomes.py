@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from referrals.lib.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What was done: a code of SENTENCES, its facts, and the public id of the qualifying event."""
+
+    code: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    event_ref: str = ""
+
 
 # Code -> sentence; the names in brackets are facts.
 SENTENCES = {
@@ -18,6 +29,7 @@ SENTENCES = {
     "same_payment": _("The same payment was counted before, under another of its names."),
     "joined": _("%(email)s joined %(campaign)s through %(referrer)s. Nothing was paid yet."),
     "refunded": _("%(amount)s taken back from the payment of %(email)s in %(campaign)s."),
+    "order_cancelled": _("The order of %(email)s in %(campaign)s was cancelled."),
     "disputed": _("The payment of %(email)s in %(campaign)s is disputed."),
     "dispute_won": _("The dispute about the payment of %(email)s in %(campaign)s was won."),
     "subscription_stopped": _("A subscription of %(email)s in %(campaign)s ended; what it paid stays."),
@@ -27,12 +39,27 @@ SENTENCES = {
     "waits_for_person": _(
         "Payment of %(amount)s by the customer %(customer)s, whom nobody knows yet. It counts when somebody has this id."
     ),
+    "uninstalled": _("%(company)s told us that we were uninstalled there. Connect again to go on."),
+    "data_asked_for": _(
+        "%(email)s asks for the data held about them. Open their page and press “Download their data”."
+    ),
+    "data_asked_for_nobody": _(
+        "%(email)s asks for the data held about them. They take part in no campaign; nothing is held."
+    ),
+    "person_erased": _("The data of the customer %(customer)s was erased, as they asked."),
+    "nobody_erased": _(
+        "The customer %(customer)s asked to be erased. They take part in no campaign; what named them is gone."
+    ),
+    "account_erased": _("%(company)s asked to have its shop’s data erased. That is being done."),
     # Nothing was done, and why.
     "type_unused": _("Messages of the type %(type)s are not used."),
     "not_paid_yet": _("The checkout is not paid yet. It counts when the payment arrives."),
     "payment_failed": _("The payment failed."),
     "nothing_paid": _("Nothing was paid: a free order or a trial."),
     "dispute_lost": _("The dispute was lost; what it took back stays taken back."),
+    "dispute_inquiry": _(
+        "A bank asks about the payment. Nothing was taken back; it counts if it becomes a chargeback."
+    ),
     "nothing_refunded": _("Nothing has been refunded."),
     "never_captured": _("The payment was never captured, so nothing was paid; its authorization went back by itself."),
     "unreadable": _("The message has not the shape we know: %(message)s"),

@@ -65,7 +65,8 @@ def lacks(connection: Connection) -> tuple[str, ...]:
     provider = registry.get(connection.provider)
     secrets = secrets_of(connection)
     needed = provider.pull_needs if provider.pull else ()
-    return tuple(str(field.label) for field in provider.secrets if field.name in needed and not secrets.get(field.name))
+    missing = [need.split("|") for need in needed if not any(secrets.get(name) for name in need.split("|"))]
+    return tuple(str(field.label) for field in provider.secrets if field.name in {names[0] for names in missing})
 
 
 def is_possible(connection: Connection) -> bool:

@@ -13,6 +13,7 @@ SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
     "razorpay": "integrations.providers.razorpay.PROVIDER",
     "cashfree": "integrations.providers.cashfree.PROVIDER",
+    "shopify": "integrations.providers.shopify.PROVIDER",
     "scoreapp": "integrations.providers.scoreapp.PROVIDER",
 }
 

@@ -163,7 +163,9 @@ def update_secrets(
             changed.append("label")
         if changed:
             row.refused, row.last_refused_at = 0, None
-            row.save(update_fields=["sealed", "label", "refused", "last_refused_at"])
+            if set(changed) - {"label"}:
+                row.ended_at = None
+            row.save(update_fields=["sealed", "label", "refused", "last_refused_at", "ended_at"])
             record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, changed))
     return row
 
@@ -202,6 +204,8 @@ def health(connection: Connection) -> Health:
     """What a merchant should know first about a connection."""
     if connection.removed_at is not None:
         return Health("todo", _("Disconnected"))
+    if connection.ended_at is not None:
+        return Health("fail", _("Uninstalled"), _("The company says that we are uninstalled there. Install again."))
     if not is_ready(connection):
         if not _can_open(connection):
             return Health(

@@ -74,7 +74,7 @@ def make_up_secrets(*, connection: Connection, actor: Actor) -> Connection:
     if is_ready(connection):
         raise Refused("invalid_state", _("This connection has its secrets already."), status=409)
     fields = registry.get(connection.provider).secrets
-    made = {field.name: field.made_up + random_text(32) for field in fields if field.required or field.made_up}
+    made = {field.name: field.make_up(random_text(32)) for field in fields if field.required or field.made_up}
     row = update_secrets(connection=connection, actor=actor, secrets=made)
     Connection.objects.filter(pk=row.pk).update(settings={**row.settings, SETTING: True})
     row.refresh_from_db()

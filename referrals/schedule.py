@@ -24,6 +24,7 @@ JOBS = (
     Job("fold the tallies", "rewards.jobs.fold", 1),
     Job("carry on with what-ifs", "rewards.whatif.jobs.sweep", 1),
     Job("delete test data that somebody asked to delete", "rewards.wiping.sweep", 1),
+    Job("erase people of a shop that is gone", "integrations.account_facts.sweep", 5),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),
     Job("compare what companies keep with what arrived", "integrations.reconciling.work_all", 5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class Card:
 
 
 class SecretsForm(forms.Form):
-    """The provider's secrets, never filled in again, and the connection's name."""
+    """The provider's secrets, never filled in again, what is asked for along with them, and the connection's name."""
 
     label = forms.CharField(
         label=lazy("Name"),
@@ -77,16 +78,18 @@ class SecretsForm(forms.Form):
         help_text=lazy("Only for you, such as the shop it belongs to."),
     )
 
-    def __init__(self, provider: Provider, *args: Any, saved: set[str], **kwargs: Any) -> None:
+    def __init__(self, provider: Provider, *args: Any, saved: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for secret in provider.secrets:
-            kept = _("Saved. Leave it empty to keep it.") if secret.name in saved else ""
+            kept = _("Saved. Leave it empty to keep it.") if secret.name in saved and secret.is_secret else ""
+            attrs = {"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}
             self.fields[secret.name] = forms.CharField(
                 label=secret.label,
                 required=secret.required and secret.name not in saved,
                 max_length=500,
                 help_text=f"{kept} {secret.hint}".strip(),
-                widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}),
+                initial=None if secret.is_secret else saved.get(secret.name),
+                widget=forms.PasswordInput(attrs=attrs) if secret.is_secret else forms.TextInput(attrs=attrs),
             )
             if secret.name in saved and not secret.required:
                 self.fields[f"remove_{secret.name}"] = forms.BooleanField(
@@ -142,7 +145,7 @@ def connection(request: MerchantRequest, public_id: str) -> HttpResponse:
     """How it is doing, how to set it up, and what it sent."""
     row = own(Connection.objects.all(), request, public_id)
     provider = registry.get(row.provider)
-    form = SecretsForm(provider, initial={"label": row.label}, saved=set(services.secrets_of(row)))
+    form = SecretsForm(provider, initial={"label": row.label}, saved=services.secrets_of(row))
     return _page(request, row, provider, form)
 
 
@@ -192,7 +195,7 @@ def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse
     row = own(Connection.objects.all(), request, public_id)
     provider = registry.get(row.provider)
     was_ready = services.is_ready(row)
-    form = SecretsForm(provider, request.POST, saved=set(services.secrets_of(row)))
+    form = SecretsForm(provider, request.POST, saved=services.secrets_of(row))
     if not form.is_valid():
         return _page(request, row, provider, form, status=422)
     try:
@@ -260,6 +263,7 @@ def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
         # The last line names the error; the traceback before it is for the operators of this installation.
         "error": row.error.strip().rpartition("\n")[2][:500],
         "event": event,
+        "asks_for": row.facts.get("participant", "") if row.outcome == "data_asked_for" else "",
         "may_change": request.membership.may(Role.MANAGER),
     }
     return render(request, "web/connections/inbound.html", context)

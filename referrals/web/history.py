@@ -69,6 +69,8 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.WEBHOOK_DISABLED: ("ban", lazy("Webhook endpoint disabled: %(host)s")),
     types.WEBHOOK_ENABLED: ("code-xml", lazy("Webhook endpoint enabled: %(host)s")),
     types.WEBHOOK_REMOVED: ("code-xml", lazy("Webhook endpoint removed: %(host)s")),
+    types.CONNECTION_ENDED: ("plug", lazy("Uninstalled at the company")),
+    types.PRIVACY_ASKED: ("shield-check", lazy("A shop passed on a request about privacy")),
     types.CUSTOMERS_ADDED: ("users", lazy("Customers added to the list: %(count)s")),
     types.CUSTOMERS_REMOVED: ("users", lazy("Customers taken off the list: %(count)s")),
     types.IMPORT_APPLIED: (

@@ -76,7 +76,7 @@ def test_each_message_is_let_in_and_leads_to_what_it_should(connection: Connecti
 def test_each_message_says_its_scene_s_facts(slug: str) -> None:
     provider, samples = registry.get(slug), registry.samples(slug)
     assert samples is not None
-    secrets = {field.name: field.made_up + "k" * 32 for field in provider.secrets if field.required}
+    secrets = {field.name: field.make_up("k" * 32) for field in provider.secrets if field.required}
     assert all(field.matches(secrets[field.name]) for field in provider.secrets if field.required)
     account = Account(secrets)
     seen = {}
