@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from referrals.lib import http
 from referrals.lib.money import Money
+from rewards.sending import Order, Outcome
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -211,6 +212,26 @@ class Samples(Protocol):
         """The message of one of `kinds`, signed with the account's own secret. Pure."""
 
 
+class Issuer(Protocol):
+    """Delivers rewards through a company: network, but no database (RELIABILITY section 4).
+
+    `kinds` are the rewards' kinds that it can deliver, `currencies` in which (empty: any), `destination` the kind of payout address
+    that it needs (empty: the recipient's e-mail address will do). `key_life` is how long sending again with the same key is safe:
+    None for ever, zero never.
+    """
+
+    kinds: frozenset[str]
+    currencies: frozenset[str]
+    destination: str
+    key_life: timedelta | None
+
+    def send(self, order: Order, account: Account) -> Outcome:
+        """One call, made once, with the order's key. What it raises is taken as an unknown outcome, but for HttpError that was not sent."""
+
+    def check(self, order: Order, account: Account) -> Outcome | None:
+        """What the company knows of this key; None when it says that it does not know it. Raises when it can't be asked."""
+
+
 LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
 
 
@@ -261,3 +282,5 @@ class Provider:
     listening: str = ""
     # How a message is answered whose signature does not fit. Shopify wants 401 from apps of its store.
     refusal_status: int = 400
+    # Dotted path of an Issuer, for a company that can deliver rewards.
+    issuer: str = ""

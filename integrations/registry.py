@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import LookUp, Provider, Pull, Samples
+from integrations.base import Issuer, LookUp, Provider, Pull, Samples
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
@@ -27,6 +27,13 @@ def get(slug: str) -> Provider:
 def every() -> list[Provider]:
     """All providers in the order of the table."""
     return [get(slug) for slug in SLUGS]
+
+
+@cache
+def issuer(slug: str) -> Issuer | None:
+    """The provider's way of delivering rewards, if it has one."""
+    path = get(slug).issuer
+    return cast(Issuer, import_string(path)) if path else None
 
 
 @cache

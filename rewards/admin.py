@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from referrals.accounts.operators import LookOnly
-from rewards.models import Decision, LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, RewardTally
+from rewards.models import Decision, LedgerEntry, Payout, PayoutAttempt, PayoutBatch, PayoutItem, Reward, RewardTally
 
 
 @admin.register(Reward)
@@ -67,6 +67,15 @@ class PayoutItemAdmin(LookOnly):
     list_display = ("payout", "reward", "amount_minor")
     list_select_related = ("payout", "reward", "reward__participant")
     search_fields = ("=payout__public_id", "=reward__public_id")
+
+
+@admin.register(PayoutAttempt)
+class PayoutAttemptAdmin(LookOnly):
+    """Each try at sending a payout, and what the company said."""
+
+    list_display = ("payout", "number", "state", "reference", "began_at", "ended_at")
+    list_select_related = ("payout",)
+    search_fields = ("=payout__public_id", "=reference")
 
 
 @admin.register(RewardTally)

@@ -32,7 +32,7 @@ def ban(*, participant: Participant, actor: Actor, reason: str) -> Participant:
         row.banned_at, row.ban_reason = clock.now(), reason.strip()[:300]
         row.save(update_fields=["banned_at", "ban_reason"])
         record(row.tenant, actor, participant_happening(types.PARTICIPANT_BANNED, row, {"reason": row.ban_reason}))
-        opened = {State.REVIEW, State.DUE}
+        opened = lifecycle.ACTS["hold"].sources
         open_rewards = _locked_rewards(Q(participant=row, state__in=opened))
         targets = [
             lifecycle.Target(reward, State.HELD, lifecycle.BANNED) for reward in open_rewards if reward.state in opened

@@ -52,12 +52,20 @@ ACTS: dict[str, Act] = {
     for act in (
         Act("clear", frozenset({State.REVIEW}), types.REWARD_DUE),
         Act("approve", frozenset({State.REVIEW}), types.REWARD_DUE),
-        Act("hold", frozenset({State.REVIEW, State.DUE}), types.REWARD_HELD),
+        Act("hold", BEFORE_ISSUE - {State.HELD}, types.REWARD_HELD),
         Act("release", frozenset({State.HELD}), types.REWARD_RELEASED),
         Act("void", BEFORE_ISSUE, types.REWARD_VOIDED, ledger="reverse"),
         Act("reverse", frozenset({State.ISSUED}), types.REWARD_REVERSED, ledger="reverse"),
         Act("restore", frozenset({State.VOID, State.REVERSED}), types.REWARD_RESTORED, ledger="earn"),
         Act("issue", frozenset({State.DUE}), types.REWARD_ISSUED),
+        # On its way through a provider: intended, on the wire, and what came of it (rewards.queueing, rewards.sending).
+        Act("queue", frozenset({State.DUE}), types.REWARD_QUEUED),
+        Act("unqueue", frozenset({State.QUEUED}), types.REWARD_UNQUEUED),
+        Act("send", frozenset({State.QUEUED}), types.REWARD_SENDING),
+        Act("settle", frozenset({State.SENDING}), types.REWARD_ISSUED),
+        Act("fail", frozenset({State.QUEUED, State.SENDING, State.ISSUED}), types.REWARD_FAILED),
+        Act("wait", frozenset({State.DUE}), types.REWARD_WAITING),
+        Act("retry", frozenset({State.WAITING, State.ATTENTION}), types.REWARD_DUE),
         Act("undo_issue", frozenset({State.ISSUED}), types.REWARD_ISSUE_UNDONE),
         # A reward that was reversed after it was issued: when the payment is undone, nothing is left of it.
         Act("undo_reversed", frozenset({State.REVERSED}), types.REWARD_ISSUE_UNDONE),
@@ -65,18 +73,22 @@ ACTS: dict[str, Act] = {
 }
 
 
-# Every step there is in a reward's life (PRODUCT.md). PostgreSQL refuses any other, whoever writes it (migration 0012).
+# Every step there is in a reward's life (PRODUCT.md). PostgreSQL refuses any other, whoever writes it.
 TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
-    {(State.REVIEW, State.DUE), (State.REVIEW, State.HELD), (State.DUE, State.HELD)}
+    {(State.REVIEW, State.DUE)}
+    | {(state, State.HELD) for state in BEFORE_ISSUE - {State.HELD}}
     | {(State.HELD, State.REVIEW), (State.HELD, State.DUE)}
     | {(State.DUE, State.ISSUED), (State.ISSUED, State.DUE), (State.ISSUED, State.HELD)}
     | {(state, State.VOID) for state in BEFORE_ISSUE}
     | {(State.VOID, State.REVIEW), (State.VOID, State.DUE), (State.VOID, State.HELD)}
     | {(State.ISSUED, State.REVERSED), (State.REVERSED, State.ISSUED), (State.REVERSED, State.VOID)}
     # On its way through a provider.
-    | {(State.DUE, State.QUEUED), (State.QUEUED, State.DUE), (State.QUEUED, State.SENDING), (State.QUEUED, State.HELD)}
+    | {(State.DUE, State.QUEUED), (State.QUEUED, State.DUE), (State.QUEUED, State.SENDING), (State.DUE, State.WAITING)}
+    | {(State.QUEUED, State.WAITING), (State.QUEUED, State.ATTENTION)}
     | {(State.SENDING, State.ISSUED), (State.SENDING, State.WAITING), (State.SENDING, State.ATTENTION)}
     | {(State.SENDING, State.DUE), (State.WAITING, State.DUE), (State.ATTENTION, State.DUE)}
+    # The company took it, and gave it back later.
+    | {(State.ISSUED, State.WAITING), (State.ISSUED, State.ATTENTION)}
 )
 
 

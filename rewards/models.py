@@ -16,25 +16,19 @@ from referrals.lib.codes import public_id
 from referrals.lib.money import Money
 from rewards.import_models import Import as Import
 from rewards.import_models import ImportFile as ImportFile
+from rewards.payout_models import SIDES as SIDES
+from rewards.payout_models import Payout as Payout
+from rewards.payout_models import PayoutAttempt as PayoutAttempt
+from rewards.payout_models import PayoutBatch as PayoutBatch
+from rewards.payout_models import PayoutItem as PayoutItem
 
 
 def _reward_id() -> str:
     return public_id("rw")
 
 
-def _payout_id() -> str:
-    return public_id("po")
-
-
-def _batch_id() -> str:
-    return public_id("pb")
-
-
 def _what_if_id() -> str:
     return public_id("wi")
-
-
-SIDES = (("referrer", _("Referrer")), ("invitee", _("Friend")))
 
 
 class Decision(TenantModel):
@@ -223,90 +217,6 @@ class LedgerEntry(AppendOnlyModel):
     def amount(self) -> Money:
         """The signed amount."""
         return Money(self.amount_minor, self.currency)
-
-
-class PayoutBatch(TenantModel):
-    """Payouts made together. `key` comes with the request, so that a double click makes one batch."""
-
-    public_id = models.CharField(max_length=32, unique=True, default=_batch_id, editable=False)
-    key = models.CharField(max_length=80)
-    method = models.CharField(max_length=24)
-    note = models.CharField(max_length=500, blank=True)
-    created_by = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField(default=clock.now)
-    undone_at = models.DateTimeField(null=True)
-
-    objects = TenantQuerySet["PayoutBatch"].as_manager()
-
-    class Meta:
-        verbose_name_plural = "payout batches"
-        constraints = [models.UniqueConstraint(fields=["merchant", "is_test", "key"], name="payout_batch_once")]
-        indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="payout_batch_list")]
-
-    def __str__(self) -> str:
-        return self.public_id
-
-
-class Payout(TenantModel):
-    """One attempt to deliver rewards to one recipient by one method (PRODUCT.md). The statuses are API.md's, and `undone`."""
-
-    STATUSES = (
-        ("queued", _("Queued")),
-        ("sending", _("Sending")),
-        ("sent", _("Sent")),
-        ("paid", _("Paid")),
-        ("failed", _("Failed")),
-        ("unknown", _("Outcome unknown")),
-        ("needs_attention", _("Needs attention")),
-        ("undone", _("Undone")),
-    )
-
-    public_id = models.CharField(max_length=32, unique=True, default=_payout_id, editable=False)
-    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="payouts")
-    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="payouts")
-    side = models.CharField(max_length=8, choices=SIDES)
-    method = models.CharField(max_length=24)
-    amount_minor = models.BigIntegerField()
-    # What an earlier reversal (below zero) or a late addition changed of the rewards' sum: amount = sum of its items + netted.
-    netted_minor = models.BigIntegerField(default=0)
-    currency = models.CharField(max_length=3)
-    status = models.CharField(max_length=15, choices=STATUSES, default="queued")
-    # Made before the first call, sent to the provider, never made anew on a retry (ARCHITECTURE.md, "Idempotency").
-    key = models.CharField(max_length=64, unique=True)
-    reference = models.CharField(max_length=255, blank=True)
-    message = models.CharField(max_length=500, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=clock.now)
-    paid_at = models.DateTimeField(null=True, blank=True)
-
-    objects = TenantQuerySet["Payout"].as_manager()
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payout_amount")]
-        indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="payout_list")]
-
-    def __str__(self) -> str:
-        return self.public_id
-
-    @property
-    def amount(self) -> Money:
-        """What the payout delivers."""
-        return Money(self.amount_minor, self.currency)
-
-
-class PayoutItem(models.Model):
-    """One reward inside a payout, with the amount that went out for it. Stays when the payout is undone."""
-
-    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="items")
-    reward = models.ForeignKey(Reward, on_delete=models.PROTECT, related_name="payout_items")
-    amount_minor = models.BigIntegerField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["payout", "reward"], name="payout_item_once")]
-
-    def __str__(self) -> str:
-        return f"{self.reward_id} in {self.payout_id}"
 
 
 class RewardTally(TenantModel):

@@ -1,9 +1,11 @@
-"""Payouts by hand: the merchant has paid outside and marks it here; undo by opposite entries (PRODUCT.md, "Issuing")."""
+"""What every payout is made of, and payouts by hand: the merchant has paid outside and marks it here; undo by opposite entries
+(PRODUCT.md, "Issuing"). Payouts that leave through a provider are intended in rewards.queueing and carried out with rewards.sending."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
@@ -36,6 +38,25 @@ def issue_by_hand(
     minor units by currency. All or nothing; raises Refused: invalid_state (409) for a reward that is not due, reward_not_found
     (404), recipient_banned (409), selection_changed (409) when the sums are others by now, too_long.
     """
+
+    def fill(batch: PayoutBatch) -> None:
+        lock_recipients(tenant, reward_ids)
+        rewards = lifecycle.lock(tenant, reward_ids)
+        lifecycle.refuse_wrong_state(lifecycle.ACTS["issue"], rewards)
+        refuse_banned(rewards)
+        refuse_other_sums(rewards, sums)
+        _pay(batch, rewards, actor)
+
+    return in_one_batch(tenant=tenant, key=key, method=MANUAL, note=note, actor=actor, fill=fill)
+
+
+def in_one_batch(
+    *, tenant: Tenant, key: str, method: str, note: str, actor: Actor, fill: Callable[[PayoutBatch], None]
+) -> tuple[PayoutBatch, bool]:
+    """Make a batch and `fill` it, in one transaction; the batch that the same `key` made before is the answer, unfilled.
+
+    Returns (batch, made now). Raises Refused: too_long, key, and what `fill` raises.
+    """
     if len(note) > 500:
         raise Refused("too_long", _("A note has at most 500 characters."), field="note")
     if not 8 <= len(key) <= 80:
@@ -49,16 +70,11 @@ def issue_by_hand(
                 merchant=tenant.merchant,
                 is_test=tenant.is_test,
                 key=key,
-                method=MANUAL,
+                method=method,
                 note=note.strip(),
                 created_by=actor.label,
             )
-            _lock_recipients(tenant, reward_ids)
-            rewards = lifecycle.lock(tenant, reward_ids)
-            lifecycle.refuse_wrong_state(lifecycle.ACTS["issue"], rewards)
-            _refuse_banned(rewards)
-            _refuse_other_sums(rewards, sums)
-            _pay(batch, rewards, actor)
+            fill(batch)
     except IntegrityError:
         # The twin of a double click was first: its batch is the answer.
         known = PayoutBatch.objects.for_tenant(tenant).filter(key=key).first()
@@ -68,14 +84,15 @@ def issue_by_hand(
     return batch, True
 
 
-def _refuse_banned(rewards: Sequence[Reward]) -> None:
+def refuse_banned(rewards: Sequence[Reward]) -> None:
+    """Raise Refused `recipient_banned` (409) for the first reward of somebody who is banned."""
     for reward in rewards:
         if reward.participant.is_banned:
             message = _("%(who)s is banned. Lift the ban before issuing, or take the reward out of the selection.")
             raise Refused("recipient_banned", message % {"who": reward.participant}, status=409)
 
 
-def _refuse_other_sums(rewards: Sequence[Reward], shown: Mapping[str, int] | None) -> None:
+def refuse_other_sums(rewards: Sequence[Reward], shown: Mapping[str, int] | None) -> None:
     """A refund may have shrunk a reward since the question was asked: what was not seen is not paid."""
     now: Counter[str] = Counter()
     for reward in rewards:
@@ -90,6 +107,20 @@ def _refuse_other_sums(rewards: Sequence[Reward], shown: Mapping[str, int] | Non
 
 def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     now = clock.now()
+    payouts = cut(batch, rewards)
+    for payout in payouts:
+        payout.status, payout.attempts, payout.paid_at = "paid", 1, now
+    add(payouts, rewards, actor)
+    write_ledger(payouts, "pay", actor, batch.note)
+    targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
+    lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
+
+
+def cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
+    """One unsaved payout for each recipient and side, netted with what was taken back or added before; each reward points to its own.
+
+    The caller has locked the recipients, so that nothing is netted twice.
+    """
     groups: dict[tuple[int, str], list[Reward]] = {}
     for reward in rewards:
         groups.setdefault((reward.participant_id, reward.side), []).append(reward)
@@ -108,33 +139,32 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
             amount_minor=amount,
             netted_minor=amount - due,
             currency=group[0].currency,
-            status="paid",
-            attempts=1,
-            paid_at=now,
         )
         payout.key = payout.public_id
-        payouts.append(payout)
-    Payout.objects.bulk_create(payouts)
-    PayoutItem.objects.bulk_create(
-        PayoutItem(payout=payout, reward=reward, amount_minor=reward.amount_minor)
-        for payout, group in zip(payouts, groups.values(), strict=True)
-        for reward in group
-    )
-    _write_ledger(payouts, "pay", actor, batch.note)
-    record_many(batch.tenant, actor, [_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
-    for payout, group in zip(payouts, groups.values(), strict=True):
         for reward in group:
             reward.payout = payout
+        payouts.append(payout)
+    return payouts
+
+
+def add(payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> None:
+    """Save what cut() made: the payouts, their items, what each reward is paid by, and an Event for each payout."""
+    Payout.objects.bulk_create(payouts)
+    for reward in rewards:
+        reward.payout = reward.payout  # now that it has a primary key
+    PayoutItem.objects.bulk_create(
+        PayoutItem(payout=reward.payout, reward=reward, amount_minor=reward.amount_minor) for reward in rewards
+    )
     Reward.objects.bulk_update(rewards, ["payout"], batch_size=500)
-    targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
-    lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
+    if payouts:
+        record_many(payouts[0].tenant, actor, [payout_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
 
 
 def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]:
     """What stands on each (person, side) beyond the rewards that are still to be issued, in minor units, when it is not nothing.
 
     Below zero after a reward was taken back that had been issued; above when an issued one grew. The next payout nets it
-    (PRODUCT.md, "A reward's life"). Two queries.
+    (PRODUCT.md, "A reward's life"). What a payout on its way nets already is not netted again. Three queries.
     """
     left: Counter[tuple[int, str]] = Counter()
     entries = LedgerEntry.objects.filter(participant__in=participant_ids).values_list("participant", "side")
@@ -147,10 +177,15 @@ def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]
         waiting.values_list("participant", "side").annotate(total=Sum("amount_minor")).order_by()
     ):
         left[person, side] -= minor
+    on_the_way = Payout.objects.filter(participant__in=participant_ids, status__in=Payout.OPEN)
+    for person, side, minor in (
+        on_the_way.values_list("participant", "side").annotate(total=Sum("netted_minor")).order_by()
+    ):
+        left[person, side] -= minor
     return {key: minor for key, minor in left.items() if minor}
 
 
-def _lock_recipients(tenant: Tenant, reward_ids: Collection[int]) -> None:
+def lock_recipients(tenant: Tenant, reward_ids: Collection[int]) -> None:
     """One payout of a person at a time, so that nothing is netted twice; people are locked before their rewards."""
     people = Participant.objects.filter(rewards__in=Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids))
     keys = sorted(set(people.values_list("pk", flat=True)))
@@ -160,9 +195,15 @@ def _lock_recipients(tenant: Tenant, reward_ids: Collection[int]) -> None:
 def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
     """Undo a batch that was marked by hand: payments are taken out by opposite entries and the rewards are due again.
 
-    A reward that was reversed meanwhile ends void. Raises Refused `invalid_state` (409) when it is already undone.
+    A reward that was reversed meanwhile ends void. Raises Refused `invalid_state` (409)
+    when it is already undone, and for a batch that was not marked by hand.
     """
     now = clock.now()
+    if batch.method != MANUAL:
+        message = _(
+            "This batch left through a provider. What has not left can be withdrawn; the rest is taken back by a reversal."
+        )
+        raise Refused("invalid_state", message, status=409)
     with transaction.atomic():
         if PayoutBatch.objects.filter(pk=batch.pk, undone_at=None).update(undone_at=now) != 1:
             raise Refused("invalid_state", _("This batch is already undone."), status=409)
@@ -175,7 +216,7 @@ def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
             .select_related("participant", "campaign", "merchant")
         )
         Payout.objects.filter(batch=batch).update(status="undone")
-        _write_ledger(payouts, "pay_back", actor, note)
+        write_ledger(payouts, "pay_back", actor, note)
         issued = [row for row in rewards if row.state == State.ISSUED]
         reversed_ = [row for row in rewards if row.state == State.REVERSED]
         back = {"issued_at": None, "payout": None}
@@ -183,7 +224,7 @@ def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
         lifecycle.move(lifecycle.ACTS["undo_issue"], due, actor=actor, note=note, extra=back)
         void = [lifecycle.Target(row, State.VOID, row.reason) for row in reversed_]
         lifecycle.move(lifecycle.ACTS["undo_reversed"], void, actor=actor, note=note, extra=back)
-        record(batch.tenant, actor, *[_happening(types.PAYOUT_UNDONE, payout) for payout in payouts])
+        record(batch.tenant, actor, *[payout_happening(types.PAYOUT_UNDONE, payout) for payout in payouts])
     return batch
 
 
@@ -194,11 +235,14 @@ def _due_again(reward: Reward) -> lifecycle.Target:
     return lifecycle.Target(reward, State.DUE)
 
 
-def _write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str) -> None:
+def write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str) -> None:
+    """One line for each payout: `pay` below zero, `pay_back` above; the second of a kind for one payout has a number in its key."""
     sign = -1 if kind == "pay" else 1
+    lines = LedgerEntry.objects.filter(payout__in=[payout.pk for payout in payouts], kind=kind)
+    before = Counter(lines.values_list("payout", flat=True))
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
-            key=f"payout:{payout.public_id}:{kind}",
+            key=f"payout:{payout.public_id}:{kind}" + (f":{before[payout.pk] + 1}" if before[payout.pk] else ""),
             merchant_id=payout.merchant_id,
             is_test=payout.is_test,
             participant_id=payout.participant_id,
@@ -215,7 +259,8 @@ def _write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str)
     )
 
 
-def _happening(type_: str, payout: Payout) -> Happening:
+def payout_happening(type_: str, payout: Payout, **more: Any) -> Happening:
+    """An Event about a payout, shown on its recipient's timeline."""
     return Happening(
         type_,
         "payout",
@@ -228,5 +273,6 @@ def _happening(type_: str, payout: Payout) -> Happening:
             "netted_minor": payout.netted_minor,
             "currency": payout.currency,
             "batch": payout.batch.public_id,
+            **more,
         },
     )

@@ -20,10 +20,11 @@ CHECKS: tuple[tuple[str, str], ...] = (
     (
         "payout and its ledger lines",
         """
-        SELECT p.public_id, CASE WHEN p.status = 'paid' THEN -p.amount_minor ELSE 0 END, COALESCE(SUM(l.amount_minor), 0)
+        SELECT p.public_id, CASE WHEN p.status IN ('sent', 'paid') THEN -p.amount_minor ELSE 0 END,
+          COALESCE(SUM(l.amount_minor), 0)
         FROM rewards_payout p LEFT JOIN rewards_ledgerentry l ON l.payout_id = p.id
         GROUP BY p.id, p.public_id, p.status, p.amount_minor
-        HAVING COALESCE(SUM(l.amount_minor), 0) <> CASE WHEN p.status = 'paid' THEN -p.amount_minor ELSE 0 END
+        HAVING COALESCE(SUM(l.amount_minor), 0) <> CASE WHEN p.status IN ('sent', 'paid') THEN -p.amount_minor ELSE 0 END
         """,
     ),
     (

@@ -82,6 +82,8 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.TEST_CLOCK_MOVED: ("fast-forward", lazy("Test clock moved to %(to)s")),
     types.TEST_DATA_DELETED: ("eraser", lazy("All test data deleted: %(rows)s rows")),
     types.PAYOUT_CREATED: ("wallet", lazy("Rewards issued together")),
+    types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
+    types.PAYOUT_BATCH_COMPLETED: ("wallet", lazy("Batch of payouts completed")),
     types.PAYOUT_UNDONE: ("undo-2", lazy("Issuing undone")),
 }
 # Which page tells more about a subject.

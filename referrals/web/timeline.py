@@ -309,6 +309,20 @@ def _payout(sentence: Any) -> Callable[[Event, str], str]:
     return lambda event, _viewpoint: str(sentence) % {"amount": _money(event.data)}
 
 
+def _payout_changed(event: Event, _viewpoint: str) -> str:
+    """What became of a payout on its way, by its new status; with another amount, what was taken out of it."""
+    if "to" not in event.data:
+        return _("Payout is %(amount)s now: a reward was taken out of it") % {"amount": _money(event.data)}
+    words = {
+        "sent": _("Payout of %(amount)s sent"),
+        "paid": _("Payout of %(amount)s paid"),
+        "failed": _("Payout of %(amount)s failed"),
+        "unknown": _("Payout of %(amount)s: no clear answer yet"),
+        "needs_attention": _("Payout of %(amount)s needs somebody to look"),
+    }
+    return words.get(str(event.data["to"]), _("Payout of %(amount)s changed")) % {"amount": _money(event.data)}
+
+
 def _changed(event: Event, _viewpoint: str) -> str:
     fields = [str(name) for name in event.data.get("fields", [])]
     language = event.data.get("language")
@@ -398,6 +412,24 @@ WORDS: dict[str, Words] = {
         "",
         _reward(lazy("%(amount)s released from hold"), lazy("The reward was released from hold")),
     ),
+    types.REWARD_QUEUED: (
+        "hourglass",
+        "",
+        _reward(lazy("%(amount)s queued for payout"), lazy("The reward was queued")),
+    ),
+    types.REWARD_UNQUEUED: (
+        "undo-2",
+        "due",
+        _reward(
+            lazy("%(amount)s taken out of its payout, and due again"), lazy("Taken out of its payout, and due again")
+        ),
+    ),
+    types.REWARD_SENDING: ("send", "", _reward(lazy("%(amount)s on its way"), lazy("The reward is on its way"))),
+    types.REWARD_WAITING: (
+        "hourglass",
+        "",
+        _reward(lazy("%(amount)s waits for its recipient"), lazy("The reward waits for its recipient")),
+    ),
     types.REWARD_ISSUED: ("check", "issued", _reward(lazy("%(amount)s issued"), lazy("The reward was issued"))),
     types.REWARD_ISSUE_UNDONE: (
         "undo-2",
@@ -418,6 +450,7 @@ WORDS: dict[str, Words] = {
     ),
     types.REWARD_CHANGED: ("pencil", "", _amount_changed),
     types.PAYOUT_CREATED: ("wallet", "", _payout(lazy("Payout of %(amount)s made"))),
+    types.PAYOUT_CHANGED: ("wallet", "", _payout_changed),
     types.PAYOUT_UNDONE: ("undo-2", "", _payout(lazy("Payout of %(amount)s undone"))),
     types.APPLICATION_RECEIVED: ("clipboard-list", "", lazy("Application received")),
     types.APPLICATION_APPROVED: ("clipboard-check", "issued", lazy("Application approved")),

@@ -7,6 +7,7 @@ from django.db import migrations, models
 
 import referrals.lib.clock
 import rewards.models
+import rewards.payout_models
 
 
 class Migration(migrations.Migration):
@@ -35,7 +36,9 @@ class Migration(migrations.Migration):
                 ("is_test", models.BooleanField(default=False)),
                 (
                     "public_id",
-                    models.CharField(default=rewards.models._batch_id, editable=False, max_length=32, unique=True),
+                    models.CharField(
+                        default=rewards.payout_models._batch_id, editable=False, max_length=32, unique=True
+                    ),
                 ),
                 ("key", models.CharField(max_length=80)),
                 ("method", models.CharField(max_length=24)),
@@ -65,7 +68,9 @@ class Migration(migrations.Migration):
                 ("is_test", models.BooleanField(default=False)),
                 (
                     "public_id",
-                    models.CharField(default=rewards.models._payout_id, editable=False, max_length=32, unique=True),
+                    models.CharField(
+                        default=rewards.payout_models._payout_id, editable=False, max_length=32, unique=True
+                    ),
                 ),
                 ("side", models.CharField(choices=[("referrer", "Referrer"), ("invitee", "Friend")], max_length=8)),
                 ("method", models.CharField(max_length=24)),

@@ -67,10 +67,10 @@ def tally_forgotten(patch: Patch) -> None:
 
 def undo_keeps_the_money(patch: Patch) -> None:
     """Undoing a batch writes no opposite entry."""
-    real = payouts._write_ledger
+    real = payouts.write_ledger
     patch.setattr(
         payouts,
-        "_write_ledger",
+        "write_ledger",
         lambda rows, kind, actor, note: None if kind == "pay_back" else real(rows, kind, actor, note),
     )
 

@@ -1,0 +1,145 @@
+"""Payouts as rows: made together in a batch, one for each recipient, sent by one method; and every try at sending one."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from participants.models import Participant
+from referrals.accounts.tenancy import TenantModel, TenantQuerySet
+from referrals.lib import clock
+from referrals.lib.codes import public_id
+from referrals.lib.money import Money
+
+SIDES = (("referrer", _("Referrer")), ("invitee", _("Friend")))
+
+
+def _payout_id() -> str:
+    return public_id("po")
+
+
+def _batch_id() -> str:
+    return public_id("pb")
+
+
+class PayoutBatch(TenantModel):
+    """Payouts made together. `key` comes with the request, so that a double click makes one batch."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=_batch_id, editable=False)
+    key = models.CharField(max_length=80)
+    method = models.CharField(max_length=24)
+    note = models.CharField(max_length=500, blank=True)
+    created_by = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+    undone_at = models.DateTimeField(null=True)
+    # When nothing of it was open any more, for the first time.
+    completed_at = models.DateTimeField(null=True)
+
+    objects = TenantQuerySet["PayoutBatch"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "payout batches"
+        constraints = [models.UniqueConstraint(fields=["merchant", "is_test", "key"], name="payout_batch_once")]
+        indexes = [models.Index(fields=["merchant", "is_test", "-id"], name="payout_batch_list")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class Payout(TenantModel):
+    """One attempt to deliver rewards to one recipient by one method (PRODUCT.md). The statuses are API.md's, and `undone`."""
+
+    STATUSES = (
+        ("queued", _("Queued")),
+        ("sending", _("Sending")),
+        ("sent", _("Sent")),
+        ("paid", _("Paid")),
+        ("failed", _("Failed")),
+        ("unknown", _("Outcome unknown")),
+        ("needs_attention", _("Needs attention")),
+        ("undone", _("Undone")),
+    )
+
+    # On its way: what it is to deliver is promised, and no ledger line says so yet.
+    OPEN = frozenset({"queued", "sending", "unknown", "needs_attention"})
+    # The money has left, as far as the company says: the ledger has its line.
+    GONE = frozenset({"sent", "paid"})
+
+    public_id = models.CharField(max_length=32, unique=True, default=_payout_id, editable=False)
+    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="payouts")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="payouts")
+    side = models.CharField(max_length=8, choices=SIDES)
+    method = models.CharField(max_length=24)
+    # Through which connection it leaves, and to which payout address, by their public ids; both as they were when it was made.
+    account = models.CharField(max_length=32, blank=True)
+    destination = models.CharField(max_length=32, blank=True)
+    amount_minor = models.BigIntegerField()
+    # What an earlier reversal (below zero) or a late addition changed of the rewards' sum: amount = sum of its items + netted.
+    netted_minor = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=15, choices=STATUSES, default="queued")
+    # Made before the first call, sent to the provider, never made anew on a retry (ARCHITECTURE.md, "Idempotency").
+    key = models.CharField(max_length=64, unique=True)
+    reference = models.CharField(max_length=255, blank=True)
+    message = models.CharField(max_length=500, blank=True)
+    # Why it failed, as a code of PRODUCT.md.
+    reason = models.CharField(max_length=32, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    # While somebody works on it, the end of their lease; else when it is due next. All three by the database's clock (INV-19).
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    # When a call that may have reached the company first began: the life of the key counts from here.
+    called_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Payout"].as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payout_amount")]
+        indexes = [
+            models.Index(fields=["merchant", "is_test", "-id"], name="payout_list"),
+            # The sweeper: what is waiting, oldest first.
+            models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="payout_waiting"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def amount(self) -> Money:
+        """What the payout delivers."""
+        return Money(self.amount_minor, self.currency)
+
+
+class PayoutItem(models.Model):
+    """One reward inside a payout, with the amount that went out for it. Stays when the payout is undone."""
+
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="items")
+    reward = models.ForeignKey("rewards.Reward", on_delete=models.PROTECT, related_name="payout_items")
+    amount_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["payout", "reward"], name="payout_item_once")]
+
+    def __str__(self) -> str:
+        return f"{self.reward_id} in {self.payout_id}"
+
+
+class PayoutAttempt(models.Model):
+    """One try at a payout: who was asked, what the company said. Written before the call, completed after it, never taken out."""
+
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="tries")
+    number = models.PositiveIntegerField()
+    began_at = models.DateTimeField(default=clock.wall)
+    ended_at = models.DateTimeField(null=True)
+    # What came of it (rewards.sending.Outcome), empty while it runs, and for ever when its worker died.
+    state = models.CharField(max_length=8, blank=True)
+    reference = models.CharField(max_length=255, blank=True)
+    message = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["payout", "number"], name="payout_attempt_once")]
+
+    def __str__(self) -> str:
+        return f"{self.payout_id} no. {self.number}: {self.state}"

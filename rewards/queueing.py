@@ -1,0 +1,231 @@
+"""The intent to pay: which rewards go by which method, who can't be paid by it and why, and taking back what has not left yet
+(RELIABILITY section 4, step 1). Nothing here calls a network; what is queued is carried out with rewards.sending."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from participants.destinations import Destination, payable_destinations
+from participants.models import PayoutDestination
+from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.services import SYSTEM, Actor, record_many
+from referrals.lib import clock
+from referrals.lib.errors import Refused
+from referrals.lib.queue import enqueue
+from rewards import lifecycle
+from rewards.models import Payout, PayoutBatch, Reward, State
+from rewards.payouts import (
+    add,
+    cut,
+    in_one_batch,
+    lock_recipients,
+    payout_happening,
+    refuse_banned,
+    refuse_other_sums,
+)
+
+NUDGE = "integrations.payouts.sweep"
+NO_DESTINATION = "waiting_for_recipient"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to pay: which rewards it can deliver, and what it has to know of the recipient.
+
+    `account` is the public id of the connection. `destination` names the kind of payout address that it needs; where it is empty,
+    the recipient's own e-mail address is enough.
+    """
+
+    name: str
+    kinds: frozenset[str]
+    account: str = ""
+    currencies: frozenset[str] = frozenset()
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a method would do with rewards: those it pays, with the sums by currency, and those it can't, each with a reason's code."""
+
+    payable: list[Reward] = field(default_factory=list)
+    refused: list[tuple[Reward, str]] = field(default_factory=list)
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """Minor units by currency of what would be paid."""
+        found: Counter[str] = Counter()
+        for reward in self.payable:
+            found[reward.currency] += reward.amount_minor
+        return dict(found)
+
+
+def preview(tenant: Tenant, reward_ids: Collection[int], method: Method) -> Preview:
+    """What queue() would pay, without doing anything. Two queries."""
+    rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).order_by("pk")
+    return _sorted_out(list(rows.select_related("participant")), method)
+
+
+def _sorted_out(rewards: Sequence[Reward], method: Method) -> Preview:
+    where = payable_destinations([row.participant_id for row in rewards], clock.now()) if method.destination else {}
+    found = Preview()
+    for reward in rewards:
+        code = _obstacle(reward, method, where)
+        if code:
+            found.refused.append((reward, code))
+        else:
+            found.payable.append(reward)
+    return found
+
+
+def _obstacle(reward: Reward, method: Method, where: Mapping[int, Destination]) -> str:
+    """Why the method can't deliver this reward to its recipient now; empty when it can."""
+    if reward.state != State.DUE:
+        return "not_due"
+    if reward.participant.is_banned:
+        return lifecycle.BANNED
+    if reward.kind not in method.kinds or reward.units is not None:
+        return "kind_not_payable"
+    if method.currencies and reward.currency not in method.currencies:
+        return "currency_not_payable"
+    if method.destination:
+        found = where.get(reward.participant_id)
+        if found is None or found.method != method.destination:
+            return NO_DESTINATION
+    return ""
+
+
+def queue(
+    *,
+    tenant: Tenant,
+    reward_ids: Collection[int],
+    method: Method,
+    actor: Actor,
+    key: str,
+    note: str = "",
+    sums: Mapping[str, int] | None = None,
+) -> tuple[PayoutBatch, bool]:
+    """Intend to pay due rewards by a method: one payout for each recipient and side, one batch for all. Returns (batch, made now).
+
+    A reward whose recipient has no payout address that may be used waits for them, and is not in the batch. `key` comes with the
+    request; `sums` is what the person was shown of what is payable, minor units by currency. All or nothing; raises Refused:
+    invalid_state, recipient_banned and selection_changed (409), reward_not_found (404), method_unsuitable, nothing_payable, too_long, key.
+    """
+
+    def fill(batch: PayoutBatch) -> None:
+        lock_recipients(tenant, reward_ids)
+        rewards = lifecycle.lock(tenant, reward_ids)
+        lifecycle.refuse_wrong_state(lifecycle.ACTS["queue"], rewards)
+        refuse_banned(rewards)
+        sorted_out = _sorted_out(rewards, method)
+        waiting = [row for row, code in sorted_out.refused if code == NO_DESTINATION]
+        _refuse_unsuitable([(row, code) for row, code in sorted_out.refused if code != NO_DESTINATION])
+        refuse_other_sums(sorted_out.payable, sums)
+        if not sorted_out.payable:
+            raise Refused("nothing_payable", _("None of these recipients can be paid this way yet."), field="method")
+        targets = [lifecycle.Target(row, State.WAITING, NO_DESTINATION) for row in waiting]
+        lifecycle.move(lifecycle.ACTS["wait"], targets, actor=actor)
+        _intend(batch, sorted_out.payable, method, actor)
+
+    return in_one_batch(tenant=tenant, key=key, method=method.name, note=note, actor=actor, fill=fill)
+
+
+def _refuse_unsuitable(refused: Sequence[tuple[Reward, str]]) -> None:
+    if refused:
+        reward, code = refused[0]
+        message = _(
+            "%(amount)s to %(who)s can't be paid this way. Take it out of the selection, or choose another method."
+        )
+        words = {"amount": reward.worth, "who": reward.participant}
+        raise Refused(
+            "method_unsuitable", message % words, field="method", details={"reward": reward.public_id, "reason": code}
+        )
+
+
+def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor: Actor) -> None:
+    now = clock.now()
+    where = payable_destinations([row.participant_id for row in rewards], now) if method.destination else {}
+    payouts = cut(batch, rewards)
+    for payout in payouts:
+        payout.account = method.account
+        found = where.get(payout.participant_id)
+        payout.destination = found.public_id if found else ""
+        if not payout.amount_minor:
+            # All of it is set off against what was taken back before: there is nothing to send.
+            payout.status, payout.paid_at = "paid", now
+    add(payouts, rewards, actor)
+    sending = [payout.pk for payout in payouts if payout.amount_minor]
+    Payout.objects.filter(pk__in=sending).update(next_attempt_at=Now())
+    gone = [row for row in rewards if row.payout is not None and not row.payout.amount_minor]
+    leaving = [row for row in rewards if row.payout is not None and row.payout.amount_minor]
+    issued = [lifecycle.Target(row, State.ISSUED) for row in gone]
+    lifecycle.move(lifecycle.ACTS["issue"], issued, actor=actor, note=batch.note, extra={"issued_at": now})
+    queued = [lifecycle.Target(row, State.QUEUED) for row in leaving]
+    lifecycle.move(lifecycle.ACTS["queue"], queued, actor=actor, note=batch.note)
+    enqueue(NUDGE)
+
+
+def withdraw(*, payouts: Collection[int], tenant: Tenant, actor: Actor, note: str = "") -> int:
+    """Take back payouts that have not left: their rewards are due again. Returns how many; those on their way are left alone."""
+    with transaction.atomic():
+        rows = list(
+            Payout.objects.for_tenant(tenant)
+            .filter(pk__in=payouts, status="queued")
+            .order_by("pk")
+            .select_for_update(of=("self",))
+            .select_related("participant__campaign", "merchant", "batch")
+        )
+        done = [row for row in rows if _give_up(row)]
+        rewards = Reward.objects.filter(payout__in=done).order_by("pk").select_for_update(of=("self",))
+        queued = rewards.filter(state=State.QUEUED).select_related("participant", "campaign", "merchant")
+        targets = [lifecycle.Target(row, State.DUE) for row in queued]
+        lifecycle.move(lifecycle.ACTS["unqueue"], targets, actor=actor, note=note, extra={"payout": None})
+        if done:
+            record_many(tenant, actor, [payout_happening(types.PAYOUT_UNDONE, row) for row in done])
+    return len(done)
+
+
+def _give_up(row: Payout) -> bool:
+    return bool(
+        Payout.objects.filter(pk=row.pk, status="queued", attempts=0).update(status="undone", next_attempt_at=None)
+    )
+
+
+def try_again(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:
+    """The cause is mended: rewards that waited for their recipient or needed attention are due again. Refused 409 for any other."""
+    with transaction.atomic():
+        rows = lifecycle.lock(tenant, reward_ids)
+        targets = [lifecycle.Target(row, State.DUE) for row in rows]
+        return len(lifecycle.move(lifecycle.ACTS["retry"], targets, actor=actor, note=note))
+
+
+def wake(limit: int = 500) -> int:
+    """Rewards that waited for their recipient are due again once there is a payout address that may be used. Returns how many."""
+    now = clock.now()
+    usable = PayoutDestination.objects.filter(ended_at=None, confirmed_at__isnull=False, usable_from__lte=now)
+    waiting = Reward.objects.filter(
+        Q(participant__destinations__usable_from__gt=F("stage_at")),
+        state=State.WAITING,
+        reason=NO_DESTINATION,
+        participant__destinations__in=usable,
+    )
+    keys = sorted(set(waiting.values_list("pk", flat=True)[:limit]))
+    woken = 0
+    with transaction.atomic():
+        rows = list(
+            Reward.objects.filter(pk__in=keys, state=State.WAITING)
+            .order_by("pk")
+            .select_for_update(of=("self",))
+            .select_related("participant", "campaign", "merchant")
+        )
+        for row in rows:  # several sides and merchants: each change is told to its own
+            lifecycle.move(lifecycle.ACTS["retry"], [lifecycle.Target(row, State.DUE)], actor=SYSTEM)
+            woken += 1
+    return woken

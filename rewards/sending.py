@@ -1,0 +1,401 @@
+"""A payout on its way out: claimed, sent by somebody else outside of any transaction, settled (RELIABILITY section 4, steps 2 to 5).
+
+integrations.payouts carries a payout out; this module holds its rows. Each step is a transaction of its own, and a crash between two
+leaves a row from which the next worker goes on: it asks the company first, and it sends again only with the same key, while the
+company still knows that key. Leases and lives of keys are measured by the database's clock (INV-19).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from participants.destinations import payable_destination
+from participants.models import Participant
+from referrals.events import types
+from referrals.events.services import SYSTEM, Actor, Happening, record
+from referrals.lib import clock
+from referrals.lib.money import Money
+from rewards import lifecycle
+from rewards.deciding import redecide
+from rewards.locking import lock_all
+from rewards.models import Decision, Payout, PayoutAttempt, PayoutBatch, PayoutItem, Reward, State
+from rewards.payouts import carried_over, payout_happening, write_ledger
+
+# How long a worker may take before another may believe it dead: more than an asking and a sending with all their time-outs.
+LEASE = timedelta(seconds=60)
+# Seconds before the next try, by the number of tries made, +-20 %.
+BACK_OFF = (30, 120, 600, 1800, 3600, 7200)
+# A key is used again only in this part of its life; the rest is for clocks that differ (RELIABILITY section 4).
+SAFE_PART = 0.8
+# A company that can't be reached, or does not say what happened, is asked for this long; then a person is.
+PATIENCE = timedelta(days=3)
+CLAIMABLE = ("queued", "sending", "unknown")
+
+Result = Literal["paid", "sent", "failed", "unknown", "unsent", "ask"]
+# Where a reward goes when the company says no, by the reason of PRODUCT.md.
+AFTER = {
+    "waiting_for_recipient": State.WAITING,
+    "waiting_for_funds": State.ATTENTION,
+    "provider_rejected": State.ATTENTION,
+    "": State.DUE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a company said of a payout. `unknown`: nobody can tell whether it was done; `unsent`: it was not reached; `ask`: what it said
+    does not fit what was sent, or it can't be asked again, so that a person has to look.
+
+    `reason` of a failure is a key of AFTER; `reference` is the company's own id, `message` its words.
+    """
+
+    state: Result
+    reference: str = ""
+    message: str = ""
+    reason: str = "provider_rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that an issuer may know of a payout that it is to send. `number` is this try's; `key` is the same in all of them."""
+
+    payout_id: int
+    public_id: str
+    key: str
+    number: int
+    method: str
+    account: str
+    amount: Money
+    email: str
+    name: str
+    address: str
+    note: str
+    reference: str
+    rewards: tuple[str, ...]
+    is_test: bool
+    called_at: datetime
+    # Whether no earlier try can have reached the company.
+    first_call: bool
+
+
+def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
+    """Take a payout that is due for the length of a lease; None when it is somebody else's, or when there is nothing to send any more.
+
+    The first time its rewards are looked at once more: what was held, taken back or banned since the intent does not leave, and
+    nothing goes to a payout address that has changed.
+    """
+    with transaction.atomic():
+        due = Payout.objects.filter(pk=payout_id, status__in=CLAIMABLE, next_attempt_at__lte=Now())
+        row = due.select_related("participant__campaign__merchant", "merchant", "batch").first()
+        if row is None:
+            return None
+        taken = due.filter(status=row.status, attempts=row.attempts).update(
+            status="sending",
+            attempts=F("attempts") + 1,
+            next_attempt_at=Now() + lease,
+            called_at=Coalesce(F("called_at"), Now()),
+        )
+        if not taken:
+            return None
+        row.attempts += 1
+        first_call = row.called_at is None
+        if row.status == "queued" and not _leave(row):
+            return None
+        PayoutAttempt.objects.create(payout=row, number=row.attempts)
+        row.refresh_from_db(fields=["called_at", "amount_minor", "status"])
+        address = _address(row)
+        return Order(
+            payout_id=row.pk,
+            public_id=row.public_id,
+            key=row.key,
+            number=row.attempts,
+            method=row.method,
+            account=row.account,
+            amount=row.amount,
+            email=row.participant.email,
+            name=row.participant.name,
+            address=address,
+            note=row.batch.note,
+            reference=row.reference,
+            rewards=tuple(Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)),
+            is_test=row.is_test,
+            called_at=row.called_at or clock.wall(),
+            first_call=first_call,
+        )
+
+
+def _address(row: Payout) -> str:
+    """Where it goes: the payout address that the intent named, which a change would have stopped, else the person's own."""
+    if not row.destination:
+        return row.participant.email
+    found = row.participant.destinations.filter(public_id=row.destination).first()
+    return found.address if found else ""
+
+
+def _leave(row: Payout) -> bool:
+    """The last look before anything is sent; True when the rewards are on their way now."""
+    (person,) = Participant.objects.filter(pk=row.participant_id).select_for_update(no_key=True)
+    rewards = _locked(row)
+    ready = [reward for reward in rewards if reward.state == State.QUEUED]
+    if row.destination:
+        where = payable_destination(person, clock.now())
+        if where is None or where.public_id != row.destination:
+            _stop(row, ready, "waiting_for_recipient", "The payout address has changed since.")
+            return False
+    if not _cut_again(row, ready):
+        return False
+    lifecycle.move(lifecycle.ACTS["send"], [lifecycle.Target(reward, State.SENDING) for reward in ready], actor=SYSTEM)
+    return True
+
+
+def _cut_again(row: Payout, ready: Sequence[Reward]) -> bool:
+    """Take out of the payout what no longer stands, as long as nothing was sent.
+
+    False when there is nothing left to send, or more than was confirmed: then the payout is given up.
+    """
+    items = dict(PayoutItem.objects.filter(payout=row).values_list("reward", "amount_minor"))
+    now = {reward.pk: reward.amount_minor for reward in ready}
+    if now == items:
+        return True
+    due = sum(now.values())
+    carried = carried_over([row.participant_id]).get((row.participant_id, row.side), 0) + row.netted_minor
+    amount = max(0, due + carried)
+    if not ready or not amount or amount > row.amount_minor:
+        _stop(row, ready, "", "Its rewards have changed since it was made.")
+        return False
+    PayoutItem.objects.filter(payout=row).exclude(reward__in=now).delete()
+    Reward.objects.filter(payout=row).exclude(pk__in=now).update(payout=None)
+    for pk, minor in now.items():
+        PayoutItem.objects.filter(payout=row, reward=pk).exclude(amount_minor=minor).update(amount_minor=minor)
+    before, row.amount_minor, row.netted_minor = row.amount_minor, amount, amount - due
+    Payout.objects.filter(pk=row.pk).update(amount_minor=amount, netted_minor=row.netted_minor)
+    record(row.tenant, SYSTEM, payout_happening(types.PAYOUT_CHANGED, row, from_minor=before))
+    return True
+
+
+def _stop(row: Payout, ready: Sequence[Reward], reason: str, message: str) -> None:
+    _become(row, SYSTEM, "failed", message=message, reason=reason)
+    _send_back(ready, reason, SYSTEM)
+    Reward.objects.filter(payout=row).update(payout=None)
+
+
+def may_send_again(order: Order, key_life: timedelta | None) -> bool:
+    """Whether a call that may have been made before can be made once more with the same key, by the database's clock.
+
+    `key_life` None: the company knows a key for ever; zero: never blindly.
+    """
+    if order.first_call or key_life is None:
+        return True
+    young = Payout.objects.filter(pk=order.payout_id, called_at__gt=Now() - key_life * SAFE_PART)
+    return bool(key_life) and young.exists()
+
+
+def settle(order: Order, outcome: Outcome, *, key_life: timedelta | None) -> str:
+    """Write down what came of a try, once; returns the payout's status. An answer that comes after the lease is lost changes nothing:
+    whoever has it now asks the company."""
+    with transaction.atomic():
+        row = _row(order.payout_id)
+        PayoutAttempt.objects.filter(payout=row, number=order.number).update(
+            ended_at=clock.wall(),
+            state=outcome.state,
+            reference=outcome.reference[:255],
+            message=outcome.message[:500],
+        )
+        if row.status != "sending" or row.attempts != order.number:
+            return row.status
+        return _apply(row, order, outcome, key_life)
+
+
+def _apply(row: Payout, order: Order, outcome: Outcome, key_life: timedelta | None) -> str:
+    if outcome.state in {"paid", "sent"}:
+        return _gone(row, outcome, SYSTEM)
+    if outcome.state == "failed":
+        return _failed(row, outcome, SYSTEM)
+    wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2))  # noqa: S311 (jitter)
+    tired = Payout.objects.filter(pk=row.pk, called_at__lt=Now() - PATIENCE).exists()
+    if outcome.state == "unsent" and not tired:
+        # The key's life has not begun when nothing has reached the company yet.
+        return _again(row, "sending", wait, outcome.message, None if order.first_call else row.called_at)
+    if outcome.state == "unknown" and not tired and key_life != timedelta(0):
+        return _again(row, "unknown", wait, outcome.message, row.called_at)
+    # No automatic try any more: a person looks at both sides' facts and says what happened.
+    return _become(row, SYSTEM, "needs_attention", message=outcome.message)
+
+
+def _again(row: Payout, status: str, wait: timedelta, message: str, called_at: datetime | None) -> str:
+    Payout.objects.filter(pk=row.pk).update(next_attempt_at=Now() + wait, called_at=called_at)
+    return _become(row, SYSTEM, status, message=message, keep_turn=True)
+
+
+def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
+    """What a company says later by itself, or when asked: a status message, a reconciliation. Returns the payout's status.
+
+    Anything in any order and any number of times ends the same: money that has left has its ledger line, money that came back its
+    opposite. One that was thought failed and was paid after all is written down as paid; the next payout nets it.
+    """
+    with transaction.atomic():
+        row = _row(payout_id)
+        if outcome.state in {"paid", "sent"}:
+            if row.status in Payout.OPEN and row.attempts:
+                return _gone(row, outcome, actor)
+            if row.status == "sent" and outcome.state == "paid":
+                return _become(row, actor, "paid", outcome)
+            if row.status in {"failed", "undone"}:
+                return _paid_after_all(row, outcome, actor)
+        elif outcome.state == "failed":
+            if row.status in Payout.OPEN and row.attempts:
+                return _failed(row, outcome, actor)
+            if row.status in Payout.GONE:
+                return _came_back(row, outcome, actor)
+        return row.status
+
+
+def decide(payout_id: int, *, paid: bool, actor: Actor, note: str) -> str:
+    """A person's word on a payout whose outcome nobody knows: it was paid, or it was not and its rewards are due again.
+
+    Changes nothing unless it needs attention; returns the status.
+    """
+    with transaction.atomic():
+        row = _row(payout_id)
+        if row.status != "needs_attention":
+            return row.status
+        if paid:
+            return _gone(row, Outcome("paid", row.reference, note), actor)
+        return _failed(row, Outcome("failed", row.reference, note, ""), actor)
+
+
+def _row(payout_id: int) -> Payout:
+    rows = Payout.objects.select_related("participant__campaign__merchant", "merchant", "batch")
+    return rows.select_for_update(of=("self",)).get(pk=payout_id)
+
+
+def _locked(row: Payout) -> list[Reward]:
+    rows = Reward.objects.filter(payout=row).order_by("pk").select_for_update(of=("self",))
+    return list(
+        rows.select_related("participant", "campaign__merchant", "merchant", "event__participant__campaign__merchant")
+    )
+
+
+def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
+    """The money has left: the ledger says so, the rewards are issued. What was found out about them meanwhile is decided now."""
+    friends = _changed_since(row)
+    lock_all({row.participant_id, *(friend.pk for friend in friends), *_referrers(friends)})
+    rewards = [reward for reward in _locked(row) if reward.state == State.SENDING]
+    now = clock.now()
+    status = _become(row, actor, outcome.state, outcome)
+    write_ledger([row], "pay", actor, row.batch.note)
+    targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
+    lifecycle.move(lifecycle.ACTS["settle"], targets, actor=actor, extra={"issued_at": now})
+    for friend in friends:
+        redecide(friend, actor)
+    return status
+
+
+def _changed_since(row: Payout) -> list[Participant]:
+    """The friends about whom something was decided while their rewards were on their way: it could not stop them any more."""
+    rewards = Reward.objects.filter(payout=row, state=State.SENDING)
+    changed = Decision.objects.filter(
+        event__rewards__in=rewards,
+        rule_key=F("event__rewards__rule_key"),
+        decided_at__gte=F("event__rewards__stage_at"),
+    )
+    people = Participant.objects.filter(qualifying_events__decisions__in=changed).distinct().order_by("pk")
+    return list(people.select_related("campaign__merchant", "merchant"))
+
+
+def _referrers(friends: Sequence[Participant]) -> set[int]:
+    found = Participant.objects.filter(referrals_made__invitee__in=friends) if friends else Participant.objects.none()
+    return set(found.values_list("pk", flat=True))
+
+
+def _failed(row: Payout, outcome: Outcome, actor: Actor) -> str:
+    """The company did not pay, and will not: the rewards wait for their recipient, need attention, or are due again."""
+    (_person,) = Participant.objects.filter(pk=row.participant_id).select_for_update(no_key=True)
+    rewards = [reward for reward in _locked(row) if reward.state in {State.QUEUED, State.SENDING}]
+    status = _become(row, actor, "failed", outcome, reason=outcome.reason)
+    _send_back(rewards, outcome.reason, actor, outcome.message)
+    return status
+
+
+def _send_back(rewards: Sequence[Reward], reason: str, actor: Actor, note: str = "") -> None:
+    queued = [row for row in rewards if row.state == State.QUEUED]
+    others = [row for row in rewards if row.state != State.QUEUED]
+    state = AFTER.get(reason, State.ATTENTION)
+    if state == State.DUE:
+        back = [lifecycle.Target(row, State.DUE) for row in queued]
+        lifecycle.move(lifecycle.ACTS["unqueue"], back, actor=actor, extra={"payout": None})
+        queued = []
+    targets = [lifecycle.Target(row, state, reason) for row in (*queued, *others)]
+    lifecycle.move(
+        lifecycle.ACTS["fail"], targets, actor=actor, note=note[:500], extra={"payout": None, "issued_at": None}
+    )
+
+
+def _came_back(row: Payout, outcome: Outcome, actor: Actor) -> str:
+    """Returned, bounced, never claimed: the ledger gets the opposite line, what is still owed waits, what was taken back is void."""
+    (_person,) = Participant.objects.filter(pk=row.participant_id).select_for_update(no_key=True)
+    rewards = _locked(row)
+    status = _become(row, actor, "failed", outcome, reason=outcome.reason)
+    write_ledger([row], "pay_back", actor, outcome.message[:500])
+    reversed_ = [
+        lifecycle.Target(reward, State.VOID, reward.reason) for reward in rewards if reward.state == State.REVERSED
+    ]
+    nothing = {"payout": None, "issued_at": None}
+    lifecycle.move(lifecycle.ACTS["undo_reversed"], reversed_, actor=actor, extra=nothing)
+    _send_back([reward for reward in rewards if reward.state == State.ISSUED], outcome.reason, actor, outcome.message)
+    return status
+
+
+def _paid_after_all(row: Payout, outcome: Outcome, actor: Actor) -> str:
+    """Its rewards may be due again or gone with another payout by now: the ledger's line makes the person's next payout net it."""
+    status = _become(row, actor, outcome.state, outcome)
+    write_ledger([row], "pay", actor, "The company paid it after all.")
+    return status
+
+
+def _become(
+    row: Payout,
+    actor: Actor,
+    status: str,
+    outcome: Outcome | None = None,
+    *,
+    message: str = "",
+    reason: str = "",
+    keep_turn: bool = False,
+) -> str:
+    """Give a locked payout its new status, with its Event; the batch is told of when nothing of it is open any more."""
+    before, row.status = row.status, status
+    row.message = (outcome.message if outcome else message)[:500]
+    row.reason = reason
+    if outcome is not None and outcome.reference:
+        row.reference = outcome.reference[:255]
+    if status in Payout.GONE:
+        row.paid_at = row.paid_at or clock.now()
+    fields = ["status", "message", "reason", "reference", "paid_at"]
+    if not keep_turn:
+        row.next_attempt_at = None
+        fields.append("next_attempt_at")
+    row.save(update_fields=fields)
+    if before != status:
+        told = {"from": before, "to": status, "message": row.message, "reason": reason}
+        record(row.tenant, actor, payout_happening(types.PAYOUT_CHANGED, row, **told))
+    if status not in Payout.OPEN:
+        _complete(row.batch, actor)
+    return status
+
+
+def _complete(batch: PayoutBatch, actor: Actor) -> None:
+    if Payout.objects.filter(batch=batch, status__in=Payout.OPEN).exists():
+        return
+    if not PayoutBatch.objects.filter(pk=batch.pk, completed_at=None).update(completed_at=clock.now()):
+        return
+    told = Happening(types.PAYOUT_BATCH_COMPLETED, "batch", batch.public_id, data={"method": batch.method})
+    record(batch.tenant, actor, told)
