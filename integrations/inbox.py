@@ -33,6 +33,7 @@ from integrations.base import (
     Signal,
 )
 from integrations.effects import Effect, apply
+from integrations.messages import kept_headers
 from integrations.models import Connection, InboundEvent
 from integrations.promotions import known_texts
 from integrations.sandbox import sending as sandbox
@@ -52,7 +53,8 @@ BACK_OFF = (30, 120, 600, 1800, 7200, 28800)
 # A message that a lost nudge left behind is picked up when it is this old.
 NUDGE_LOST = timedelta(seconds=60)
 SWEEP_SECONDS = 45.0
-_KEPT_HEADERS = ("Content-Type", "User-Agent")
+# How many rows are read at once by a worker that works on all that wait.
+BATCH = 100
 _NOBODY = Account({"webhook_secret": "whsec_of_nobody_0000000000000000"})
 _ACCEPTED = "received"
 logger = logging.getLogger(__name__)
@@ -128,10 +130,7 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 def _row(connection: Connection, provider: Provider, payload: dict[str, Any], delivery: Delivery) -> InboundEvent:
-    source, headers = provider.source, delivery.headers
-    kept = {name: headers.get(name, "").replace("\x00", "")[:200] for name in _KEPT_HEADERS if headers.get(name)}
-    if source.signature_header:
-        kept[source.signature_header] = "•••"
+    source = provider.source
     return InboundEvent(
         merchant_id=connection.merchant_id,
         is_test=connection.is_test,
@@ -139,7 +138,7 @@ def _row(connection: Connection, provider: Provider, payload: dict[str, Any], de
         event_id=source.event_id(payload, delivery),
         type=source.event_type(payload, delivery),
         body=delivery.body,
-        headers=kept,
+        headers=kept_headers(delivery.headers, source.signature_header),
         received_at=clock.now(),
         next_attempt_at=clock.wall(),
     )
@@ -365,23 +364,29 @@ def _retry(row: InboundEvent, error: Exception) -> str:
     return "received"
 
 
-def sweep(limit: int = 500) -> int:
+def drain() -> int:
+    """Work on everything that waits, oldest first, as long as one run may take; how many were tried. Asked for by a nudge."""
+    return _work_on(Q())
+
+
+def sweep() -> int:
     """Work on what is due: rows whose nudge was lost, whose worker died, or whose next try has come. Returns how many were tried.
 
     It does the work itself instead of queueing it, so that it also helps where no worker runs.
     """
-    now = clock.wall()
-    due = (
-        InboundEvent.objects.filter(state="received", next_attempt_at__lte=now)
-        .filter(Q(attempts__gt=0) | Q(next_attempt_at__lte=now - NUDGE_LOST))
-        .order_by("next_attempt_at")
-        .values_list("pk", flat=True)[:limit]
-    )
-    end = time.monotonic() + SWEEP_SECONDS
-    tried = 0
-    for pk in list(due):
-        if time.monotonic() > end:
-            break
-        process(pk)
-        tried += 1
-    return tried
+    return _work_on(Q(attempts__gt=0) | Q(next_attempt_at__lte=clock.wall() - NUDGE_LOST))
+
+
+def _work_on(which: Q) -> int:
+    """Work on those that are due, a batch after the other; each row is claimed by itself, so that several workers share them."""
+    end, tried = time.monotonic() + SWEEP_SECONDS, 0
+    while True:
+        due = InboundEvent.objects.filter(which, state="received", next_attempt_at__lte=clock.wall())
+        pks = list(due.order_by("next_attempt_at", "pk").values_list("pk", flat=True)[:BATCH])
+        for pk in pks:
+            if time.monotonic() > end:
+                return tried
+            process(pk)
+            tried += 1
+        if len(pks) < BATCH:
+            return tried

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from integrations.outcomes import UNIDENTIFIED, sentence
+from integrations.outcomes import UNIDENTIFIED, advice, sentence
 from integrations.remote_models import InboundEndpoint as InboundEndpoint
 from integrations.remote_models import PromotionCode as PromotionCode
 from integrations.remote_models import PromotionPlan as PromotionPlan
@@ -125,8 +125,17 @@ class InboundEvent(TenantModel):
                 condition=Q(outcome__in=UNIDENTIFIED),
                 name="inbound_unidentified",
             ),
-            # The list over all connections, newest first, and its search by address.
-            models.Index(fields=["merchant", "is_test", "-id"], name="inbound_newest"),
+            # The list over all connections, newest first, by days, by type and by state, and its search by address or event.
+            models.Index(fields=["merchant", "is_test", "-received_at", "-id"], name="inbound_newest"),
+            models.Index(fields=["merchant", "is_test", "type", "-received_at", "-id"], name="inbound_types"),
+            models.Index(
+                fields=["merchant", "is_test", "-received_at", "-id"],
+                condition=Q(state="failed"),
+                name="inbound_failed",
+            ),
+            models.Index(fields=["event_ref"], condition=~Q(event_ref=""), name="inbound_event_ref"),
+            # What is deleted after 30 days.
+            models.Index(fields=["received_at"], name="inbound_oldest"),
             models.Index(
                 fields=["merchant", "is_test", "email_key", "-id"], condition=~Q(email_key=""), name="inbound_email"
             ),
@@ -139,6 +148,11 @@ class InboundEvent(TenantModel):
     def sentence(self) -> str:
         """What it led to, or why it was ignored, in the reader's language."""
         return sentence(self.outcome, self.facts)
+
+    @property
+    def advice(self) -> str:
+        """What the merchant can do about it; "" where there is nothing to do."""
+        return advice(self.outcome)
 
     @property
     def is_waiting(self) -> bool:

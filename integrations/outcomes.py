@@ -86,6 +86,96 @@ SENTENCES = {
 # Payments that wait: somebody may yet be found for them. An index of the model names the same.
 UNIDENTIFIED = ("no_email", "no_participant", "no_participant_code", "no_participant_promotion", "not_referred")
 
+# Code -> its name in a list of filters.
+NAMES = {
+    "rewarded": _("Payment with rewards"),
+    "recorded": _("Payment that earns nothing"),
+    "same_payment": _("Payment that was counted before"),
+    "joined": _("Somebody joined"),
+    "refunded": _("Refund"),
+    "disputed": _("Dispute"),
+    "dispute_won": _("Dispute that was won"),
+    "subscription_stopped": _("Subscription that ended"),
+    "subscription_resumed": _("Subscription that goes on"),
+    "refund_waits": _("Refund that waits for its payment"),
+    "refund_known": _("Refund that was counted before"),
+    "waits_for_person": _("Payment that waits for its person"),
+    "type_unused": _("Type that is not used"),
+    "not_paid_yet": _("Not paid yet"),
+    "payment_failed": _("Payment that failed"),
+    "nothing_paid": _("Nothing was paid"),
+    "dispute_lost": _("Dispute that was lost"),
+    "nothing_refunded": _("Nothing was refunded"),
+    "never_captured": _("Payment that was never captured"),
+    "unreadable": _("Could not be read"),
+    "currency_unknown": _("Currency that is not known"),
+    "currency_differs": _("Another currency than the campaign's"),
+    "wrong_mode_test": _("Test message on a live connection"),
+    "wrong_mode_live": _("Live message on a test connection"),
+    "no_participant": _("Nobody with this address"),
+    "no_participant_code": _("Nobody with this address or code"),
+    "no_participant_promotion": _("Promotion code that could not be read"),
+    "no_code": _("No referral code"),
+    "no_email": _("Neither address nor customer"),
+    "not_referred": _("Nobody referred them"),
+    "refused": _("Refused by a rule"),
+    "provider_refused": _("Refused by the company"),
+    "gave_up": _("Given up after all tries"),
+    "order_cancelled": _("Order that was cancelled"),
+    "dispute_inquiry": _("Question of a bank"),
+    "person_erased": _("Somebody’s data was erased"),
+    "nobody_erased": _("Erasure asked for by somebody unknown"),
+    "data_asked_for": _("Somebody asks for their data"),
+    "data_asked_for_nobody": _("Somebody unknown asks for their data"),
+    "account_erased": _("The shop’s data was erased"),
+    "uninstalled": _("Uninstalled at the company"),
+}
+
+# Types that nothing is made of: counted for the merchant, who may know what they are.
+UNREAD = ("type_unused",)
+
+# Code -> what to do about it, for those where there is something to do.
+ADVICE = {
+    "type_unused": _(
+        "Nothing has to be done. If it tells of a payment, send it through a connection of your own, whose fields you choose."
+    ),
+    "not_paid_yet": _("Wait: the company sends another message when the money has arrived."),
+    "payment_failed": _("Nothing has to be done: a payment that works sends its own message."),
+    "unreadable": _("If the company has changed its messages, update Passalong. Then process it again."),
+    "currency_differs": _("A campaign counts in one currency. Make a campaign in this currency for these customers."),
+    "wrong_mode_test": _("Switch to test mode, connect it there, and give the company that address for its test mode."),
+    "wrong_mode_live": _("Switch to live mode, connect it there, and give the company that address for its live mode."),
+    "no_participant": _(
+        "If somebody referred them, add them with their referrer's code at Participants. Then process it again."
+    ),
+    "no_participant_code": _(
+        "Check the code for a slip. Or add the person at Participants with the right code. Then process it again."
+    ),
+    "no_participant_promotion": _("Paste the API key on the connection's page. Then process it again."),
+    "no_code": _("Pass the referral code along with the payment; the connection's page says in which field."),
+    "no_email": _("Pass the customer's address or the referral code along; the connection's page says in which field."),
+    "not_referred": _("If somebody did refer them, say so on the person's page. Then process it again."),
+    "refused": _("If what it says can be mended, mend it. Then process it again."),
+    "provider_refused": _(
+        "Check the API key on the connection's page: it may be revoked or lack a right. Then process it again."
+    ),
+    "gave_up": _("Look at the error below, mend its cause, and process it again. Nothing is counted twice."),
+    "waits_for_person": _(
+        "Nothing has to be done. It counts by itself when a message or your system names this customer with an address."
+    ),
+    "refund_waits": _("Nothing has to be done, unless the payment should have arrived: then reconcile the connection."),
+}
+
+
+def name(code: str) -> str:
+    """An outcome as a list of filters names it."""
+    return str(NAMES.get(code, code.replace("_", " ").capitalize()))
+
+
+def advice(code: str) -> str:
+    """What the merchant can do about a message; "" where there is nothing to do."""
+    return str(ADVICE.get(code, ""))
+
 
 def sentence(code: str, facts: Mapping[str, Any]) -> str:
     """The sentence in the active language; "" for a row that has none yet."""

@@ -52,6 +52,7 @@ JOBS = (
     Job("forget applications that nobody confirmed", "participants.applications.forget", 1440),
     Job("forget log-ins of the affiliate hub", "participants.hub_access.forget", 1440),
     Job("forget old webhooks", "integrations.delivering.forget", 1440),
+    Job("forget messages of companies", "integrations.messages.forget", 60),
     Job("forget captured addresses", "participants.captures.forget", 1440),
     Job("forget what waited too long", "participants.waiting.forget", 1440),
     Job("forget invited addresses", "participants.inviting.forget", 1440),

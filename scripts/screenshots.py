@@ -142,6 +142,8 @@ PAGES = [
     Shot("payout", "/app/payouts/{batch}/"),
     Shot("connections", "/app/connections/"),
     Shot("connection", "/app/connections/{connection}/"),
+    Shot("inbox", "/app/connections/messages/"),
+    Shot("inbox-process", "/app/connections/messages/process/?state=ignored"),
     Shot("connection-message", "/app/connections/messages/{message}/"),
     Shot("connection-try", "/app/connections/{test_connection}/try/", test=True),
     Shot("connection-tried", "/app/connections/{test_connection}/try/", test=True, press="main form button"),

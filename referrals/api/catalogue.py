@@ -69,7 +69,7 @@ CODES: dict[str, tuple[int, str]] = {
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),
     "external_id_reused": (409, "The external id already names something else."),
-    "selection_changed": (409, "Another number of rewards matches now than you expected."),
+    "selection_changed": (409, "Another number matches now than you expected."),
     "recipient_banned": (409, "One of the recipients is banned."),
     "confirmation_needed": (409, "The campaign confirms addresses by mail; join on its page or by the browser script."),
     "changed_meanwhile": (409, "Somebody changed the object in the meantime."),
@@ -187,7 +187,7 @@ CODES: dict[str, tuple[int, str]] = {
     "nothing_selected": (422, "No reward was named or matches."),
     "method_unsuitable": (422, "One of these rewards can't be paid by this method."),
     "nothing_payable": (422, "None of these recipients can be paid by this method yet."),
-    "too_many": (422, "More rewards than can go at once."),
+    "too_many": (422, "More things than can go at once."),
     # Ours.
     "internal": (500, "Something went wrong on our side; nothing was changed."),
     "unavailable": (503, "The service is busy; nothing was changed."),

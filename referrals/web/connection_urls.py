@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from referrals.web import connection_try, connections
+from referrals.web import connection_try, connections, inbox
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections.connections, name="connections"),
-    path("connections/messages/<str:public_id>/", connections.inbound, name="inbound"),
-    path("connections/messages/<str:public_id>/process/", connections.inbound_process, name="inbound_process"),
+    path("connections/messages/", inbox.inbox, name="inbox"),
+    path("connections/messages/export.csv", inbox.inbox_export, name="inbox_export"),
+    path("connections/messages/process/", inbox.inbox_process, name="inbox_process"),
+    path("connections/messages/<str:public_id>/", inbox.inbound, name="inbound"),
+    path("connections/messages/<str:public_id>/process/", inbox.inbound_process, name="inbound_process"),
     path("connections/<str:public_id>/", connections.connection, name="connection"),
     path("connections/<str:public_id>/reconcile/", connections.connection_reconcile, name="connection_reconcile"),
     path("connections/<str:public_id>/secrets/", connections.connection_secrets, name="connection_secrets"),

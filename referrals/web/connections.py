@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
@@ -21,23 +20,15 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import reconciling, registry, services, trying
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent, Reconciliation
-from participants.models import QualifyingEvent
 from referrals.accounts.models import Role
-from referrals.accounts.tenancy import Tenant
 from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import apply_refusal
+from referrals.web.inbox_state import STATES
 
 PAGE_SIZE = 50
 CONNECTIONS_SHOWN = 50
-# State of a message -> the tag's colour and words.
-STATES = {
-    "received": ("sending", lazy("Waiting")),
-    "processed": ("issued", lazy("Processed")),
-    "ignored": ("neutral", lazy("Ignored")),
-    "failed": ("problem", lazy("Failed")),
-}
 TONES = {"ok": "issued", "todo": "due", "warn": "due", "fail": "problem"}
 
 
@@ -241,58 +232,4 @@ def connection_reconcile(request: MerchantRequest, public_id: str) -> HttpRespon
     except Refused as error:
         return refused(request, error, back=back)
     messages.success(request, _("The last 72 hours are being compared. Reload the page in a moment."))
-    return redirect(back)
-
-
-@require_GET
-@member()
-def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
-    """One message: what it led to or why it was ignored, its error, and the message itself."""
-    row = _message(request.tenant, public_id)
-    tone, words = STATES[row.state]
-    event = None
-    if row.event_ref:
-        events = QualifyingEvent.objects.for_tenant(request.tenant).select_related("participant")
-        event = events.filter(public_id=row.event_ref).first()
-    context = {
-        "row": row,
-        "tone": tone,
-        "words": words,
-        "provider": registry.get(row.connection.provider),
-        "payload": _pretty(bytes(row.body)),
-        # The last line names the error; the traceback before it is for the operators of this installation.
-        "error": row.error.strip().rpartition("\n")[2][:500],
-        "event": event,
-        "asks_for": row.facts.get("participant", "") if row.outcome == "data_asked_for" else "",
-        "may_change": request.membership.may(Role.MANAGER),
-    }
-    return render(request, "web/connections/inbound.html", context)
-
-
-def _message(tenant: Tenant, public_id: str) -> InboundEvent:
-    rows = InboundEvent.objects.for_tenant(tenant).select_related("connection")
-    found = rows.filter(public_id=public_id).first()
-    if found is None:
-        raise Http404
-    return found
-
-
-def _pretty(body: bytes) -> str:
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
-
-
-@require_POST
-@member()
-def inbound_process(request: MerchantRequest, public_id: str) -> HttpResponse:
-    """Work on a message again; what it did before is not done twice."""
-    row = _message(request.tenant, public_id)
-    back = reverse("web:inbound", args=[row.public_id])
-    try:
-        services.process_again(inbound=row)
-    except Refused as error:
-        return refused(request, error, back=back)
-    messages.success(request, _("The message is being processed. Reload the page in a moment."))
     return redirect(back)

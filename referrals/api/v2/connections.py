@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from integrations import registry, services
+from integrations.messages import MessageFilter
 from integrations.models import Connection, InboundEvent
+from integrations.outcomes import SENTENCES
 from referrals.accounts.models import Scope
-from referrals.api.fields import Choice, Json, Text
+from referrals.api.fields import Choice, Json, Moment, Text
 from referrals.api.finding import one
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
@@ -93,28 +95,30 @@ def get_connection(call: Call) -> Answer:
     tag=TAG,
     scope=Scope.READ,
     query={
+        "q": Text(about="An e-mail address it is about, or the whole id of a message or an event.", limit=255),
         "connection": id_text("Only those of this connection.", "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
         "state": Choice(
             about="Only those that stand there.",
             options=tuple(name for name, _ in InboundEvent.STATES),
             example="processed",
         ),
+        "outcome": Choice(about="Only those that led to this.", options=tuple(SENTENCES), example="type_unused"),
+        "type": Text(about="The company's name for the kind of message, whole.", limit=80, example="invoice.paid"),
+        "since": Moment(about="Only those received then or later."),
+        "until": Moment(about="Only those received before."),
         **PAGING,
     },
     answer=ref("InboundEventPage"),
-    errors=("pagination", "invalid_choice"),
+    errors=("pagination", "invalid_choice", "date", "too_long"),
 )
 def list_inbound_events(call: Call) -> Answer:
     """List what arrived.
 
-    Messages of providers, newest first, with what each led to.
+    Messages of providers, newest first, with what each led to. They are kept for 30 days. The filters are those of the page.
     """
-    rows, query = InboundEvent.objects.for_tenant(call.tenant).select_related("connection").defer("body"), call.query
-    if "connection" in query:
-        rows = rows.filter(connection__public_id=query["connection"])
-    if "state" in query:
-        rows = rows.filter(state=query["state"])
-    page = page_of(call, rows)
+    wanted = {name: value for name, value in call.query.items() if name not in PAGING}
+    rows = MessageFilter(**wanted).apply(call.tenant).select_related("connection").defer("body", "headers")
+    page = page_of(call, rows, sort="-received_at")
     body, headers = page_json(call, page, [inbound_json(row) for row in page.rows])
     return Answer(body, headers=headers)
 
@@ -165,8 +169,10 @@ def inbound_json(row: InboundEvent) -> dict[str, Any]:
         "state": row.state,
         "outcome": row.outcome or None,
         "message": row.sentence or None,
+        "advice": row.advice or None,
         "event": row.event_ref or None,
         "attempts": row.attempts,
+        "came_by": row.came_by,
         "received_at": moment(row.received_at),
         "processed_at": moment(row.processed_at),
     }

@@ -352,8 +352,14 @@ INBOUND = record(
         "message": text(
             "The same in words.", "Payment of $50.00 by noor@example.com in Summer. Rewards: 1.", null=True
         ),
+        "advice": text("What can be done about it, if anything.", None, null=True),
         "event": text("The event it led to.", EV, null=True),
         "attempts": whole("How often it was tried.", 1),
+        "came_by": text(
+            "Sent by the company, or found by the nightly comparison.",
+            "webhook",
+            enum=[name for name, _ in InboundEvent.CAME_BY],
+        ),
         "received_at": instant("When it arrived."),
         "processed_at": instant("When it was done.", null=True),
     },
