@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 
 from integrations import outbox
 from integrations.models import WebhookDelivery, WebhookEndpoint
+from integrations.samples import sample_body
+from integrations.webhook_models import KEPT
 from referrals.accounts import limits
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -131,7 +133,7 @@ def stop(row: WebhookEndpoint, reason: str, actor: Actor) -> None:
 def enable(*, endpoint: WebhookEndpoint, actor: Actor, since: datetime | None = None) -> int:
     """Send again from now on; with `since` also what happened from then and was not delivered. Returns how many messages that are.
 
-    Raises Refused invalid_state (409), and what replay() raises.
+    Raises Refused invalid_state (409).
     """
     with transaction.atomic():
         row = _locked(endpoint)
@@ -181,7 +183,7 @@ def resend(*, delivery: WebhookDelivery) -> WebhookDelivery:
 def replay(*, endpoint: WebhookEndpoint, since: datetime) -> int:
     """Send again what happened since then and has not arrived, also what happened while the endpoint was disabled; how many.
 
-    Raises Refused: invalid_state (409), replay_too_far, rate_limited (429).
+    What is older than 30 days is not kept. Raises Refused: invalid_state (409), rate_limited (429).
     """
     key = f"webhook-replay:{endpoint.pk}"
     if not limits.allow(key, REPLAYS_AN_HOUR, 3600):
@@ -195,9 +197,7 @@ def replay(*, endpoint: WebhookEndpoint, since: datetime) -> int:
 def _replay(row: WebhookEndpoint, since: datetime) -> int:
     """Failed and stopped messages go out again; events without a message for this endpoint get one. Not those before 30 days ago."""
     now = clock.wall()
-    if since > max(now, clock.now()) or since < now - timedelta(days=30):
-        message = _("Choose a time within the last 30 days; older messages are not kept.")
-        raise Refused("replay_too_far", message, field="since")
+    since = max(since, now - KEPT)
     again = WebhookDelivery.objects.filter(endpoint=row, state__in=["failed", "stopped"]).exclude(body="")
     count = again.filter(created_at__gte=since).update(
         state="pending", attempts=0, next_attempt_at=now, delivered_at=None
@@ -225,8 +225,8 @@ def replay_failed(*, endpoint: WebhookEndpoint) -> int:
         return failed.update(state="pending", attempts=0, next_attempt_at=clock.wall(), delivered_at=None)
 
 
-def send_test(*, endpoint: WebhookEndpoint, type_: str, body: str) -> WebhookDelivery:
-    """Send a sample `body` of this type. Raises Refused: invalid_choice, rate_limited (429), invalid_state (409)."""
+def send_test(*, endpoint: WebhookEndpoint, type_: str) -> WebhookDelivery:
+    """Send a sample of this type. Raises Refused: invalid_choice, rate_limited (429), invalid_state (409)."""
     check_types([type_])
     if not limits.allow(f"webhook-test:{endpoint.merchant_id}", TESTS_A_MINUTE, 60):
         raise Refused("rate_limited", _("That were many tests. Try again in a minute."), status=429)
@@ -234,8 +234,9 @@ def send_test(*, endpoint: WebhookEndpoint, type_: str, body: str) -> WebhookDel
         row = _locked(endpoint)
         _must_be_enabled(row)
         delivery = WebhookDelivery(
-            merchant_id=row.merchant_id, is_test=row.is_test, endpoint=row, type=type_, body=body, is_sample=True
-        )
+            merchant_id=row.merchant_id, is_test=row.is_test, endpoint=row, type=type_, is_sample=True,
+            body=sample_body(type_, is_test=row.is_test),
+        )  # fmt: skip
         delivery.message_id = delivery.subject_id = delivery.public_id
         delivery.save(force_insert=True)
     return delivery
@@ -276,7 +277,7 @@ def check_url(url: str, tenant: Tenant) -> str:
     """The address if messages may go there; Refused url_not_allowed says what is wrong (RELIABILITY section 6, row 22).
 
     https, a public name, port 443, 8443 or 1024 and above, no user name. What LOCAL_WEBHOOKS names is allowed on the test side, over
-    http too. The name is looked up here, and again at every connection: it may lead elsewhere by then.
+    http too. Where the name leads to is asked by refuse_private() outside of any transaction, and again at every connection.
     """
     url = url.strip()
     found = read_address(url)
@@ -290,9 +291,16 @@ def check_url(url: str, tenant: Tenant) -> str:
         raise _not_allowed(_("The address has to be a public host name."))
     if found.port is not None and found.port not in {443, 8443} and found.port < 1024:
         raise _not_allowed(_("Port %(port)d can't be used. Use 443, 8443 or one from 1024.") % {"port": found.port})
+    return url
+
+
+def refuse_private(url: str, tenant: Tenant) -> None:
+    """Look an address' host name up, before create() and change(): Refused url_not_allowed when it leads inside. Not in a transaction."""
+    found = read_address(check_url(url, tenant))
+    if found is None or is_local(found.host, found.port, tenant):
+        return
     if not all(is_public(address) for address in look_up(found.host)):
         raise _not_allowed(_("The host name leads to an address that is not public."))
-    return url
 
 
 def is_local(host: str, port: int | None, tenant: Tenant) -> bool:

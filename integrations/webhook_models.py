@@ -126,7 +126,7 @@ class WebhookDelivery(TenantModel):
     next_attempt_at = models.DateTimeField(null=True, default=clock.wall)
     created_at = models.DateTimeField(default=clock.wall)
     delivered_at = models.DateTimeField(null=True)
-    # The last try: a status, or a code of referrals.lib.posting.ERRORS.
+    # The last try: a status, or a code of referrals.lib.http.ERRORS.
     last_status = models.PositiveSmallIntegerField(null=True)
     last_error = models.CharField(max_length=20, blank=True)
 

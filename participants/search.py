@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Expression, Q, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+from django.db.models.lookups import Exact
 
 MOST_NAMES = 5
 
@@ -20,6 +23,15 @@ def search(text: str) -> Q:
     for cut in range(1, min(len(words), MOST_NAMES)):
         names |= Q(first_name__istartswith=" ".join(words[:cut]), last_name__istartswith=" ".join(words[cut:]))
     return _begins("email_key", text.casefold()) | Q(referral_code=text) | Q(vanity_code=text.lower()) | names
+
+
+def with_fact(key: str, value: str | None) -> Q:
+    """Whose `metadata` has a fact of this name; with this value, if one is given: a text, a number as it is written, true or false."""
+    found = Q(metadata__has_key=key)
+    if value is None:
+        return found
+    fact: Expression = Cast(KeyTextTransform(key, "metadata"), TextField())
+    return found & Q(Exact(fact, Value(value)))
 
 
 def _begins(column: str, prefix: str) -> Q:

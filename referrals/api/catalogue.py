@@ -57,12 +57,12 @@ CODES: dict[str, tuple[int, str]] = {
     "webhook_endpoint_not_found": (404, "No such webhook endpoint."),
     "delivery_not_found": (404, "No such delivery; they are kept for 30 days."),
     "what_if_not_found": (404, "No such what-if; answers are kept for seven days."),
+    "answer_gone": (410, "The stored answer held a secret that can't be opened any more."),
     "link_expired": (410, "The mailed link is too old or was replaced."),
     # Understood, but in the way of something.
     "too_many_endpoints": (409, "This side of the business has 16 webhook endpoints already."),
     "too_many_secrets": (409, "Five secrets of the webhook endpoint sign at present."),
     "url_not_allowed": (422, "The address is not https with a public host name and an allowed port."),
-    "replay_too_far": (422, "The time is in the future, or more than 30 days ago."),
     "signing_secret_missing": (409, "The business has no signing secret yet."),
     "no_test_payment": (409, "A test message is about an earlier test payment, and there is none."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),

@@ -23,21 +23,24 @@ from referrals.accounts.tenancy import Tenant
 from referrals.api.errors import ApiError, malformed
 from referrals.api.models import IdempotencyRecord
 from referrals.lib.codes import random_text
+from referrals.lib.sealed import SealError, seal, unseal
 
 log = logging.getLogger(__name__)
 HEADER = "Idempotency-Key"
 LEASE = timedelta(seconds=30)
 KEPT = timedelta(days=7)
+_SEALED = "sealed:"
 _PLAIN = re.compile(r"[!-+\--~]{1,255}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer: a value for JSON, its HTTP status, and further headers."""
+    """A successful answer: a value for JSON, its HTTP status, and further headers. A `secret` one is kept sealed for repetitions."""
 
     data: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    secret: bool = False
 
     def text(self) -> str:
         """The body."""
@@ -105,7 +108,8 @@ def run_once(tenant: Tenant, key: str, method: str, path: str, body: Any, work: 
             answer = work()
             text = answer.text()
             mine = IdempotencyRecord.objects.filter(pk=claim, owner=owner, status=None)
-            if not mine.update(status=answer.status, body=text, headers=answer.headers, leased_until=None):
+            kept = _SEALED + seal({"body": text}, bound_to=_bound_to(claim)) if answer.secret else text
+            if not mine.update(status=answer.status, body=kept, headers=answer.headers, leased_until=None):
                 raise _running()
     except Exception:
         _release(claim, owner)
@@ -150,11 +154,27 @@ def _known(record: IdempotencyRecord, asked: str, owner: str) -> int | Stored:
             f"This {HEADER} came with another request before ({record.method} {record.path}); use a new one.",
         )
     if record.status is not None:
-        return Stored(record.body, record.status, record.headers, replayed=True)
+        return Stored(_opened(record), record.status, record.headers, replayed=True)
     dead = IdempotencyRecord.objects.filter(pk=record.pk, status=None, leased_until__lt=Now())
     if dead.update(leased_until=Now() + LEASE, owner=owner):
         return record.pk
     raise _running()
+
+
+def _bound_to(pk: int) -> str:
+    return f"idempotency.body:{pk}"
+
+
+def _opened(record: IdempotencyRecord) -> str:
+    """The stored body; 410 when it was sealed with a key that is gone."""
+    if not record.body.startswith(_SEALED):
+        return record.body
+    try:
+        found: str = unseal(record.body.removeprefix(_SEALED), bound_to=_bound_to(record.pk))["body"]
+    except SealError as error:
+        message = "The answer held a secret and can't be opened any more; ask for a new one."
+        raise ApiError(410, "answer_gone", message) from error
+    return found
 
 
 def _running() -> ApiError:

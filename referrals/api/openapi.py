@@ -32,6 +32,8 @@ PATH_EXAMPLES = {
     "payout-batches": "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "connections": "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "inbound-events": "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "webhook-endpoints": "whe_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "deliveries": "whd_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "what-ifs": "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
 }
 TAGS = {
@@ -43,6 +45,7 @@ TAGS = {
     "Rewards": "What is owed.",
     "Payouts": "What was issued.",
     "Connections": "Where payments are heard of.",
+    "Webhooks": "Where your own systems hear of what happens, and what they were told.",
     "Test mode": "A clock that can be moved, a referral that is played, and a clean table. For test keys only.",
 }
 _ABOUT = {

@@ -71,6 +71,8 @@ class Operation:
     publishable: bool = False
     key_required: bool = False
     test_only: bool = False
+    # Looks at the call before its transaction begins: for questions to the network.
+    before: Callable[[Call], None] | None = None
 
     @property
     def writes(self) -> bool:
@@ -208,6 +210,8 @@ def _run(call: Call, operation: Operation, raw: dict[str, Any]) -> Stored:
     if not operation.writes:
         answer = operation.handler(call)
         return Stored(answer.text(), answer.status, answer.headers)
+    if operation.before:
+        operation.before(call)
     if not call.idempotency_key:
         return idempotency.run(lambda: operation.handler(call))
     return idempotency.run_once(

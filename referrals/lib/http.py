@@ -16,6 +16,8 @@ from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES, InvalidIPAddre
 
 CONNECT_SECONDS, READ_SECONDS = 3, 10
 MAX_BYTES = 1024 * 1024
+# What a message can come to without an answer (posting.py).
+ERRORS = ("blocked_address", "unknown_host", "no_connection", "tls", "timeout", "broken")
 
 
 class HttpError(Exception):

@@ -44,17 +44,13 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of it: a status and the beginning of the body, or an `error` of ERRORS; `ms` is how long it took."""
+    """What came of it: a status and the beginning of the body, or an `error` of http.ERRORS; `ms` is how long it took."""
 
     status: int | None
     error: str = ""
     ms: int = 0
     retry_after: str = ""
     body: bytes = b""
-
-
-# What a message can come to without an answer.
-ERRORS = ("blocked_address", "unknown_host", "no_connection", "tls", "timeout", "broken")
 
 
 class Blocked(OSError):
@@ -184,7 +180,7 @@ class Gate:
 
 
 def _kind(error: Exception) -> str:
-    """One of ERRORS. aiohttp wraps what the resolver raised, so the causes are looked through."""
+    """One of http.ERRORS. aiohttp wraps what the resolver raised, so the causes are looked through."""
     causes: list[BaseException] = []
     at: BaseException | None = error
     while at is not None and len(causes) < 8:

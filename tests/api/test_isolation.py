@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from campaigns.models import Campaign
+from integrations import endpoints
 from integrations.models import Connection, InboundEvent
 from participants.models import Application, Participant
 from referrals.api.openapi import in_order, request_example
 from referrals.api.operations import Operation
 from referrals.api.v2.resources import API as V2
+from referrals.events.services import SYSTEM
 from rewards.models import Payout, Reward
 from tests.api.conftest import Shop, open_shop
 from tests.worlds import taken
@@ -57,12 +59,18 @@ def world(kept: None) -> World:
     connection.save()
     message = {"event_id": CANARY, "type": "x", "body": b"{}", "state": "failed", "next_attempt_at": None}
     inbound = InboundEvent.objects.create(merchant=shop.merchant, connection=connection, **message)
+    endpoint, _secret = endpoints.create(
+        tenant=shop.tenant, actor=SYSTEM, url=f"https://{CANARY}.example.com/".lower(), label=CANARY
+    )
+    delivery = endpoints.send_test(endpoint=endpoint, type_="reward.due")
     asked = {"merchant": shop.merchant, "email": "sven@example.com", "email_key": "sven@example.com", "reason": CANARY}
     application = Application.objects.create(campaign=campaign, status=Application.WAITING, **asked)
     ids = {
         "applications": application.public_id,
         "connections": connection.public_id,
         "inbound-events": inbound.public_id,
+        "webhook-endpoints": endpoint.public_id,
+        "deliveries": delivery.public_id,
         "campaigns": campaign.public_id,
         "participants": maya.public_id,
         "events": event["id"],
@@ -144,6 +152,8 @@ def test_lists_and_filters_show_nothing_of_others(ids: dict[str, str], outsider:
         "connections",
         "inbound-events",
         f"inbound-events?connection={ids['connections']}",
+        "webhook-endpoints",
+        f"deliveries?endpoint={ids['webhook-endpoints']}",
     ]
     for query in queries:
         reply = outsider.api.get(f"/api/v2/{query}")

@@ -12,6 +12,7 @@ from django.test import Client
 from openapi_spec_validator import validate
 
 from campaigns.models import Campaign
+from integrations import endpoints
 from integrations.models import Connection, InboundEvent
 from participants.models import Application, Participant
 from referrals.api.catalogue import CODES
@@ -22,7 +23,7 @@ from referrals.api.v2.resources import API as V2
 from rewards.models import Payout, Reward, WhatIf
 from tests.api.conftest import Reply, Shop, open_shop
 from tests.api.v2.test_applications import wish
-from tests.factories import make_participant
+from tests.factories import ACTOR, make_participant
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = [(api.version, one) for api in (V1, V2) for one in in_order(api)]
@@ -39,7 +40,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 59)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 72)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -109,6 +110,8 @@ class World:
             state="failed",
             next_attempt_at=None,
         )
+        self.endpoint, _secret = endpoints.create(tenant=shop.tenant, actor=ACTOR, url="https://hooks.example.com/in")
+        self.delivery = endpoints.send_test(endpoint=self.endpoint, type_="reward.due")
         self.review = Reward.objects.get(side="referrer").public_id
         self.due = Reward.objects.get(side="invitee").public_id
 
@@ -136,6 +139,8 @@ class World:
                 send(f"/api/v2/rewards/{self.review}/hold")
             case "reverseReward" | "getPayout" | "getPayoutBatch" | "undoPayoutBatch":
                 send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
+            case "enableWebhookEndpoint":
+                endpoints.disable(endpoint=self.endpoint, actor=ACTOR)
             case "getWhatIf":
                 send(f"/api/v2/campaigns/{self.campaign.public_id}/what-if", {"rules": []})
         if operation.name == "reverseReward":
@@ -159,6 +164,8 @@ class World:
             "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.review,
             "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.connection.public_id,
             "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.inbound.public_id,
+            "whe_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.endpoint.public_id,
+            "whd_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.delivery.public_id,
             "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": what_if.public_id if what_if else "",
             "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
             "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",

@@ -326,9 +326,21 @@ def test_an_address_that_leads_inside_is_refused_when_it_is_saved(
         endpoints, "look_up", lambda host: ["10.1.2.3"] if host.startswith("rebinding") else ["8.8.8.8"]
     )
     with pytest.raises(Refused) as refused:
-        endpoints.create(tenant=alice.tenant, actor=ACTOR, url=url)
+        endpoints.refuse_private(url, alice.tenant)
     assert (refused.value.code, refused.value.field) == ("url_not_allowed", "url")
     assert WebhookEndpoint.objects.count() == 0
+
+
+def test_what_leads_to_the_internet_may_be_saved(alice: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "look_up", lambda host: ["8.8.8.8"])
+    for url in (
+        "https://hooks.example.com/a?b=c",
+        "https://hööks.example.com:8443/",
+        "https://hooks.example.com:4430/",
+    ):
+        endpoints.refuse_private(url, alice.tenant)
+        endpoints.create(tenant=alice.tenant, actor=ACTOR, url=url)
+    assert WebhookEndpoint.objects.count() == 3
 
 
 def test_this_machine_is_for_the_test_side_and_by_the_operators_word_only(alice: Cast, receiver: Receiver) -> None:

@@ -7,8 +7,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from participants.codes import choose_code
 from participants.friends import is_referrer
 from participants.models import Participant, Referral
-from participants.search import search
+from participants.search import search, with_fact
 from referrals.accounts.models import Scope
+from referrals.api.errors import malformed
 from referrals.api.fields import Choice, EmailField, Field, Flag, Metadata, Moment, MoneyField, Text
 from referrals.api.finding import campaign_of, one
 from referrals.api.fraud import seen_fields, seen_in
@@ -17,6 +18,7 @@ from referrals.api.operations import Call
 from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, SOURCE, id_text, page_json, page_of
 from referrals.api.v2.shapes import participants_json
+from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from rewards import bans, bonds, personal, services
 from rewards.confirming import join_with_terms
@@ -32,6 +34,11 @@ FILTERS: dict[str, Field] = {
     "banned": Flag(about="Only those who are banned, or are not."),
     "created_from": Moment(about="Joined at this time or later."),
     "created_to": Moment(about="Joined before this time."),
+    "updated_since": Moment(
+        about="About whom anything was noted at this time or later: joined, changed, bought, earned."
+    ),
+    "metadata_key": Text(about="Only those with such a fact in `metadata`.", limit=40, example="plan"),
+    "metadata_value": Text(about="With `metadata_key`: whose fact is this.", limit=500, example="pro"),
 }
 _REASON = Text(about="Why, for your records.", limit=300, required=True, example="Told us at the till who sent them")
 # What the services call the fields of version 1.
@@ -45,7 +52,7 @@ _NAMES = {"referredByCode": "referred_by_code", "referredByEmail": "referred_by_
     scope=Scope.READ,
     query={**FILTERS, **PAGING},
     answer=ref("ParticipantPage"),
-    errors=("pagination", "date"),
+    errors=("pagination", "date", "missing_field"),
 )
 def list_participants(call: Call) -> Answer:
     """List participants.
@@ -68,6 +75,14 @@ def _filtered(call: Call) -> QuerySet[Participant]:
         rows = rows.filter(joined_at__lt=query["created_to"])
     if "banned" in query:
         rows = rows.filter(banned_at__isnull=not query["banned"])
+    if "updated_since" in query:
+        noted = Event.objects.filter(participant_ref=OuterRef("public_id"), created_at__gte=query["updated_since"])
+        rows = rows.filter(Exists(noted))
+    if "metadata_value" in query and "metadata_key" not in query:
+        message = "'metadata_value' goes with 'metadata_key': name the fact that is to have it."
+        raise malformed("missing_field", message, "metadata_key")
+    if "metadata_key" in query:
+        rows = rows.filter(with_fact(query["metadata_key"], query.get("metadata_value")))
     if query.get("role") == "referrer":
         rows = rows.filter(is_referrer())
     elif query.get("role") == "friend":

@@ -14,6 +14,7 @@ from referrals.api.v2 import (
     reports,
     rewards,
     testing,
+    webhooks,
     what_if,
 )
 from referrals.api.v2.base import API
@@ -28,6 +29,7 @@ RESOURCES = (
     rewards,
     payouts,
     connections,
+    webhooks,
     testing,
     what_if,
     reports,

@@ -13,6 +13,7 @@ from referrals.api.v2.application_schemas import APPLICATION
 from referrals.api.v2.base import page_schema
 from referrals.api.v2.report_schemas import CAMPAIGN_REPORT
 from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
+from referrals.api.v2.webhook_schemas import SCHEMAS as WEBHOOKS
 from referrals.api.v2.what_if_schemas import WHAT_IF
 from referrals.lib.money import CURRENCIES
 from rewards.coming import KINDS as COMING
@@ -454,6 +455,7 @@ SCHEMAS: dict[str, Schema] = {
     "BatchMade": BATCH_MADE,
     "Connection": CONNECTION,
     "InboundEvent": INBOUND,
+    **WEBHOOKS,
     "TestClock": TEST_CLOCK,
     "TestData": TEST_DATA,
     "Simulation": SIMULATION,
@@ -462,6 +464,7 @@ SCHEMAS: dict[str, Schema] = {
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
-        for name in "Campaign Participant Application Event Decision Refund Reward Payout Batch Connection InboundEvent".split()
+        for name in "Campaign Participant Application Event Decision Refund Reward Payout Batch Connection InboundEvent "
+        "WebhookEndpoint Delivery".split()
     },
 }
