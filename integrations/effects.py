@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from integrations import registry
@@ -12,7 +13,7 @@ from integrations.base import Code, Ignored, Signal
 from integrations.models import InboundEvent
 from integrations.outcomes import Effect as Effect
 from integrations.outcomes import money_fact
-from integrations.promotions import reward_given
+from integrations.promotions import reward_given, whose
 from participants import waiting
 from participants.codes import find_chosen
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
@@ -173,6 +174,11 @@ def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Parti
         .select_related("campaign__merchant")
     }
     found |= find_chosen(tenant, [code.text for code in readable if code.text not in found])
+    if typed := [code.text for code in readable if code.kind == "promotion" and code.text not in found]:
+        for text, person in whose(tenant, typed).items():
+            # From here on by the code as it is kept, and not as somebody typed it.
+            readable = [replace(code, text=person.referral_code) if code.text == text else code for code in readable]
+            found[person.referral_code] = person
     for code in readable:
         if code.text in found:
             return code, found[code.text]

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
@@ -45,7 +46,15 @@ SWEEP_SECONDS = 45.0
 SETTLED = timedelta(seconds=60)
 # What the key itself can't do is asked again so much later, for all rows of the plan at once.
 _OF_THE_PLAN = frozenset(
-    {"key_missing", "key_refused", "rights_missing", "coupon_missing", "coupon_over", "coupon_refused"}
+    {
+        "key_missing",
+        "key_refused",
+        "rights_missing",
+        "coupon_missing",
+        "coupon_over",
+        "coupon_refused",
+        "coupon_unsupported",
+    }
 )
 logger = logging.getLogger(__name__)
 
@@ -332,9 +341,10 @@ def coupon_id(plan: PromotionPlan) -> str:
 
 
 def _order(row: PromotionCode, plan: PromotionPlan, coupon: str) -> CodeOrder:
-    minimum = from_json(plan.discount).minimum
+    discount = from_json(plan.discount)
+    key = _request_key(row, plan)
     return CodeOrder(
-        row.code, coupon, row.public_id, _request_key(row, plan), plan.revision, minimum, plan.first_order_only
+        row.code, coupon, row.public_id, key, plan.revision, discount.minimum, plan.first_order_only, discount
     )
 
 
@@ -382,6 +392,17 @@ def _failed(row: PromotionCode, plan: PromotionPlan, error: RemoteError) -> bool
 # What a redeemed code says.
 
 
+def whose(tenant: Tenant, texts: Sequence[str]) -> dict[str, Participant]:
+    """Whose codes these redeemed texts are, in any case of their letters: buyers type them. What two people have is nobody's. One query."""
+    low = {text.lower(): text for text in texts}
+    rows = PromotionCode.objects.for_tenant(tenant).annotate(low=Lower("code")).filter(low__in=low, revision__gt=0)
+    rows = rows.exclude(plan__campaign__status="draft").select_related("participant__campaign__merchant").order_by("pk")
+    found: dict[str, set[Participant]] = {}
+    for row in rows:
+        found.setdefault(low[row.code.lower()], set()).add(row.participant)
+    return {text: next(iter(people)) for text, people in found.items() if len(people) == 1}
+
+
 def known_texts(tenant: Tenant, remote_ids: Sequence[str]) -> dict[str, str]:
     """The texts of those of the company's ids that we made, so that it need not be asked. One query, none without ids."""
     if not remote_ids:
@@ -394,7 +415,8 @@ def reward_given(campaign: Campaign, texts: Sequence[str]) -> str:
     """The key of the friend's reward that one of these redeemed codes of the campaign stands for; "" when it is none of ours."""
     if not texts:
         return ""
-    rows = PromotionCode.objects.filter(plan__campaign=campaign, code__in=texts, revision__gt=0)
+    rows = PromotionCode.objects.annotate(low=Lower("code")).filter(low__in=[text.lower() for text in texts])
+    rows = rows.filter(plan__campaign=campaign, merchant=campaign.merchant_id, is_test=campaign.is_test, revision__gt=0)
     return rows.values_list("plan__rule_key", flat=True).first() or ""
 
 

@@ -65,6 +65,8 @@ class CodeOrder:
     revision: int = 0
     minimum: Money | None = None
     first_order_only: bool = True
+    # What it gives, for companies whose codes carry that themselves.
+    discount: Discount = Discount()
 
 
 class Promotions(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from integrations.remote_texts import sentence
@@ -109,7 +110,7 @@ class PromotionCode(RemoteJob, TenantModel):
             models.Index(fields=["plan", "state", "id"], name="promotion_code_state"),
             # A payment names the company's id of the code, or its text.
             models.Index(fields=["merchant", "is_test", "remote_id"], name="promotion_code_remote"),
-            models.Index(fields=["merchant", "is_test", "code"], name="promotion_code_text"),
+            models.Index("merchant", "is_test", Lower("code"), name="promotion_code_text"),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,9 @@ SENTENCES = {
     "rights_missing": _("The API key may not do this: %(said)s Give it the rights named on the connection’s page."),
     "coupon_missing": _("There is no coupon with this id. Choose another one, or take the friend’s reward."),
     "coupon_refused": _("The coupon was refused: %(said)s Change the friend’s reward, or choose a coupon."),
+    "coupon_unsupported": _(
+        "Codes are made from the friend’s reward here. Leave the coupon empty, and choose a reward."
+    ),
     "coupon_over": _("This coupon can’t be used any more. Choose another one."),
     "reward_missing": _("The friend’s reward is no discount any more. Set one in the rules, or choose a coupon."),
     "code_taken": _("Another promotion code has this text already. Switch that one off, then press “Try again”."),

@@ -22,6 +22,7 @@ from referrals.lib.sealed import SealError
 
 # Which companies have a stand-in, by the provider's slug. One line each.
 COMPANIES: dict[str, str] = {
+    "shopify": "integrations.sandbox.shopify.Shopify",
     "stripe": "integrations.sandbox.stripe.Stripe",
 }
 # The setting of a test connection that goes to the stand-in.

@@ -10,11 +10,13 @@ import pytest
 from django.core import mail
 
 from campaigns.terms import Percent
-from integrations import account_facts, account_mails, services
+from integrations import account_facts, account_mails, promotions, services
 from integrations.inbox import process
-from integrations.models import Connection, InboundEvent
+from integrations.models import Connection, InboundEvent, PromotionCode
+from integrations.sandbox.sending import SETTING
 from participants import invites
 from participants.models import Capture, Participant, QualifyingEvent, Refund
+from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.events.services import SYSTEM
 from rewards.models import Reward
@@ -168,3 +170,28 @@ def test_a_shop_that_is_gone_takes_its_people_with_it_and_nobody_else(
     assert {bytes(body) for body in InboundEvent.objects.values_list("body", flat=True)} == {b"{}"}
     assert Capture.objects.count() == 0
     assert list(differences()) == []
+
+
+def test_each_referrer_s_code_becomes_a_discount_code_that_counts_however_it_is_typed(
+    alice: Cast, connection: Connection
+) -> None:
+    test_side = Tenant(alice.merchant, is_test=True)
+    played = Connection.objects.create(
+        merchant=alice.merchant, is_test=True, provider="shopify", settings={SETTING: True}
+    )
+    played.secrets = {"shop": SHOP, "client_secret": SECRET, "access_token": "shpat_" + "a" * 32}
+    played.save()
+    rules = [fixed_rule(), fixed_rule(side="invitee", trigger="first_event", amount=Percent(Decimal(10)))]
+    asha = make_participant(make_campaign(test_side, rules))
+    key = next(rule.key for rule in promotions.friend_rules(asha.campaign))
+    plan = promotions.save_plan(campaign=asha.campaign, actor=ACTOR, connection=played, rule_key=key)
+    promotions.work_on(plan.pk)
+    code = PromotionCode.objects.get()
+    assert (code.state, code.code, code.problem) == ("active", asha.referral_code, "")
+    assert code.remote_id.startswith("gid://shopify/DiscountCodeNode/")
+    typed = [{"code": asha.referral_code.swapcase(), "amount": "4.20", "type": "percentage"}]
+    row = tell(played, "orders_paid", discount_codes=typed, test=True)
+    assert row.outcome == "rewarded", row.error
+    assert QualifyingEvent.objects.get().participant.referral.referrer == asha
+    # The friend had their reward as the discount itself.
+    assert [reward.participant for reward in Reward.objects.all()] == [asha]

@@ -51,6 +51,7 @@ PROVIDER = Provider(
                 " this page."
             ),
             pattern=r"shp[a-z]{2}_[A-Za-z0-9]{16,128}",
+            made_up="shpat_",
             wrong=_("An access token starts with shpat_ and has at least 16 more characters. Copy it whole."),
             required=False,
         ),
@@ -94,5 +95,7 @@ PROVIDER = Provider(
     pull="integrations.providers.shopify.asking.pull",
     pull_needs=("client_id|access_token",),
     refusal_status=401,
+    promotions="integrations.providers.shopify.keeping.ShopifyPromotions",
+    listening="integrations.providers.shopify.keeping.ShopifyListening",
     samples="integrations.providers.shopify.samples.Samples",
 )

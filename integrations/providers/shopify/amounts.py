@@ -80,6 +80,13 @@ def _bags(refund: Object) -> Iterator[Object]:
             yield inner(adjustment, "amount_set")
 
 
+def decimal_text(money: Money) -> str:
+    """An amount as Shopify writes it: `12.50`, `1250` in yen, `12.500` in dinars."""
+    digits = exponent_of(money.currency)
+    whole, rest = divmod(money.minor, 10**digits)
+    return f"{whole}.{rest:0{digits}d}" if digits else str(whole)
+
+
 def _of(money: Object) -> tuple[Decimal, str]:
     return _decimal(money.get("amount")), currency_of(money.get("currency_code"))
 

@@ -63,7 +63,7 @@ def token(account: Account) -> str:
         return secrets["access_token"]
     key = (secrets.get("shop", ""), secrets.get("client_id", ""), secrets.get("client_secret", ""))
     if not all(key):
-        raise Refusal("There is no access token.", code="ACCESS_DENIED")
+        raise Refusal("There is no access token.", code="NO_TOKEN")
     kept, until = _TOKENS.get(key, ("", 0.0))
     if time.monotonic() < until:
         return kept
@@ -98,7 +98,7 @@ def _read(answer: Answer) -> dict[str, Any]:
             f"Shopify answered {answer.status}.", code="THROTTLED" if answer.status == 429 else "", retry=True
         )
     if answer.status != 200:
-        code = "ACCESS_DENIED" if answer.status in {401, 403} else ""
+        code = {401: "UNAUTHORIZED", 403: "ACCESS_DENIED"}.get(answer.status, "")
         raise Refusal(f"Shopify answered {answer.status}.", code=code)
     try:
         found = json.loads(answer.body)

@@ -95,7 +95,7 @@ DISCOUNT_BY_CODE = """
 query PassalongDiscount($code: String!) {
   codeDiscountNodeByCode(code: $code) {
     id
-    codeDiscount { ... on DiscountCodeBasic { title status } }
+    codeDiscount { __typename ... on DiscountCodeBasic { title status tags } }
   }
 }
 """

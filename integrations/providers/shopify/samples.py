@@ -9,8 +9,9 @@ import json
 from typing import Any
 
 from integrations.base import Account, Delivery, SampleKind, Scene
+from integrations.providers.shopify.amounts import decimal_text
 from integrations.providers.shopify.source import EVENT_ID, SHOP, TOPIC, ShopifySource
-from referrals.lib.money import Money, exponent_of
+from referrals.lib.money import Money
 
 
 def sign(body: bytes, topic: str, name: str, account: Account) -> dict[str, str]:
@@ -41,14 +42,8 @@ def _number(*parts: object) -> int:
     return int(hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:12], 16)
 
 
-def _amount(money: Money) -> str:
-    digits = exponent_of(money.currency)
-    whole, rest = divmod(money.minor, 10**digits)
-    return f"{whole}.{rest:0{digits}d}" if digits else str(whole)
-
-
 def _bag(money: Money) -> dict[str, Any]:
-    side = {"amount": _amount(money), "currency_code": money.currency}
+    side = {"amount": decimal_text(money), "currency_code": money.currency}
     return {"shop_money": side, "presentment_money": side}
 
 
@@ -83,7 +78,7 @@ def _order(scene: Scene) -> tuple[str, dict[str, Any]]:
         "currency": scene.money.currency,
         "presentment_currency": scene.money.currency,
         "financial_status": "paid",
-        "total_price": _amount(scene.money),
+        "total_price": decimal_text(scene.money),
         "total_price_set": _bag(scene.money),
         "buyer_accepts_marketing": False,
         "discount_codes": [],
@@ -107,7 +102,7 @@ def _refund(scene: Scene) -> tuple[str, dict[str, Any]]:
         "kind": "refund",
         "status": "success",
         "test": True,
-        "amount": _amount(scene.money),
+        "amount": decimal_text(scene.money),
         "currency": scene.money.currency,
     }
     return "refunds/create", {
@@ -127,7 +122,7 @@ def _dispute(scene: Scene) -> tuple[str, dict[str, Any]]:
         "id": _number(scene.series, scene.payment, "dispute"),
         "order_id": _number(scene.series, scene.payment),
         "type": "chargeback",
-        "amount": _amount(scene.money),
+        "amount": decimal_text(scene.money),
         "currency": scene.money.currency,
         "reason": "fraudulent",
         "status": "needs_response",
