@@ -46,6 +46,8 @@ from referrals.lib.signing import SignatureError
 
 MAX_BYTES = 1024 * 1024
 MAX_ATTEMPTS = 7
+# From this try on a message that does not work is trouble of its connection.
+TRIES_OF_TROUBLE = 3
 # How long a worker may take before another one may believe it dead; more than django-q2's time-out of 120 s.
 LEASE = timedelta(minutes=5)
 # Seconds before the next try, by the number of tries made, +-20 %.
@@ -267,9 +269,10 @@ def _work(row: InboundEvent) -> bool:
 
 
 def _recovered(row: InboundEvent) -> None:
-    """The connection is well again once nothing of it has failed."""
-    failed = InboundEvent.objects.filter(connection_id=row.connection_id, state="failed")
-    if not failed.exists():
+    """The connection is well again once nothing of it has failed, and nothing is being tried again for long."""
+    mine = InboundEvent.objects.for_tenant(row.tenant).filter(connection_id=row.connection_id)
+    waiting = mine.filter(state="received", next_attempt_at__isnull=False, attempts__gte=TRIES_OF_TROUBLE)
+    if not mine.filter(state="failed").exists() and not waiting.exclude(error="").exists():
         Connection.objects.filter(pk=row.connection_id).update(failing_since=None)
 
 
@@ -346,10 +349,17 @@ def _finish(row: InboundEvent, state: str, effect: Effect) -> str:
     """A row that ends without an effect; one that failed marks its connection."""
     with transaction.atomic():
         kept = row.error
-        if _settled(row, state, effect) and state == "failed":
+        settled = _settled(row, state, effect)
+        if settled and state == "failed":
             InboundEvent.objects.filter(pk=row.pk).update(error=kept)
-            Connection.objects.filter(pk=row.connection_id, failing_since=None).update(failing_since=clock.now())
+            _in_trouble(row)
+        elif settled and row.connection.failing_since is not None:
+            _recovered(row)
     return state
+
+
+def _in_trouble(row: InboundEvent) -> None:
+    Connection.objects.filter(pk=row.connection_id, failing_since=None).update(failing_since=clock.now())
 
 
 def _retry(row: InboundEvent, error: Exception) -> str:
@@ -361,6 +371,8 @@ def _retry(row: InboundEvent, error: Exception) -> str:
     InboundEvent.objects.filter(pk=row.pk, state="received", attempts=row.attempts).update(
         error=row.error, next_attempt_at=clock.wall() + timedelta(seconds=delay)
     )
+    if row.attempts >= TRIES_OF_TROUBLE:
+        _in_trouble(row)
     return "received"
 
 

@@ -51,6 +51,11 @@ class Connection(TenantModel):
     last_refused_at = models.DateTimeField(null=True)
     # When what the company keeps is next compared with what arrived (integrations.reconciling); None: not planned yet.
     reconcile_at = models.DateTimeField(null=True)
+    # Which trouble the team was written to about ("" for none), and when it was last seen (integrations.alarms).
+    warned_of = models.CharField(max_length=8, blank=True)
+    warned_at = models.DateTimeField(null=True)
+    # Silence for longer than this many seconds is unusual here; None: too little came to know.
+    quiet_after = models.PositiveIntegerField(null=True)
 
     objects = TenantQuerySet["Connection"].as_manager()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
@@ -29,7 +29,7 @@ QUIET_AFTER = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a connection is doing: `tone` for the colour, `word` for a tag, `text` with what to do or know, if anything.
+    """How a connection is doing: `tone` for the colour, `word` for a tag, `text` with what to do or know, if anything, `since` when.
 
     The tone `todo` says that the merchant has to do something.
     """
@@ -37,6 +37,7 @@ class Health:
     tone: Tone
     word: str
     text: str = ""
+    since: datetime | None = None
 
 
 def provider_of(slug: str) -> Provider:
@@ -220,10 +221,13 @@ def health(connection: Connection) -> Health:
         )
         return Health("fail", _("Refusing"), words % {"count": connection.refused})
     if connection.failing_since is not None:
-        return Health("warn", _("Needs a look"), _("Some messages could not be processed."))
+        return Health("warn", _("Needs a look"), _("Some messages could not be processed."), connection.failing_since)
     if connection.last_event_at is None:
         return Health("todo", _("Waiting"), _("The first message has not arrived yet."))
-    if clock.now() - connection.last_event_at > QUIET_AFTER:
+    silence = clock.now() - connection.last_event_at
+    if connection.quiet_after and silence > timedelta(seconds=connection.quiet_after):
+        return Health("warn", _("Quiet"), _("No message for longer than usual. Look whether the company still sends."))
+    if silence > QUIET_AFTER:
         return Health("warn", _("Quiet"), _("No message for more than two weeks."))
     return Health("ok", _("Working"))
 

@@ -29,6 +29,8 @@ JOBS = (
     Job("wake rewards that waited for their recipient", "rewards.queueing.wake", 5),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),
+    Job("write about connections in trouble", "integrations.alarms.warn", 1),
+    Job("learn how often companies send", "integrations.alarms.learn", 60),
     Job("compare what companies keep with what arrived", "integrations.reconciling.work_all", 5),
     Job("send webhooks that no worker has sent", "integrations.delivering.sweep", 1),
     Job("tell teams of webhook endpoints that fail", "integrations.webhook_alarms.warn", 10),

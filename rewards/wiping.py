@@ -52,6 +52,9 @@ FORGOTTEN: dict[str, dict[str, Any]] = {
         "refused": 0,
         "last_refused_at": None,
         "reconcile_at": None,
+        "warned_of": "",
+        "warned_at": None,
+        "quiet_after": None,
     },
     "integrations.WebhookEndpoint": {"last_success_at": None, "failing_since": None, "failures": 0, "warned": 0},
 }

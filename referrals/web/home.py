@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F, Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.utils.translation import ngettext
 
 from campaigns.models import Campaign, Status
 from integrations.models import Connection
+from integrations.services import health
 from participants.fraud.models import FraudCase
 from participants.models import Application, Participant, QualifyingEvent, Visit
 from referrals.accounts.models import Role
@@ -147,15 +147,13 @@ def _rewards(stage: str) -> str:
 
 
 def _connection_needs(tenant: Tenant) -> list[Need]:
-    """Connections that fail, or whose provider's signature is refused: nothing arrives until somebody looks."""
-    bad = Q(failing_since__isnull=False) | Q(refused__gt=0)
-    rows = (
-        Connection.objects.for_tenant(tenant)
-        .filter(bad, removed_at=None)
-        .order_by(F("failing_since").asc(nulls_last=True))
-    )
+    """Connections that fail, refuse, ended or fell silent: nothing arrives until somebody looks. One query."""
+    rows = Connection.objects.for_tenant(tenant).filter(removed_at=None).order_by("-pk")[:READ]
+    states = [(row, health(row)) for row in rows]
+    bad = [(row, state) for row, state in states if row.refused or row.failing_since or state.tone in {"fail", "warn"}]
+    bad.sort(key=lambda pair: (pair[0].failing_since is None, pair[0].failing_since or clock.now(), pair[0].pk))
     found = []
-    for row in rows[:SHOWN]:
+    for row, state in bad[:SHOWN]:
         name = {"name": str(row).capitalize() if row.label == "" else row.label}
         if row.refused:
             text = _("%(name)s: deliveries are refused") % name
@@ -164,9 +162,12 @@ def _connection_needs(tenant: Tenant) -> list[Need]:
                 "%(n)d with a wrong signature. Check the webhook secret.",
                 row.refused,
             ) % {"n": row.refused}
-        else:
+        elif row.failing_since:
             text = _("%(name)s is failing") % name
             hint = _("Purchases that arrive are kept, but not counted yet.")
+        else:
+            text = f"{name['name']}: {state.word}"
+            hint = state.text
         found.append(Need("plug", "problem", text, hint, reverse("web:connection", args=[row.public_id]), _("Mend")))
     return found
 
