@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("integrations", "0008_inbox_search"),
+        ("integrations", "0009_promotion_code_in_any_case"),
     ]
 
     operations = [
