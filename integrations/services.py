@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from integrations import registry
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent
+from integrations.sandbox.sending import SETTING
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -166,7 +167,8 @@ def update_secrets(
             row.refused, row.last_refused_at = 0, None
             if set(changed) - {"label"}:
                 row.ended_at = None
-            row.save(update_fields=["sealed", "label", "refused", "last_refused_at", "ended_at"])
+                row.settings.pop(SETTING, None)  # secrets that somebody pastes are for the company itself
+            row.save(update_fields=["sealed", "label", "settings", "refused", "last_refused_at", "ended_at"])
             record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, changed))
     return row
 

@@ -134,11 +134,11 @@ class Call:
         if data is not None and not data["back_at"]:
             self.state.put("_money", name, {**data, "back_at": self.now.isoformat()})
 
-    def tell(self, event: str, payload: Any) -> None:
-        """Send the merchant a webhook, when the amount's script says. It is signed when it leaves (Company.sign)."""
+    def tell(self, event: str, payload: Any, **kept: str) -> None:
+        """Send the merchant a webhook, when the amount's script says. It is signed when it leaves (Company.sign, which sees `kept`)."""
         if self.script.webhook == "never":
             return
-        data = {"event": event, "payload": payload, "id": public_id("msg"), "tries": 0}
+        data = {"event": event, "payload": payload, "id": public_id("msg"), "tries": 0, **kept}
         due = self.now + LATE if self.script.webhook == "late" else self.now
         for number in range(2 if self.script.webhook == "twice" else 1):
             name = f"{data['id']}/{number}"

@@ -22,8 +22,13 @@ from referrals.lib.sealed import SealError
 
 # Which companies have a stand-in, by the provider's slug. One line each.
 COMPANIES: dict[str, str] = {
+    "giftcards": "integrations.sandbox.giftcards.GiftCards",
+    "paypal": "integrations.sandbox.paypal.PayPal",
+    "razorpayx": "integrations.sandbox.razorpayx.RazorpayX",
     "shopify": "integrations.sandbox.shopify.Shopify",
     "stripe": "integrations.sandbox.stripe.Stripe",
+    "tremendous": "integrations.sandbox.tremendous.Tremendous",
+    "wise": "integrations.sandbox.wise.Wise",
 }
 # The setting of a test connection that goes to the stand-in.
 SETTING = "stand_in"

@@ -43,9 +43,9 @@ def _time(scene: Scene) -> str:
     return scene.at.astimezone(_INDIA).isoformat(timespec="seconds")
 
 
-def _number(scene: Scene) -> int:
-    """Cashfree's ids of payments are numbers."""
-    return int(scene.series, 36) % 10**9 * 100 + scene.payment
+def _number(scene: Scene, extra: int = 0) -> str:
+    """Cashfree's ids of payments are numbers, as texts since its API of 2025."""
+    return str(int(scene.series, 36) % 10**9 * 1000 + scene.payment * 10 + extra)
 
 
 def _amount(scene: Scene) -> float | int:
@@ -67,7 +67,7 @@ def _paid(scene: Scene) -> tuple[str, dict[str, Any]]:
             "payment_currency": scene.money.currency,
             "payment_message": "Transaction successful",
             "payment_time": _time(scene),
-            "bank_reference": str(_number(scene)),
+            "bank_reference": _number(scene),
             "payment_method": {"upi": {"upi_id": "test@example"}},
         },
         "customer_details": {
@@ -82,15 +82,15 @@ def _paid(scene: Scene) -> tuple[str, dict[str, Any]]:
 def _refunded(scene: Scene) -> tuple[str, dict[str, Any]]:
     return "REFUND_STATUS_WEBHOOK", {
         "refund": {
-            "cf_refund_id": _number(scene) + 1,
+            "cf_refund_id": _number(scene, 1),
             "cf_payment_id": _number(scene),
             "refund_id": f"refund_{scene.series}{scene.payment}",
             "order_id": f"order_{scene.series}{scene.payment}",
             "refund_amount": _amount(scene),
             "refund_currency": scene.money.currency,
-            "entity": "Refund",
+            "entity": "refund",
             "refund_type": "MERCHANT_INITIATED",
-            "refund_arn": str(_number(scene)),
+            "refund_arn": _number(scene),
             "refund_status": "SUCCESS",
             "status_description": "Refund processed successfully",
             "created_at": _time(scene),
@@ -98,7 +98,7 @@ def _refunded(scene: Scene) -> tuple[str, dict[str, Any]]:
             "refund_charge": 0,
             "refund_note": "Test",
             "refund_splits": [],
-            "metadata": None,
+            "metadata": {},
             "refund_mode": "STANDARD",
         }
     }

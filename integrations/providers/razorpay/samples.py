@@ -135,7 +135,6 @@ def _disputed(scene: Scene) -> tuple[str, Things]:
         "status": "open",
         "phase": "chargeback",
         "created_at": _at(scene),
-        "comments": None,
     }
     return "payment.dispute.created", {"payment": _payment(scene), "dispute": dispute}
 

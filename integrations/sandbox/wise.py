@@ -1,0 +1,334 @@
+"""Wise: quotes, recipients, batch groups of transfers, funding; a customerTransactionId brings its transfer back (PROVIDERS.md, section 7).
+
+Rates are 1 and nothing costs a fee: the figures show which field is which, and no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from integrations.base import Secrets
+from integrations.sandbox import keys, scripts
+from integrations.sandbox.base import Call, Company, Refusal, Reply, Route
+from integrations.sandbox.scripts import Reason
+from integrations.sandbox.state import Data, State
+from referrals.lib.codes import random_text
+from referrals.lib.money import Money, MoneyError
+
+PROFILE = 16556786
+_GROUP = "/v3/profiles/{profile}/batch-groups"
+# What a transfer is refused for when it is made.
+_NO: dict[Reason, str] = {
+    "bad_recipient": "The recipient does not exist.",
+    "wrong_currency": "The recipient can't get this currency.",
+    "limit_exceeded": "The amount is over the limit.",
+}
+_MOST = 1000
+
+
+class Wise(Company):
+    """`https://api.wise-sandbox.com`; secrets: api_token. Webhooks are signed with a key of the stand-in, public_key() verifies."""
+
+    slug = "wise"
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/v2/profiles", self.profiles),
+            Route("POST", "/v3/profiles/{profile}/quotes", self.quote),
+            Route("POST", "/v1/accounts", self.recipient),
+            Route("POST", _GROUP, self.open_group),
+            Route("GET", f"{_GROUP}/{{group}}", self.group),
+            Route("PATCH", f"{_GROUP}/{{group}}", self.close_group),
+            Route("POST", f"{_GROUP}/{{group}}/transfers", self.transfer),
+            Route("POST", "/v3/profiles/{profile}/batch-payments/{group}/payments", self.fund),
+            Route("GET", "/v1/transfers", self.transfers),
+            Route("GET", "/v1/transfers/{id}", self.one_transfer),
+            Route("POST", "/v1/simulation/balance/topup", self.top_up),
+        )
+
+    def profiles(self, call: Call) -> Reply:
+        """A business."""
+        return Reply(200, [{"type": "BUSINESS", "id": PROFILE, "businessName": "Test", "currentState": "VISIBLE"}])
+
+    def quote(self, call: Call) -> Reply:
+        """Good for one transfer."""
+        body = call.json
+        target = _money(body.get("targetAmount") or body.get("sourceAmount"), body.get("targetCurrency"))
+        source = Money(target.minor, _money(1, body.get("sourceCurrency")).currency)
+        name = str(uuid.uuid4())
+        data = {"minor": target.minor, "source": source.currency, "target": target.currency}
+        call.state.add("quote", name, {**data, "used": ""})
+        at = _time(call)
+        return Reply(
+            200,
+            {
+                "id": name,
+                "sourceCurrency": source.currency,
+                "targetCurrency": target.currency,
+                "sourceAmount": source.json_number(),
+                "targetAmount": target.json_number(),
+                "payOut": body.get("payOut") or "BANK_TRANSFER",
+                "rate": 1.0,
+                "createdTime": at,
+                "user": 1,
+                "profile": PROFILE,
+                "rateType": "FIXED",
+                "providedAmountType": "TARGET" if body.get("targetAmount") else "SOURCE",
+                "status": "PENDING",
+            },
+        )
+
+    def recipient(self, call: Call) -> Reply:
+        """By address or by bank details."""
+        body = call.json
+        details = body.get("details") or {}
+        if not (body.get("accountHolderName") and body.get("currency") and body.get("type")):
+            return _error(400, "NOT_VALID", "accountHolderName, currency and type are needed", "accountHolderName")
+        number = len(call.state.each("recipient")) + 40_000_000
+        to = details.get("email") or details.get("iban") or details.get("accountNumber") or body["accountHolderName"]
+        call.state.add("recipient", str(number), {"to": to, "currency": body["currency"]})
+        return Reply(
+            200,
+            {
+                "id": number,
+                "creatorId": 1,
+                "profileId": PROFILE,
+                "name": {"fullName": body["accountHolderName"]},
+                "currency": body["currency"],
+                "type": body["type"],
+                "active": True,
+                "ownedByCustomer": False,
+            },
+        )
+
+    def open_group(self, call: Call) -> Reply:
+        """201 with a group that is NEW."""
+        body, name = call.json, str(uuid.uuid4())
+        if not body.get("name") or len(body["name"]) > 100:
+            return _error(422, "NOT_VALID", "The name has 1 to 100 characters", "name")
+        currency = _money(1, body.get("sourceCurrency")).currency
+        data = {"id": name, "version": 1, "name": body["name"], "sourceCurrency": currency, "status": "NEW"}
+        call.state.add("group", name, {**data, "transferIds": [], "paid": False})
+        return Reply(201, {**data, "transferIds": [], "payInDetails": []})
+
+    def group(self, call: Call) -> Reply:
+        """As it stands."""
+        return Reply(200, _group(self._group(call)))
+
+    def close_group(self, call: Call) -> Reply:
+        """COMPLETED: nothing more comes in, and nothing is paid yet. CANCELLED: nothing will be."""
+        data, body = self._group(call), call.json
+        if body.get("version") != data["version"]:
+            return _error(409, "CONFLICT", "The version is not the group's", "version")
+        if data["status"] != "NEW" or body.get("status") not in {"COMPLETED", "CANCELLED"}:
+            return _error(422, "NOT_VALID", "The group can't get this status", "status")
+        data |= {"status": body["status"], "version": data["version"] + 1}
+        call.state.put("group", data["id"], data)
+        return Reply(200, _group(data))
+
+    def transfer(self, call: Call) -> Reply:
+        """One quote, one transfer; the same customerTransactionId brings the first one back."""
+        body = call.json
+        key = str(body.get("customerTransactionId") or "")
+        if not _is_uuid(key):
+            return _error(422, "NOT_VALID", "customerTransactionId is no UUID", "customerTransactionId")
+        if found := keys.original(call, key, None):
+            return Reply(200, _transfer(call.advance("transfer", found[0]) or {}))
+        group, quote = self._group(call), call.state.get("quote", str(body.get("quoteUuid")))
+        recipient = call.state.get("recipient", str(body.get("targetAccount")))
+        if quote is None or quote["used"]:
+            return _error(422, "NOT_VALID", "The quote does not exist or is used", "quoteUuid")
+        if recipient is None:
+            return _error(422, "NOT_VALID", "The recipient does not exist", "targetAccount")
+        if group["status"] != "NEW" or len(group["transferIds"]) >= _MOST:
+            return _error(422, "NOT_VALID", "The group takes no more transfers", "batchGroupId")
+        money = Money(quote["minor"], quote["target"])
+        script = call.begin(money, key)
+        if script.reason in _NO:
+            return _error(422, "NOT_VALID", _NO[script.reason], "targetAccount")
+        number = 50_000_000 + len(call.state.each("transfer"))
+        keys.remember(call, key, None, str(number))
+        data = {
+            "id": number,
+            "to": recipient["to"],
+            "targetAccount": body["targetAccount"],
+            "quoteUuid": body["quoteUuid"],
+            "customerTransactionId": key,
+            "minor": script.paid(money).minor,
+            "source": quote["source"],
+            "target": quote["target"],
+            "reference": (body.get("details") or {}).get("reference") or "",
+            "status": "incoming_payment_waiting",
+            "created": _time(call),
+        }
+        call.plan("transfer", str(number), data, [])
+        call.state.put("quote", str(body["quoteUuid"]), {**quote, "used": str(number)})
+        call.state.put("group", group["id"], {**group, "transferIds": [*group["transferIds"], number]})
+        return Reply(200, _transfer(data))
+
+    def fund(self, call: Call) -> Reply:
+        """Pay a closed group from the balance, all of it or nothing; asked again, it is alreadyPaid."""
+        group = self._group(call)
+        if group["status"] != "COMPLETED":
+            return _error(422, "NOT_VALID", "The group is not completed", "status")
+        shown = _group(group) | {"groupType": "API", "fileName": None, "shortId": 1, "userId": 1, "profileId": PROFILE}
+        if group["paid"]:
+            return Reply(200, shown | {"alreadyPaid": True})
+        rows = [call.state.get("transfer", str(number)) or {} for number in group["transferIds"]]
+        poor = any(scripts.of(row["_minor"]).reason == "insufficient_funds" for row in rows)
+        if poor and call.state.get("balance", "topped up") is None:
+            return _error(422, "BALANCE_INSUFFICIENT_FUNDS", "There is not enough money in the balance", "type")
+        for row in rows:
+            self._send(call, row)
+        call.state.put("group", group["id"], {**group, "paid": True})
+        return Reply(200, shown | {"alreadyPaid": False})
+
+    def _send(self, call: Call, data: Data) -> None:
+        """A funded transfer is on its way, as its amount says."""
+        script = scripts.of(data["_minor"])
+        money = Money(data["minor"], data["target"])
+        call.pay(str(data["id"]), to=data["to"], money=money, reference=data["customerTransactionId"])
+        words = ["processing", "funds_converted"]
+        late: list[tuple[timedelta, str]] = [(scripts.SLOW if script.pace else timedelta(), "outgoing_payment_sent")]
+        if script.reason == "declined":
+            late = [(timedelta(), "cancelled")]
+        elif script.reason == "account_closed" or script.ending in {"returned", "reversed"}:
+            late += [(scripts.BACK, "bounced_back"), (scripts.BACK, "funds_refunded")]
+        steps = [(timedelta(), word) for word in words] + late
+        data["_steps"] = [[(call.now + delay).isoformat(), word] for delay, word in steps]
+        call.state.put("transfer", str(data["id"]), data, call.now)
+
+    def step(self, call: Call, kind: str, name: str, data: Data, word: str) -> None:
+        """The next state, told with the one before it."""
+        before, data["status"] = data["status"], word
+        if word in {"funds_refunded", "cancelled"}:
+            call.take_back(name)
+        resource = {"type": "transfer", "id": data["id"], "profile_id": PROFILE, "account_id": data["targetAccount"]}
+        states = {"current_state": word, "previous_state": before, "occurred_at": _time(call)}
+        envelope = {"subscription_id": str(uuid.uuid5(uuid.NAMESPACE_URL, "passalong")), "schema_version": "2.0.0"}
+        event = {
+            "data": {"resource": resource, **states},
+            **envelope,
+            "event_type": "transfers#state-change",
+            "sent_at": _time(call),
+        }
+        call.tell("transfers#state-change", event, pem=_private_key(call.state))
+
+    def one_transfer(self, call: Call) -> Reply:
+        """As it stands now."""
+        data = call.advance("transfer", call.params["id"])
+        return Reply(200, _transfer(data)) if data else self.missing()
+
+    def transfers(self, call: Call) -> Reply:
+        """The newest first."""
+        names = [name for name, _row in call.state.each("transfer")][::-1][:100]
+        return Reply(200, [_transfer(call.advance("transfer", name) or {}) for name in names])
+
+    def top_up(self, call: Call) -> Reply:
+        """From now on the balance is enough for anything."""
+        call.state.add("balance", "topped up", {})
+        return Reply(200, {"state": "COMPLETED"})
+
+    def sign(self, body: bytes, message: Data, secrets: Secrets) -> dict[str, str]:
+        key = serialization.load_pem_private_key(message["pem"].encode(), None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise TypeError("Wise signs with RSA.")
+        signature = base64.b64encode(key.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+        return {"X-Signature-SHA256": signature, "X-Delivery-Id": message["id"], "Content-Type": "application/json"}
+
+    def denied(self) -> Reply:
+        return _error(401, "UNAUTHORIZED", "Invalid token", "")
+
+    def busy(self) -> Reply:
+        return Reply(429, _error(429, "RATE_LIMIT", "Too many requests", "").content, {"Retry-After": "30"})
+
+    def down(self) -> Reply:
+        return _error(500, "INTERNAL", "An internal error", "")
+
+    def missing(self) -> Reply:
+        return _error(404, "NOT_FOUND", "Not found", "")
+
+    def malformed(self, message: str) -> Reply:
+        return _error(400, "NOT_VALID", message, "")
+
+    def _group(self, call: Call) -> Data:
+        found = call.state.get("group", call.params["group"])
+        if found is None:
+            raise Refusal(self.missing())
+        return found
+
+
+def public_key(state: State) -> str:
+    """The PEM that verifies this account's webhooks, as Wise publishes its own."""
+    key = serialization.load_pem_private_key(_private_key(state).encode(), None)
+    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(*form).decode()
+
+
+def _private_key(state: State) -> str:
+    kept = state.get("_signing", "key")
+    if kept is None:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        state.add("_signing", "key", {"pem": key.private_bytes(*form).decode()})
+        kept = state.get("_signing", "key") or {}
+    return str(kept["pem"])
+
+
+def _money(amount: Any, currency: Any) -> Money:
+    try:
+        return Money.parse(f"{Decimal(str(amount)).normalize():f}", str(currency))
+    except (MoneyError, ArithmeticError) as error:
+        raise Refusal(_error(422, "NOT_VALID", "The amount or the currency is wrong", "targetAmount")) from error
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(uuid.UUID(text))
+    except ValueError:
+        return False
+
+
+def _group(data: Data) -> dict[str, Any]:
+    names = ("id", "version", "name", "sourceCurrency", "status", "transferIds")
+    return {name: data[name] for name in names} | {"payInDetails": []}
+
+
+def _transfer(data: Data) -> dict[str, Any]:
+    money = Money(data["minor"], data["target"])
+    return {
+        "id": data["id"],
+        "user": 1,
+        "targetAccount": data["targetAccount"],
+        "sourceAccount": None,
+        "quote": None,
+        "quoteUuid": data["quoteUuid"],
+        "status": data["status"],
+        "reference": data["reference"],
+        "rate": 1.0,
+        "created": data["created"],
+        "business": PROFILE,
+        "transferRequest": None,
+        "details": {"reference": data["reference"]},
+        "hasActiveIssues": False,
+        "sourceCurrency": data["source"],
+        "sourceValue": money.json_number(),
+        "targetCurrency": data["target"],
+        "targetValue": money.json_number(),
+        "customerTransactionId": data["customerTransactionId"],
+    }
+
+
+def _time(call: Call) -> str:
+    return call.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _error(status: int, code: str, message: str, path: str) -> Reply:
+    return Reply(status, {"timestamp": random_text(8), "errors": [{"code": code, "message": message, "path": path}]})
