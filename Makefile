@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .PHONY: help run test lint format types imports test-sqlite test-postgres test-browser conformance \
-	bench soak screenshots demo-stripe lock audit clean
+	bench soak chaos screenshots demo-stripe lock audit clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -52,6 +52,10 @@ screenshots: ## picture every page in both sizes, light and dark, into var/scree
 soak: ## random lives and what-if histories at length: 2,000 of 50 steps (SOAK_EXAMPLES, SOAK_STEPS)
 	@./scripts/venv --dev && SOAK_EXAMPLES=$${SOAK_EXAMPLES:-2000} SOAK_STEPS=$${SOAK_STEPS:-50} \
 		$(PYTHON) -m pytest -q -n2 tests/rewards/test_machine.py tests/rewards/whatif/test_exact.py -k "whole_life or differs_in_nothing"
+
+chaos: ## kill payout workers at every point: 1,000 stories (CHAOS_SEEDS, CHAOS_FROM), on PostgreSQL
+	@./scripts/venv --dev && CHAOS_SEEDS=$${CHAOS_SEEDS:-1000} \
+		$(PYTHON) -m scripts.postgres $(PYTHON) -m pytest -q -n2 tests/chaos
 
 demo-stripe: ## a payment through a local Stripe imitation makes a reward due
 	@./scripts/venv --dev && exec $(PYTHON) -m scripts.demo_stripe

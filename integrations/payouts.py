@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from integrations import registry
 from integrations.base import Account, Issuer, ProviderError
 from integrations.models import Connection
+from integrations.sandbox.sending import send_for
 from referrals.accounts import clocks
 from referrals.lib.http import HttpError
 from referrals.lib.sealed import SealError
@@ -83,7 +84,7 @@ def _account(order: Order) -> Account | None:
     if row is None:
         return None
     try:
-        return Account(row.secrets, row.settings)
+        return Account(row.secrets, row.settings, send_for(row))
     except SealError:
         logger.exception("the secrets of %s can't be opened", row.public_id)
         return None
