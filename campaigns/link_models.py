@@ -64,6 +64,11 @@ class LinkFields(models.Model):
         return code if self.discount_code == OWN_CODE else self.discount_code
 
     @property
+    def shows_own_code(self) -> bool:
+        """Whether invited visitors are told to enter the referral code itself when they pay."""
+        return self.discount_code == OWN_CODE
+
+    @property
     def link_host(self) -> str:
         """The host name of the campaign's links; "" for the site's own."""
         return self.host if self.host_verified_at is not None else ""

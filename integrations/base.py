@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 Fact = Literal[
-    "signup", "purchase", "refund", "cancelled", "dispute", "dispute_won", "stopped", "resumed",
+    "signup", "purchase", "refund", "refund_back", "cancelled", "dispute", "dispute_won", "stopped", "resumed",
     # About the account there, not about a payment (integrations.account_facts).
     "uninstalled", "data_asked_for", "erase_person", "erase_account",
 ]  # fmt: skip
@@ -160,6 +160,8 @@ class SecretField:
     required: bool = True
     # False for what is asked for along with them and may be shown, such as the address of a shop.
     is_secret: bool = True
+    # Not asked for when this other secret is there: the company then tells it by itself (Provider.listening).
+    unless: str = ""
     live_prefixes: tuple[str, ...] = ()
     test_prefixes: tuple[str, ...] = ()
     # How a made-up one begins, for trying the connection without an account there; "*" stands for the rest where that is not the end.
@@ -284,3 +286,5 @@ class Provider:
     refusal_status: int = 400
     # Dotted path of an Issuer, for a company that can deliver rewards.
     issuer: str = ""
+    # How to get the key that lets us make the address for messages, and which rights it has to have.
+    key_steps: tuple[Text, ...] = ()

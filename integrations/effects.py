@@ -319,15 +319,19 @@ def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
         return Effect("refund_known", event_ref=done.event.public_id if done.event else "")
     if done.event is None:
         return Effect("refund_waits")
-    words = {"refund": "refunded", "cancelled": "order_cancelled", "dispute": "disputed", "dispute_won": "dispute_won"}[
-        signal.fact
-    ]
+    words = {
+        "refund": "refunded",
+        "refund_back": "refund_back",
+        "cancelled": "order_cancelled",
+        "dispute": "disputed",
+        "dispute_won": "dispute_won",
+    }[signal.fact]
     facts = {**_about(done.event), "amount": money_fact(money) if money else ""}
     return Effect(words, facts, done.event.public_id)
 
 
 def _next_refund(row: InboundEvent, signal: Signal) -> tuple[str, Money]:
-    """Stripe and others tell the total taken back so far; what is new is the total less what is recorded.
+    """Stripe and others tell the total taken back so far; what is new is the total less what is recorded and did not fail.
 
     So a message that was lost, came twice or out of order makes no difference. The rows are numbered, and their unique names see
     to it that a number is taken once.
@@ -341,7 +345,15 @@ def _next_refund(row: InboundEvent, signal: Signal) -> tuple[str, Money]:
         .values_list("amount_minor", flat=True)
     )
     recorded = list(rows)
-    rest = 0 if None in recorded else signal.money.minor - sum(minor or 0 for minor in recorded)
+    failed = Refund.objects.for_tenant(row.connection.tenant).filter(
+        source=row.connection.provider,
+        kind="refund_back",
+        external_id__startswith=f"{signal.external_id}#failed/",
+        # What failed after this total was told is still in it.
+        occurred_at__lt=signal.occurred_at,
+    )
+    back = sum(minor or 0 for minor in failed.values_list("amount_minor", flat=True))
+    rest = 0 if None in recorded else signal.money.minor + back - sum(minor or 0 for minor in recorded)
     if rest <= 0 or len(recorded) >= MAX_REFUNDS:
         raise Ignored("refund_known")
     return names[len(recorded)], Money(rest, signal.money.currency)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings as site
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -64,6 +65,11 @@ class Connection(TenantModel):
 
     def __str__(self) -> str:
         return self.label or self.provider
+
+    @property
+    def webhook_url(self) -> str:
+        """The address that the provider sends to; its unguessable part is the public id."""
+        return f"{site.SITE_URL}/in/{self.public_id}/"
 
     @property
     def _bound_to(self) -> str:

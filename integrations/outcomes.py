@@ -30,6 +30,7 @@ SENTENCES = {
     "joined": _("%(email)s joined %(campaign)s through %(referrer)s. Nothing was paid yet."),
     "refunded": _("%(amount)s taken back from the payment of %(email)s in %(campaign)s."),
     "order_cancelled": _("The order of %(email)s in %(campaign)s was cancelled."),
+    "refund_back": _("A refund of %(amount)s to %(email)s in %(campaign)s failed; that much counts again."),
     "disputed": _("The payment of %(email)s in %(campaign)s is disputed."),
     "dispute_won": _("The dispute about the payment of %(email)s in %(campaign)s was won."),
     "subscription_stopped": _("A subscription of %(email)s in %(campaign)s ended; what it paid stays."),
@@ -60,6 +61,7 @@ SENTENCES = {
     "dispute_inquiry": _(
         "A bank asks about the payment. Nothing was taken back; it counts if it becomes a chargeback."
     ),
+    "refund_by_charge": _("Refunds are counted from the charge’s own message."),
     "nothing_refunded": _("Nothing has been refunded."),
     "never_captured": _("The payment was never captured, so nothing was paid; its authorization went back by itself."),
     "unreadable": _("The message has not the shape we know: %(message)s"),

@@ -17,7 +17,9 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
+from campaigns.link_models import OWN_CODE
 from campaigns.models import Campaign
+from campaigns.services import update_campaign
 from integrations import registry
 from integrations.discounts import discount_of, from_json, to_json
 from integrations.discounts import friend_rules as friend_rules
@@ -114,6 +116,9 @@ def save_plan(
         )
         if changed:
             _tell(row, actor, types.PROMOTIONS_ON)
+        if not campaign.discount_code:
+            # So that pages, pop-up and widgets tell visitors to enter it.
+            update_campaign(campaign=campaign, actor=actor, discount_code=OWN_CODE)
         enqueue("integrations.promotions.work_on", row.pk)
     return row
 
@@ -142,6 +147,8 @@ def turn_off(*, campaign: Campaign, actor: Actor) -> PromotionPlan | None:
         row.is_on, row.problem, row.said = False, "", ""
         row.save(update_fields=["is_on", "problem", "said"])
         _tell(row, actor, types.PROMOTIONS_OFF)
+        if campaign.shows_own_code:
+            update_campaign(campaign=campaign, actor=actor, discount_code="")
         enqueue("integrations.promotions.work_on", row.pk)
     return row
 
@@ -179,6 +186,10 @@ def look_over(plan_id: int) -> bool:
             .select_related("campaign__merchant", "connection")
             .get(pk=plan_id)
         )
+        if plan.connection.removed_at is not None:
+            # There is no key to do anything with any more.
+            PromotionCode.objects.filter(plan=plan).exclude(state="ended").update(state="ended", next_attempt_at=None)
+            return False
         if not _is_running(plan):
             _switch(PromotionCode.objects.filter(plan=plan), on=False)
             return False
@@ -387,6 +398,22 @@ def _failed(row: PromotionCode, plan: PromotionPlan, error: RemoteError) -> bool
         return False
     settle(row, state="failed", problem=error.problem, said=str(error)[:300])
     return True
+
+
+def drop(connection: Connection) -> bool:
+    """Before a connection's key is forgotten: delete our coupons there, with which all their codes stop. False when codes go on working."""
+    done = True
+    for plan in PromotionPlan.objects.filter(connection=connection).exclude(coupon="").order_by("pk"):
+        working = PromotionCode.objects.filter(plan=plan, state__in=["active", "ending"]).exists()
+        if plan.chosen_coupon:
+            done = done and not working
+            continue
+        try:
+            promotions_of(connection.provider, account_of(connection)).drop_coupon(plan.coupon)
+        except RemoteError as error:
+            logger.info("coupon %s stays: %s", plan.coupon, error.problem)
+            done = False
+    return done
 
 
 # What a redeemed code says.

@@ -112,8 +112,8 @@ class MadeEndpoint:
 class Listening(Protocol):
     """The addresses for messages in one account. Each call is one try; all raise RemoteError."""
 
-    def find(self, mark: str) -> str:
-        """The id of the address that carries our mark; "" when there is none."""
+    def find(self, order: EndpointOrder) -> str:
+        """The id of the one that carries our mark or has this address, made by whom ever; "" when there is none."""
 
     def make(self, order: EndpointOrder) -> MadeEndpoint:
         """Make it."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import registry
+from integrations import listening, promotions, registry
 from integrations.base import Provider
-from integrations.models import Connection, InboundEvent
+from integrations.models import Connection, InboundEndpoint, InboundEvent
 from integrations.sandbox.sending import SETTING
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -52,7 +51,7 @@ def provider_of(slug: str) -> Provider:
 
 def webhook_url(connection: Connection) -> str:
     """The address that the provider sends to; its unguessable part is the connection's id."""
-    return f"{settings.SITE_URL}/in/{connection.public_id}/"
+    return connection.webhook_url
 
 
 def connect(
@@ -79,6 +78,8 @@ def connect(
     with transaction.atomic():
         row.save(force_insert=True)
         record(tenant, actor, _happening(types.CONNECTION_CREATED, row, sorted(values)))
+        if _wants_endpoint(row, values):
+            listening.ask(row)
     return row
 
 
@@ -99,6 +100,15 @@ def is_ready(connection: Connection) -> bool:
     """Whether all secrets that the provider needs are there."""
     secrets = secrets_of(connection)
     return all(secrets.get(field.name) for field in registry.get(connection.provider).secrets if field.required)
+
+
+def _wants_endpoint(row: Connection, changed: Collection[str]) -> bool:
+    """Whether the address for messages is ours to make: with the key, for who did not make it by hand; or it is ours already."""
+    kind, secrets = registry.get(row.provider), secrets_of(row)
+    if not kind.listening or not all(secrets.get(field.unless) for field in kind.secrets if field.unless):
+        return False
+    made = InboundEndpoint.objects.filter(connection=row).exists()
+    return made if is_ready(row) else bool(changed)
 
 
 def _can_open(connection: Connection) -> bool:
@@ -127,12 +137,20 @@ def check_secrets(
             raise Refused("secret_malformed", str(field.wrong), field=name)
         if value.strip():
             values[name] = value.strip()
-        if field.required and not values.get(name):
-            raise Refused("secret_missing", _("Paste the %(label)s.") % {"label": field.label}, field=name)
+        if field.required and not values.get(name) and not (field.unless and _given(values, given, field.unless)):
+            other = fields.get(field.unless)
+            words = _("Paste the %(label)s, or the %(other)s.") if other else _("Paste the %(label)s.")
+            names = {"label": field.label, "other": other.label if other else ""}
+            raise Refused("secret_missing", words % names, field=name)
         mode = field.mode(values.get(name, ""))
         if mode is not None and mode is not tenant.is_test:
             raise Refused("wrong_mode", _wrong_mode(is_test=mode), field=name)
     return values
+
+
+def _given(values: Mapping[str, str], given: Mapping[str, str], name: str) -> bool:
+    """Whether a secret is kept or comes now, in whatever order the form has them."""
+    return bool(values.get(name) or given.get(name, "").strip())
 
 
 def _wrong_mode(*, is_test: bool) -> str:
@@ -170,6 +188,8 @@ def update_secrets(
                 row.settings.pop(SETTING, None)  # secrets that somebody pastes are for the company itself
             row.save(update_fields=["sealed", "label", "settings", "refused", "last_refused_at", "ended_at"])
             record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, changed))
+        if _wants_endpoint(row, changed):
+            listening.ask(row)
     return row
 
 
@@ -183,6 +203,25 @@ def disconnect(*, connection: Connection, actor: Actor) -> Connection:
         row.save(update_fields=["removed_at", "sealed"])
         record(row.tenant, actor, _happening(types.CONNECTION_REMOVED, row, []))
     return row
+
+
+def listen(*, connection: Connection) -> None:
+    """Try again to make the address for messages, where that is ours to do; nothing where it is not."""
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+        if row.removed_at is None and InboundEndpoint.objects.filter(connection=row).exists():
+            listening.ask(row)
+
+
+def leave(*, connection: Connection, actor: Actor) -> bool:
+    """Take away what we keep at the company, then disconnect. False when something stays there for the merchant to delete.
+
+    The network first, because the key is forgotten with the rest; whatever it answers, the connection ends. Refused as disconnect().
+    """
+    gone = connection.removed_at is None and listening.remove(connection)
+    gone = connection.removed_at is None and promotions.drop(connection) and gone
+    disconnect(connection=connection, actor=actor)
+    return gone
 
 
 def process_again(*, inbound: InboundEvent) -> InboundEvent:
@@ -213,6 +252,13 @@ def health(connection: Connection) -> Health:
         if not _can_open(connection):
             return Health(
                 "fail", _("Locked"), _("Its secrets can't be opened with this installation's keys. Paste them again.")
+            )
+        address = listening.waits(connection)
+        if address is not None and address.problem:
+            return Health("fail", _("Not finished"), address.problem_sentence)
+        if address is not None:
+            return Health(
+                "todo", _("Being set up"), _("The address for messages is being made there. Look again soon.")
             )
         return Health("todo", _("Not finished"), _("Its secret is missing. Paste it on its page."))
     if connection.refused:

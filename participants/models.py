@@ -328,6 +328,7 @@ class Refund(TenantModel):
 
     KINDS = (
         ("refund", _("Refund")),
+        ("refund_back", _("Refund failed")),
         ("dispute", _("Dispute")),
         ("dispute_won", _("Dispute won")),
         ("cancelled", _("Cancelled")),

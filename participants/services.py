@@ -260,12 +260,14 @@ def taken_back(event: QualifyingEvent) -> dict[str, Any]:
     for row in event.refunds.order_by("occurred_at", "pk"):
         if row.kind == "refund":
             total += event.amount_minor or 0 if row.amount_minor is None else row.amount_minor
+        elif row.kind == "refund_back":
+            total -= row.amount_minor or 0
         elif row.kind == "cancelled":
             cancelled = cancelled or row.occurred_at
         else:
             disputed = row.occurred_at if row.kind == "dispute" else None
     return {
-        "refunded_minor": min(total, event.amount_minor or total),
+        "refunded_minor": max(0, min(total, event.amount_minor or total)),
         "disputed_at": disputed,
         "cancelled_at": cancelled,
     }

@@ -34,6 +34,7 @@ JOBS = (
     Job("compare what companies keep with what arrived", "integrations.reconciling.work_all", 5),
     Job("send webhooks that no worker has sent", "integrations.delivering.sweep", 1),
     Job("tell teams of webhook endpoints that fail", "integrations.webhook_alarms.warn", 10),
+    Job("keep addresses for messages at companies", "integrations.listening.sweep", 1),
     Job("make promotion codes", "integrations.promotions.sweep", 1),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),

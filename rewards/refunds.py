@@ -110,7 +110,7 @@ def tell(event: QualifyingEvent, actor: Actor, rows: Iterable[Refund]) -> None:
     """Write into the history what was taken back of an event: as it comes, or when the payment that it waited for is there."""
     happenings = []
     for row in rows:
-        type_ = types.EVENT_REFUNDED if row.kind in {"refund", "cancelled"} else types.EVENT_DISPUTED
+        type_ = types.EVENT_REFUNDED if row.kind in {"refund", "refund_back", "cancelled"} else types.EVENT_DISPUTED
         data = {
             "kind": row.kind,
             "amount_minor": row.amount_minor,

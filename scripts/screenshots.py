@@ -99,6 +99,7 @@ PAGES = [
     Shot("campaign-rules-ranks", "/app/campaigns/{leaderboard}/rules/"),
     Shot("what-if", "/app/campaigns/{campaign}/rules/", press="main button[value=what_if]"),
     Shot("campaign-settings", "/app/campaigns/{campaign}/settings/"),
+    Shot("campaign-promotions", "/app/campaigns/{campaign}/promotion-codes/"),
     Shot("campaign-report", "/app/campaigns/{campaign}/report/"),
     Shot("campaign-install", "/app/campaigns/{campaign}/install/"),
     Shot("campaign-install-app", "/app/campaigns/{campaign}/install/?way=app&in=node"),

@@ -192,6 +192,7 @@ def _context(
         "texts": texts,
         "offer": friend_offer(campaign, first_name) if invited else referrer_offer(campaign),
         "extras": None if invited else extras(campaign),
+        "discount": campaign.discount_for(code) if code else "",
         "qr": qr.inline(short_link(referrer) if referrer else campaign_link(campaign)),
         "languages": other_languages(request, languages_of(campaign), language),
         "canonical": campaign_link(campaign),

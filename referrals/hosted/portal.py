@@ -331,6 +331,9 @@ def _code_context(request: HttpRequest, participant: Participant) -> dict[str, A
         "may_choose": participant.campaign.own_codes and not participant.is_banned,
         "code": request.GET.get("code", "")[:20] if why in words else participant.vanity_code,
         "code_error": words.get(why, ""),
+        "checkout": participant.referral_code
+        if participant.campaign.shows_own_code and not participant.is_banned
+        else "",
     }
 
 

@@ -18,5 +18,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/<str:public_id>/secrets/", connections.connection_secrets, name="connection_secrets"),
     path("connections/<str:public_id>/try/", connection_try.connection_try, name="connection_try"),
     path("connections/<str:public_id>/made-up/", connection_try.connection_make_up, name="connection_make_up"),
+    path("connections/<str:public_id>/listen/", connections.connection_listen, name="connection_listen"),
     path("connections/<str:public_id>/disconnect/", connections.connection_disconnect, name="connection_disconnect"),
 ]

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import reconciling, registry, services, trying
+from integrations import listening, reconciling, registry, services, trying
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent, Reconciliation
 from referrals.accounts.models import Role
@@ -76,7 +76,7 @@ class SecretsForm(forms.Form):
             attrs = {"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}
             self.fields[secret.name] = forms.CharField(
                 label=secret.label,
-                required=secret.required and secret.name not in saved,
+                required=secret.required and secret.name not in saved and not secret.unless,
                 max_length=500,
                 help_text=f"{kept} {secret.hint}".strip(),
                 initial=None if secret.is_secret else saved.get(secret.name),
@@ -108,7 +108,10 @@ def connections(request: MerchantRequest) -> HttpResponse:
             return refused(request, error, back=reverse("web:connections"))
         return redirect("web:connection", row.public_id)
     rows = list(
-        Connection.objects.for_tenant(request.tenant).filter(removed_at=None).order_by("-pk")[:CONNECTIONS_SHOWN]
+        Connection.objects.for_tenant(request.tenant)
+        .filter(removed_at=None)
+        .select_related("inbound_endpoint")
+        .order_by("-pk")[:CONNECTIONS_SHOWN]
     )
     compared = reconciling.latest(rows)
     context = {
@@ -134,7 +137,7 @@ def _first_url(*names: str) -> str:
 @member()
 def connection(request: MerchantRequest, public_id: str) -> HttpResponse:
     """How it is doing, how to set it up, and what it sent."""
-    row = own(Connection.objects.all(), request, public_id)
+    row = own(Connection.objects.select_related("inbound_endpoint"), request, public_id)
     provider = registry.get(row.provider)
     form = SecretsForm(provider, initial={"label": row.label}, saved=services.secrets_of(row))
     return _page(request, row, provider, form)
@@ -162,6 +165,7 @@ def _page(
         "provider": provider,
         "is_ready": row.removed_at is None and services.is_ready(row),
         "webhook_url": services.webhook_url(row),
+        "address": listening.waits(row),
         "guide_url": reverse("api:docs-guide", args=[f"connections/{provider.slug}"]),
         "form": form,
         "inbound": [(item, *STATES[item.state]) for item in page.rows],
@@ -199,8 +203,12 @@ def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse
         )
     except Refused as error:
         return _page(request, row, provider, form, status=max(apply_refusal(form, error), 422))
+    row.refresh_from_db()
     if was_ready:
         messages.success(request, _("The connection is saved."))
+    elif not services.is_ready(row):
+        words = _("The key is saved. The address for messages is being made in %(provider)s; look again in a minute.")
+        messages.success(request, words % {"provider": provider.label})
     else:
         words = _("%(provider)s is connected. Send a test message from there, or wait for the first payment.")
         messages.success(request, words % {"provider": provider.label})
@@ -214,10 +222,16 @@ def connection_disconnect(request: MerchantRequest, public_id: str) -> HttpRespo
     if request.method != "POST":
         return render(request, "web/connections/disconnect.html", {"card": Card.of(row)})
     try:
-        services.disconnect(connection=row, actor=request.actor)
+        gone = services.leave(connection=row, actor=request.actor)
     except Refused as error:
         return refused(request, error, back=reverse("web:connections"))
-    messages.success(request, _("%(provider)s is disconnected.") % {"provider": registry.get(row.provider).label})
+    words = {"provider": registry.get(row.provider).label}
+    messages.success(request, _("%(provider)s is disconnected.") % words)
+    if not gone:
+        left = _(
+            "Look in %(provider)s for what we made there, which could not be deleted: the endpoint, and promotion codes."
+        )
+        messages.warning(request, left % words)
     return redirect("web:connections")
 
 
@@ -233,3 +247,13 @@ def connection_reconcile(request: MerchantRequest, public_id: str) -> HttpRespon
         return refused(request, error, back=back)
     messages.success(request, _("The last 72 hours are being compared. Reload the page in a moment."))
     return redirect(back)
+
+
+@require_POST
+@member(role=Role.ADMIN)
+def connection_listen(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Have the address for messages made again, or once more after a failure."""
+    row = own(Connection.objects.all(), request, public_id)
+    services.listen(connection=row)
+    messages.success(request, _("It is tried again. Look again in a minute."))
+    return redirect("web:connection", row.public_id)

@@ -275,6 +275,8 @@ def _recorded(event: Event, viewpoint: str) -> str:
 
 def _refunded(event: Event, _viewpoint: str) -> str:
     amount = _money(event.data)
+    if event.data.get("kind") == "refund_back":
+        return _("A refund of %(amount)s failed: that much counts again") % {"amount": amount}
     return _("%(amount)s refunded") % {"amount": amount} if amount else _("Payment refunded in full")
 
 

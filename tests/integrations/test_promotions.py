@@ -6,7 +6,6 @@ Stripe is its stand-in with a memory; every request goes through Stripe's own cl
 from __future__ import annotations
 
 import dataclasses
-import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,14 +16,9 @@ from campaigns import services as campaigns
 from campaigns.models import Campaign
 from campaigns.rules import current_terms
 from campaigns.terms import Percent
-from integrations import promotions, remote
-from integrations.inbox import process
-from integrations.models import Connection, InboundEvent, PromotionCode, PromotionPlan
+from integrations import promotions
+from integrations.models import Connection, PromotionCode, PromotionPlan
 from integrations.providers.stripe.keeping import stripe_minor
-from integrations.sandbox import sending
-from integrations.sandbox.base import StandIn
-from integrations.sandbox.state import Memory
-from integrations.sandbox.stripe import Stripe
 from participants.models import Participant, Referral
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
@@ -36,66 +30,21 @@ from rewards.bans import ban, unban
 from rewards.models import Decision, Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_friend, make_participant
-from tests.integrations.sending import SECRET, connect, post
+from tests.integrations.sending import connect
+from tests.integrations.stripe_account import KEY, Account, played
 
 pytestmark = pytest.mark.django_db
 FRIEND = fixed_rule(2000, side="invitee", trigger="join", event="join", kind="coupon")
 
 
-class Account(StandIn):
-    """Stripe's stand-in for the connection, with what was asked, and faults on order."""
-
-    def __init__(self) -> None:
-        super().__init__(Stripe(), Memory(), {"webhook_secret": SECRET}, self.got)
-        self.asked: list[tuple[str, str]] = []
-        self.keys: list[str] = []
-        self.fault: Exception | Answer | None = None
-        self.connection: Connection | None = None
-
-    def got(self, body: bytes, headers: Any) -> int:
-        """A message for the connection."""
-        assert self.connection is not None
-        return int(post(self.connection, body, headers).status_code)
-
-    def send(self, method: str, url: str, *, headers: Any = None, body: Any = None) -> Answer:
-        path = url.removeprefix("https://api.stripe.com").partition("?")[0]
-        self.asked.append((method, path))
-        if method == "POST":
-            self.keys.append({name.lower(): value for name, value in headers.items()}.get("idempotency-key", ""))
-        fault, self.fault = self.fault, None
-        if isinstance(fault, Answer):
-            return fault
-        answer = super().send(method, url, headers=headers, body=body)
-        if fault is not None:
-            raise fault
-        return answer
-
-    def play(self, what: str, **fields: Any) -> dict[str, Any]:
-        """Something that happens at Stripe; its messages arrive and are worked on."""
-        form = "&".join(f"{name}={value}" for name, value in fields.items())
-        answer = super().send("POST", f"/v1/play/{what}", headers={"Authorization": "Bearer sk"}, body=form)
-        assert answer.status == 200, answer.body
-        self.advance()
-        for pk in InboundEvent.objects.filter(state="received").order_by("pk").values_list("pk", flat=True):
-            process(pk)
-        return dict(json.loads(answer.body))
-
-    def rows(self, kind: str) -> list[dict[str, Any]]:
-        """Objects in the account."""
-        return [row for _name, row in self.state.each(kind)]
-
-
 @pytest.fixture
 def stripe(monkeypatch: pytest.MonkeyPatch) -> Account:
-    account = Account()
-    monkeypatch.setattr(sending, "send_for", lambda _connection: account.send)
-    monkeypatch.setattr(remote, "send_for", lambda _connection: account.send)
-    return account
+    return played(monkeypatch)
 
 
 @pytest.fixture
 def connection(alice: Cast, stripe: Account) -> Connection:
-    stripe.connection = connect(Tenant(alice.merchant, is_test=True), api_key="rk_test_0123456789abcdef")
+    stripe.connection = connect(Tenant(alice.merchant, is_test=True), api_key=KEY)
     return stripe.connection
 
 

@@ -42,6 +42,18 @@ class StripeApi:
         ids = [item.invoice if isinstance(item.invoice, str) else item.invoice.id for item in found.data]
         return [name for name in ids if name]
 
+    def promotions_of(self, invoice_id: str) -> list[str]:
+        """The ids of the promotion codes behind an invoice's discounts."""
+        try:
+            invoice = self._client.v1.invoices.retrieve(invoice_id, {"expand": ["discounts"]}).to_dict()
+        except stripe.StripeError as error:
+            raise _ours(error) from error
+        found = []
+        for discount in invoice.get("discounts") or ():
+            promotion = discount.get("promotion_code") if isinstance(discount, dict) else None
+            found.append(promotion.get("id") if isinstance(promotion, dict) else promotion)
+        return [name for name in found if name]
+
 
 def _ours(error: stripe.StripeError) -> ProviderError:
     words = f"{type(error).__name__}: {error.user_message or 'no answer'}"[:300]
@@ -63,15 +75,23 @@ def _with_codes(signal: Signal, api: StripeApi) -> Signal:
     if not any(code.kind == "promotion_id" for code in signal.codes):
         return signal
     codes = []
-    for code in signal.codes:
+    for code in _named(signal, api):
         found = Code(api.promotion_code(code.text), "promotion") if code.kind == "promotion_id" else code
         if found.text:
             codes.append(found)
     return dataclasses.replace(signal, codes=tuple(dict.fromkeys(codes)))
 
 
+def _named(signal: Signal, api: StripeApi) -> list[Code]:
+    """The codes, with the discounts that an invoice only names (`di_...`) as the promotion codes behind them."""
+    codes = [code for code in signal.codes if not code.text.startswith("di_")]
+    if len(codes) < len(signal.codes):
+        codes += [Code(name, "promotion_id") for name in api.promotions_of(signal.external_id)]
+    return codes
+
+
 def _with_invoice(signal: Signal, api: StripeApi) -> Signal:
-    if signal.fact not in {"refund", "dispute", "dispute_won"}:
+    if signal.fact not in {"refund", "refund_back", "dispute", "dispute_won"}:
         return signal
     if any(name.startswith("in_") for name in signal.references):
         return signal

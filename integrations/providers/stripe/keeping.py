@@ -177,11 +177,15 @@ class StripeListening:
     def __init__(self, account: Account) -> None:
         self._stripe = _client(account).v1
 
-    def find(self, mark: str) -> str:
-        """The id of the endpoint that carries our mark; "" when there is none."""
+    def find(self, order: EndpointOrder) -> str:
+        """The id of the endpoint that carries our mark or has this URL; "" when there is none."""
         with _told():
             found = self._stripe.webhook_endpoints.list({"limit": PAGE})
-        rows = [row for row in found.data if row.metadata is not None and row.metadata.to_dict().get(MARK) == mark]
+        rows = [
+            row
+            for row in found.data
+            if row.url == order.url or (row.metadata is not None and row.metadata.to_dict().get(MARK) == order.mark)
+        ]
         return rows[0].id if rows else ""
 
     def make(self, order: EndpointOrder) -> MadeEndpoint:
@@ -201,7 +205,12 @@ class StripeListening:
 
     def update(self, remote_id: str, order: EndpointOrder) -> bool:
         """Bring its list of events in line, and switch it on; False when it is gone."""
-        params = {"enabled_events": list(order.events), "url": order.url, "disabled": False}
+        params = {
+            "enabled_events": list(order.events),
+            "url": order.url,
+            "disabled": False,
+            "metadata": {MARK: order.mark},
+        }
         with _told():
             try:
                 self._stripe.webhook_endpoints.update(remote_id, cast(Any, params))

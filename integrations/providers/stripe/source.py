@@ -159,7 +159,7 @@ def _invoice(invoice: Object, at: datetime) -> Signal:
         money=_money_of(minor, invoice.get("currency")),
         email=text(invoice.get("customer_email")),
         name=text(invoice.get("customer_name"))[:160],
-        codes=tuple(dict.fromkeys([*codes, *_promotions(invoice)])),
+        codes=tuple(dict.fromkeys([*codes, *_promotions(invoice), *_discounts(invoice)])),
         customer_id=ident(invoice.get("customer")),
         is_first={"subscription_create": True, "subscription_cycle": False}.get(reason),
         metadata={"invoice": need_ident(invoice), "billing_reason": reason, **_of_subscription(subscription)},
@@ -202,6 +202,33 @@ def _dispute_closed(dispute: Object, at: datetime) -> Signal:
     )
 
 
+def _dispute_changed(dispute: Object, at: datetime) -> Signal:
+    """A dispute's own news: the one that is told when the first message got lost, or that it is over."""
+    if dispute.get("status") in {"won", "warning_closed", "lost"}:
+        return _dispute_closed(dispute, at)
+    return _dispute(dispute, at)
+
+
+def _reinstated(dispute: Object, at: datetime) -> Signal:
+    """The money of a dispute came back: it was won, whatever the status says at that moment."""
+    return _dispute_closed({**dispute, "status": "won"}, at)
+
+
+def _refund_changed(refund: Object, at: datetime) -> Signal:
+    """A refund that failed or was cancelled: the money stayed with the shop. Others are counted from the charge's own message."""
+    if refund.get("status") not in {"failed", "canceled"}:
+        raise Ignored("refund_by_charge")
+    charge = need_ident(refund.get("charge"), "the refund's charge")
+    return Signal(
+        fact="refund_back",
+        external_id=f"{charge}#failed/{need_ident(refund)}",
+        references=names(charge, ident(refund.get("payment_intent"))),
+        occurred_at=at,
+        money=_money_of(refund.get("amount"), refund.get("currency")),
+        is_part=True,
+    )
+
+
 def _ended(subscription: Object, at: datetime) -> Signal:
     """A subscription that is over, at its end and not when its end was announced."""
     ended = subscription.get("ended_at")
@@ -225,11 +252,19 @@ READERS = {
     "checkout.session.completed": _checkout,
     "checkout.session.async_payment_succeeded": _checkout,
     "checkout.session.async_payment_failed": _failed,
+    "invoice.payment_failed": _failed,
     "invoice.paid": _invoice,
     "invoice.payment_succeeded": _invoice,
     "charge.refunded": _refunded,
+    "refund.failed": _refund_changed,
+    "refund.updated": _refund_changed,
+    "refund.created": _refund_changed,
+    "charge.refund.updated": _refund_changed,
     "charge.dispute.created": _dispute,
+    "charge.dispute.updated": _dispute_changed,
+    "charge.dispute.funds_withdrawn": _dispute,
     "charge.dispute.closed": _dispute_closed,
+    "charge.dispute.funds_reinstated": _reinstated,
     "customer.subscription.deleted": _ended,
 }
 
@@ -252,6 +287,14 @@ def _promotions(thing: Object) -> list[Code]:
         elif ident(promotion):
             found.append(Code(ident(promotion), "promotion_id"))
     return found
+
+
+def _discounts(invoice: Object) -> list[Code]:
+    """Discounts that an invoice only names: which code gave them, Stripe says when it is asked. Of renewals nobody has to know."""
+    named = invoice.get("discounts")
+    if not isinstance(named, list) or invoice.get("billing_reason") == "subscription_cycle":
+        return []
+    return [Code(ident(one), "promotion_id") for one in named[:5] if isinstance(one, str) and ident(one)]
 
 
 def _payments(invoice: Object) -> list[str]:
