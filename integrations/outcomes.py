@@ -107,6 +107,8 @@ NAMES = {
     "payment_failed": _("Payment that failed"),
     "nothing_paid": _("Nothing was paid"),
     "dispute_lost": _("Dispute that was lost"),
+    "refund_back": _("Refund that failed"),
+    "refund_by_charge": _("Refund that another message counts"),
     "nothing_refunded": _("Nothing was refunded"),
     "never_captured": _("Payment that was never captured"),
     "unreadable": _("Could not be read"),
