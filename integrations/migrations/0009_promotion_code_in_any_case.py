@@ -5,20 +5,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_squashed'),
-        ('integrations', '0008_inbox_search'),
-        ('participants', '0013_settled'),
+        ("accounts", "0001_squashed"),
+        ("integrations", "0008_inbox_search"),
+        ("participants", "0013_settled"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='promotioncode',
-            name='promotion_code_text',
+            model_name="promotioncode",
+            name="promotion_code_text",
         ),
         migrations.AddIndex(
-            model_name='promotioncode',
-            index=models.Index(models.F('merchant'), models.F('is_test'), django.db.models.functions.text.Lower('code'), name='promotion_code_text'),
+            model_name="promotioncode",
+            index=models.Index(
+                models.F("merchant"),
+                models.F("is_test"),
+                django.db.models.functions.text.Lower("code"),
+                name="promotion_code_text",
+            ),
         ),
     ]
