@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from integrations import registry, services
+from integrations import registry, services, trying
 from integrations.messages import MOST, pretty, process_all, unread_types
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import SENTENCES, name
@@ -91,6 +91,7 @@ def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
         "person": event.participant if event else _person(request.tenant, row),
         "rewards": Reward.objects.filter(event=event).order_by("pk")[:20] if event else [],
         "may_change": request.membership.may(Role.MANAGER),
+        "can_try": bool(trying.kinds(row.connection)),
     }
     return render(request, "web/connections/inbound.html", context)
 
