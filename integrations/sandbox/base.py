@@ -90,6 +90,7 @@ class Call:
     params: dict[str, str] = field(default_factory=dict)
     script: Script = scripts.PLAIN
     minor: int = 0
+    choose: Callable[[int], Script] = scripts.of
     # Kinds and names of messages that leave before the answer, and whether any waits.
     early: list[str] = field(default_factory=list)
     told: bool = False
@@ -113,7 +114,7 @@ class Call:
     def begin(self, money: Money, reference: str) -> Script:
         """The amount's script. Ends the call where it says so: at the first try for this reference, or at every one."""
         self.minor = money.minor
-        self.script = script = scripts.of(money.minor)
+        self.script = script = self.choose(money.minor)
         if script.before and (script.always or self.state.add("_tried", f"{script.name}:{reference}"[:255], {})):
             if script.before == "lost":
                 raise Lost
@@ -252,8 +253,17 @@ Deliver = Callable[[bytes, Mapping[str, str]], int]
 class StandIn:
     """A company's door for one account. `send` has the shape of referrals.lib.http.request, so that a client can't tell them apart."""
 
-    def __init__(self, company: Company, state: State, secrets: Secrets, deliver: Deliver | None = None) -> None:
+    def __init__(
+        self,
+        company: Company,
+        state: State,
+        secrets: Secrets,
+        deliver: Deliver | None = None,
+        choose: Callable[[int], Script] = scripts.of,
+    ) -> None:
+        """`choose` gives the script of an amount in minor units; a test of chaos gives its own, by chance and not by amount."""
         self.company, self.state, self.secrets, self.deliver = company, state, secrets, deliver
+        self.choose = choose
 
     def send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Any = None) -> Answer:
         """One request, to whatever host; raises HttpError where the answer is lost."""
@@ -261,7 +271,7 @@ class StandIn:
         parts = urlsplit(url)
         lower = {name.lower(): value for name, value in (headers or {}).items()}
         request = Request(method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), lower, content)
-        call = Call(self.company, request, self.state, self.secrets, clock.now())
+        call = Call(self.company, request, self.state, self.secrets, clock.now(), choose=self.choose)
         lost = False
         with self.state.work():
             try:

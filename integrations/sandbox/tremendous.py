@@ -125,10 +125,11 @@ class Tremendous(Company):
 
     def orders(self, call: Call) -> Reply:
         """All, the newest first; `external_id` finds one."""
-        kept = call.state.get("_key", call.request.query.get("external_id", ""))
-        names = [name for name, _row in call.state.each("order")][::-1]
         if "external_id" in call.request.query:
+            kept = call.state.get("_key", call.request.query["external_id"])
             names = [kept["made"]] if kept else []
+        else:
+            names = [name for name, _row in call.state.each("order")][::-1]
         shown = [self._shown(call, name)["order"] for name in names[:100]]
         return Reply(200, {"orders": shown, "total_count": len(names)})
 

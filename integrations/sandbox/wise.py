@@ -91,7 +91,7 @@ class Wise(Company):
         details = body.get("details") or {}
         if not (body.get("accountHolderName") and body.get("currency") and body.get("type")):
             return _error(400, "NOT_VALID", "accountHolderName, currency and type are needed", "accountHolderName")
-        number = len(call.state.each("recipient")) + 40_000_000
+        number = _number(4)
         to = details.get("email") or details.get("iban") or details.get("accountNumber") or body["accountHolderName"]
         call.state.add("recipient", str(number), {"to": to, "currency": body["currency"]})
         return Reply(
@@ -153,7 +153,7 @@ class Wise(Company):
         script = call.begin(money, key)
         if script.reason in _NO:
             return _error(422, "NOT_VALID", _NO[script.reason], "targetAccount")
-        number = 50_000_000 + len(call.state.each("transfer"))
+        number = _number(5)
         keys.remember(call, key, None, str(number))
         data = {
             "id": number,
@@ -280,6 +280,11 @@ def _private_key(state: State) -> str:
         state.add("_signing", "key", {"pem": key.private_bytes(*form).decode()})
         kept = state.get("_signing", "key") or {}
     return str(kept["pem"])
+
+
+def _number(first: int) -> int:
+    """An id as Wise's are, its first digit saying what it is of."""
+    return int(f"{first}{random_text(11, '0123456789')}")
 
 
 def _money(amount: Any, currency: Any) -> Money:

@@ -15,6 +15,7 @@ from django.db import transaction
 from integrations.models import Connection, SandboxRow
 from integrations.sandbox import keys, scripts
 from integrations.sandbox.base import Call, Company, Refusal, Reply, Route, StandIn, money_of
+from integrations.sandbox.scripts import Script
 from integrations.sandbox.serving import serving
 from integrations.sandbox.state import Data, Memory, Rows, State
 from referrals.accounts.tenancy import Tenant
@@ -182,6 +183,17 @@ def test_what_an_amount_does_at_the_first_and_the_second_try(name: str, outcomes
     assert [row[2] for row in _paid(state)] == [minor - (100 if name == "other_amount" else 0)] * paid
     if name == "busy":
         assert state.get("_key", "k") is not None
+
+
+def test_a_test_of_chaos_chooses_by_chance_and_not_by_amount() -> None:
+    fates = iter([Script("x", before="lost", always=True), Script("y", after="lost"), Script("z")])
+    state = Memory()
+    bank = StandIn(Bank(), state, {}, None, lambda minor: next(fates))
+    for key in ("a", "b"):
+        with pytest.raises(HttpError):
+            _pay(bank, "replay", key)
+    assert [_pay(bank, "replay", key).status for key in ("b", "a")] == [200, 200]
+    assert [row[0] for row in _paid(state)] == ["b", "a"]
 
 
 def test_webhooks_leave_when_the_amount_says(state: State) -> None:
