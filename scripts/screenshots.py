@@ -149,6 +149,10 @@ PAGES = [
     Shot("connection-try", "/app/connections/{test_connection}/try/", test=True),
     Shot("connection-tried", "/app/connections/{test_connection}/try/", test=True, press="main form button"),
     Shot("developers", "/app/developers/"),
+    Shot("webhooks", "/app/developers/webhooks/", test=True),
+    Shot("webhook", "/app/developers/webhooks/{webhook}/", test=True),
+    Shot("deliveries", "/app/developers/deliveries/", test=True),
+    Shot("delivery", "/app/developers/deliveries/{delivery}/", test=True),
     Shot("settings", "/app/settings/"),
     Shot("imports", "/app/settings/imports/"),
     Shot("customers", "/app/settings/customers/?q=old@example.com"),
@@ -308,6 +312,10 @@ def demo_words() -> dict[str, str]:
             apps.get_model("integrations", "Connection").objects.filter(is_test=True, removed_at=None).order_by("pk")
         ),
         "message": first(messages.order_by("pk")),
+        "webhook": first(apps.get_model("integrations", "WebhookEndpoint").objects.order_by("pk")),
+        "delivery": first(
+            apps.get_model("integrations", "WebhookDelivery").objects.filter(state="failed").order_by("pk")
+        ),
         "campaign": first(campaigns),
         "test_campaign": first(
             apps.get_model("campaigns", "Campaign").objects.filter(status="active", is_test=True).order_by("pk")

@@ -12,5 +12,6 @@ urlpatterns = [
     path("", include("referrals.web.reward_urls")),
     path("", include("referrals.web.fraud_urls")),
     path("", include("referrals.web.connection_urls")),
+    path("", include("referrals.web.webhook_urls")),
     path("", include("referrals.web.account_urls")),
 ]

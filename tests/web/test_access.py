@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, reverse
 
 from campaigns.rules import current_terms
-from integrations.models import Connection, InboundEvent
+from integrations import endpoints
+from integrations.models import Connection, InboundEvent, WebhookDelivery, WebhookEndpoint
 from participants import invite_lists
 from participants.fraud import traces
 from participants.fraud.traces import Seen
@@ -69,6 +70,7 @@ def things(alice: Cast) -> dict[str, str]:
     wish = Application.objects.create(
         merchant=alice.merchant, campaign=campaign, email="a@b.example", email_key="a@b.example", status="waiting"
     )
+    endpoint, _secret = endpoints.create(tenant=alice.tenant, actor=actor, url="https://hooks.example.com/")
     return {
         "application": wish.public_id,
         "campaign": campaign.public_id,
@@ -84,6 +86,8 @@ def things(alice: Cast) -> dict[str, str]:
         "key": key.public_id,
         "connection": link.public_id,
         "inbound": inbound.public_id,
+        "webhook": endpoint.public_id,
+        "delivery": endpoints.send_test(endpoint=endpoint, type_="reward.due").public_id,
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
         "import": imports.start(
             tenant=alice.tenant, kind="participants", campaign=campaign, name="a.csv", data=b"a@b.example", actor=actor
@@ -98,7 +102,19 @@ def things(alice: Cast) -> dict[str, str]:
 
 
 def _everything() -> dict[str, int]:
-    models = (ApiKey, Event, Invitation, Membership, Merchant, PayoutBatch, Reward, Connection, InboundEvent)
+    models = (
+        ApiKey,
+        Event,
+        Invitation,
+        Membership,
+        Merchant,
+        PayoutBatch,
+        Reward,
+        Connection,
+        InboundEvent,
+        WebhookEndpoint,
+        WebhookDelivery,
+    )
     return {model.__name__: model._default_manager.count() for model in models}
 
 

@@ -11,6 +11,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.money import Money
+from referrals.web.demo import webhooks
 from rewards.simulating import simulate
 
 
@@ -21,7 +22,9 @@ def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
             tenant=tenant, actor=owner, name="Try it here", currency="USD", preset_key="refer_a_friend_double"
         )
         campaign = campaigns.launch(campaign=campaign, actor=owner)
+    told = webhooks.begin(tenant, owner)
     with clock.at(end):
         simulate(campaign=campaign, actor=owner, amount=Money(8000, "USD"))
         begun = connect(tenant=tenant, actor=owner, provider="stripe", label="A shop to try")
         make_up_secrets(connection=begun, actor=owner)
+    webhooks.tell(told)
