@@ -234,6 +234,19 @@ class Issuer(Protocol):
         """What the company knows of this key; None when it says that it does not know it. Raises when it can't be asked."""
 
 
+class Installing(Protocol):
+    """Connecting through the company's own page on which a merchant allows an app (OAuth). Nothing is stored here."""
+
+    def is_possible(self, account: Account) -> bool:
+        """Whether there is an app: the merchant's own, named in the account, or the installation's."""
+
+    def address(self, account: Account, *, back: str, state: str) -> str:
+        """The company's page for the account's shop; `state` comes back from there. Raises ProviderError."""
+
+    def finish(self, account: Account, query: Mapping[str, str]) -> dict[str, str]:
+        """The secrets, from what the merchant's browser brought back. Raises SignatureError when that is not genuine, ProviderError."""
+
+
 LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
 
 
@@ -282,6 +295,11 @@ class Provider:
     # Dotted paths of what the company can keep for a merchant (integrations.remote): Promotions and Listening, made from an Account.
     promotions: str = ""
     listening: str = ""
+    # The secrets with one of which that address is made, where the company signs with what it told before ("one|other").
+    listening_needs: str = ""
+    # Dotted path of an Installing, for companies with a page to allow an app on, and the field that says whose account it is.
+    install: str = ""
+    install_field: str = ""
     # How a message is answered whose signature does not fit. Shopify wants 401 from apps of its store.
     refusal_status: int = 400
     # Dotted path of an Issuer, for a company that can deliver rewards.

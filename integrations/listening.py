@@ -79,7 +79,8 @@ def work(pk: int) -> str:
     try:
         account = account_of(connection)
         at = listening_of(connection.provider, account)
-        return _make(row, connection, at, bool(account.secrets.get("webhook_secret")))
+        needed = [field.name for field in registry.get(connection.provider).secrets if field.required]
+        return _make(row, connection, at, all(account.secrets.get(name) for name in needed))
     except RemoteError as error:
         logger.info("address for messages of %s: %s", connection.public_id, error.problem)
         if error.retry:
@@ -121,6 +122,8 @@ def _keep(connection: Connection, secrets: Mapping[str, str]) -> bool:
         row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
         if row.removed_at is not None:
             return False
+        if not secrets:
+            return True  # what signs its messages was known before
         row.secrets = {**account_of(row).secrets, **secrets}
         row.refused, row.last_refused_at = 0, None
         row.save(update_fields=["sealed", "refused", "last_refused_at"])

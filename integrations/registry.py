@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import Issuer, LookUp, Provider, Pull, Samples
+from integrations.base import Installing, Issuer, LookUp, Provider, Pull, Samples
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
@@ -48,6 +48,13 @@ def pull(slug: str) -> Pull | None:
     """The provider's way of listing what it sent, if it has one."""
     path = get(slug).pull
     return cast(Pull, import_string(path)) if path else None
+
+
+@cache
+def install(slug: str) -> Installing | None:
+    """The provider's way of connecting by allowing an app, if it has one."""
+    path = get(slug).install
+    return cast(Installing, import_string(path)()) if path else None
 
 
 @cache

@@ -105,6 +105,9 @@ def is_ready(connection: Connection) -> bool:
 def _wants_endpoint(row: Connection, changed: Collection[str]) -> bool:
     """Whether the address for messages is ours to make: with the key, for who did not make it by hand; or it is ours already."""
     kind, secrets = registry.get(row.provider), secrets_of(row)
+    if kind.listening and kind.listening_needs:
+        may = any(secrets.get(name) for name in kind.listening_needs.split("|"))
+        return may and is_ready(row) and bool(changed)
     if not kind.listening or not all(secrets.get(field.unless) for field in kind.secrets if field.unless):
         return False
     made = InboundEndpoint.objects.filter(connection=row).exists()

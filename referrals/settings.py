@@ -158,6 +158,9 @@ IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 REDIS_URL = env.str("REDIS_URL", default="")
 # Networks of data centres, VPNs and Tor exits, one a line, for the fraud check (docs/fraud.md). None is bundled.
 FRAUD_NETWORKS_FILE = env.str("FRAUD_NETWORKS_FILE", default="")
+# The Shopify app of this installation, if it has one, so that merchants connect with a click (docs/connections/shopify.md).
+SHOPIFY_CLIENT_ID = env.str("SHOPIFY_CLIENT_ID", default="")
+SHOPIFY_CLIENT_SECRET = env.str("SHOPIFY_CLIENT_SECRET", default="")
 # How many calls a secret key may make in a minute (RELIABILITY section 7, "Limits").
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 # Limits and log-in throttles need a cache that all processes share (LIBRARIES.md, "Rate limits").

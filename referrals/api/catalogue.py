@@ -65,6 +65,8 @@ CODES: dict[str, tuple[int, str]] = {
     "url_not_allowed": (422, "The address is not https with a public host name and an allowed port."),
     "signing_secret_missing": (409, "The business has no signing secret yet."),
     "no_test_payment": (409, "A test message is about an earlier test payment, and there is none."),
+    "install_refused": (422, "What came back from the company's page was not genuine, or too late."),
+    "install_failed": (502, "The company gave no access when it was asked for it."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from referrals.web import connection_try, connections, inbox
+from referrals.web import connection_install, connection_try, connections, inbox
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections.connections, name="connections"),
@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/messages/process/", inbox.inbox_process, name="inbox_process"),
     path("connections/messages/<str:public_id>/", inbox.inbound, name="inbound"),
     path("connections/messages/<str:public_id>/process/", inbox.inbound_process, name="inbound_process"),
+    path("connections/installed/", connection_install.connection_installed, name="connection_installed"),
+    path("connections/<str:public_id>/install/", connection_install.connection_install, name="connection_install"),
     path("connections/<str:public_id>/", connections.connection, name="connection"),
     path("connections/<str:public_id>/reconcile/", connections.connection_reconcile, name="connection_reconcile"),
     path("connections/<str:public_id>/secrets/", connections.connection_secrets, name="connection_secrets"),

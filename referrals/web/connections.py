@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import listening, reconciling, registry, services, trying
+from integrations import installing, listening, reconciling, registry, services, trying
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent, Reconciliation
 from referrals.accounts.models import Role
@@ -163,6 +163,7 @@ def _page(
         "compare_lacks": reconciling.lacks(row),
         "may_compare": request.membership.may(Role.MANAGER) and reconciling.is_possible(row),
         "provider": provider,
+        "install": _install_form(row, provider) if installing.is_possible(row) else None,
         "is_ready": row.removed_at is None and services.is_ready(row),
         "webhook_url": services.webhook_url(row),
         "address": listening.waits(row),
@@ -176,6 +177,12 @@ def _page(
         "may_change": request.membership.may(Role.ADMIN) and row.removed_at is None,
     }
     return render_part(request, "web/connections/show.html", "web/connections/_inbound.html", context, status=status)
+
+
+def _install_form(row: Connection, provider: Provider) -> dict[str, Any]:
+    """The one field of the way by a click, as it is known so far."""
+    field = next(field for field in provider.secrets if field.name == provider.install_field)
+    return {"label": field.label, "hint": field.hint, "value": services.secrets_of(row).get(field.name, "")}
 
 
 def _list_url(row: Connection, state: str, after: str) -> str:

@@ -219,7 +219,7 @@ def test_webhooks_are_subscribed_to_once_and_only_those_that_can_be() -> None:
     at = ShopifyListening(shop.account)
     events = tuple(name for name, _why in PROVIDER.events)
     wanted = EndpointOrder("https://refer.example/in/con_1/", events, "con_1", "key")
-    assert at.find("con_1") == ""
+    assert at.find(wanted) == ""
     assert at.make(wanted).remote_id == wanted.url
     topics = [variables["topic"] for query, variables in shop.asked if query == queries.SUBSCRIBE]
     assert topics == [
@@ -231,7 +231,7 @@ def test_webhooks_are_subscribed_to_once_and_only_those_that_can_be() -> None:
         "ORDERS_PAID",
         "REFUNDS_CREATE",
     ]
-    assert at.find("con_1") == wanted.url
+    assert at.find(wanted) == wanted.url
     assert at.update(wanted.url, replace(wanted, events=events[:2])) is True
     at.delete(wanted.url)
-    assert at.find("con_1") == ""
+    assert at.find(wanted) == ""

@@ -10,9 +10,9 @@ import pytest
 from django.core import mail
 
 from campaigns.terms import Percent
-from integrations import account_facts, account_mails, promotions, services
+from integrations import account_facts, account_mails, listening, promotions, services
 from integrations.inbox import process
-from integrations.models import Connection, InboundEvent, PromotionCode
+from integrations.models import Connection, InboundEndpoint, InboundEvent, PromotionCode
 from integrations.sandbox.sending import SETTING
 from participants import invites
 from participants.models import Capture, Participant, QualifyingEvent, Refund
@@ -195,3 +195,18 @@ def test_each_referrer_s_code_becomes_a_discount_code_that_counts_however_it_is_
     assert QualifyingEvent.objects.get().participant.referral.referrer == asha
     # The friend had their reward as the discount itself.
     assert [reward.participant for reward in Reward.objects.all()] == [asha]
+
+
+def test_the_webhooks_are_made_for_a_merchant_who_may_have_them_made(alice: Cast) -> None:
+    test_side = Tenant(alice.merchant, is_test=True)
+    row = services.connect(tenant=test_side, actor=ACTOR, provider="shopify")
+    assert not InboundEndpoint.objects.exists()
+    secrets = {"shop": SHOP, "client_secret": SECRET}
+    services.update_secrets(connection=row, actor=ACTOR, secrets=secrets)
+    # Nobody whom we could ask: made by hand, as the guide says.
+    assert not InboundEndpoint.objects.exists()
+    services.update_secrets(connection=row, actor=ACTOR, secrets={"access_token": "shpat_" + "a" * 32})
+    Connection.objects.filter(pk=row.pk).update(settings={SETTING: True})
+    endpoint = InboundEndpoint.objects.get()
+    assert listening.work(endpoint.pk) == "active"
+    assert listening.remove(Connection.objects.get(pk=row.pk)) is True

@@ -95,7 +95,10 @@ PROVIDER = Provider(
     pull="integrations.providers.shopify.asking.pull",
     pull_needs=("client_id|access_token",),
     refusal_status=401,
+    install="integrations.providers.shopify.installing.ShopifyInstalling",
+    install_field="shop",
     promotions="integrations.providers.shopify.keeping.ShopifyPromotions",
     listening="integrations.providers.shopify.keeping.ShopifyListening",
+    listening_needs="client_id|access_token",
     samples="integrations.providers.shopify.samples.Samples",
 )

@@ -139,9 +139,9 @@ class ShopifyListening:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def find(self, mark: str) -> str:
-        """The address when something is sent to it; "" when nothing is. `mark` is contained in it."""
-        return next((uri for _id, _topic, uri in self._all() if mark in uri), "")
+    def find(self, order: EndpointOrder) -> str:
+        """The address when something is sent to it; "" when nothing is."""
+        return next((uri for _id, _topic, uri in self._all() if uri == order.url), "")
 
     def _all(self) -> list[tuple[str, str, str]]:
         found: list[tuple[str, str, str]] = []
