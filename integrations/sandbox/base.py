@@ -334,7 +334,10 @@ class Paid:
 
 def money_of(state: State) -> list[Paid]:
     """All money that left this account, in order."""
-    return [
-        Paid(name, row["to"], Money(row["amount_minor"], row["currency"]), row["reference"], bool(row["back_at"]))
-        for name, row in state.each("_money")
-    ]
+    return [paid_of(name, row) for name, row in state.each("_money")]
+
+
+def paid_of(name: str, row: Data) -> Paid:
+    """One kept payment."""
+    money = Money(row["amount_minor"], row["currency"])
+    return Paid(name, row["to"], money, row["reference"], bool(row["back_at"]))

@@ -13,8 +13,8 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.module_loading import import_string
 
 from integrations.base import Delivery, Secrets
-from integrations.models import Connection
-from integrations.sandbox.base import Call, Company, StandIn
+from integrations.models import Connection, SandboxRow
+from integrations.sandbox.base import Call, Company, Paid, StandIn, paid_of
 from integrations.sandbox.state import Rows
 from referrals.lib import http
 from referrals.lib.queue import enqueue
@@ -48,6 +48,12 @@ def is_played(connection: Connection) -> bool:
 def send_for(connection: Connection) -> http.Send:
     """How to reach this connection's company: `Account.send`."""
     return stand_in(connection).send if is_played(connection) else http.request
+
+
+def last_money(connection: Connection, limit: int = 50) -> list[Paid]:
+    """What the stand-in of this connection sent, the newest first."""
+    rows = SandboxRow.objects.filter(connection=connection, kind="_money").order_by("-pk")[:limit]
+    return [paid_of(row.name, row.data) for row in rows]
 
 
 class ConnectionStandIn(StandIn):

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import installing, listening, reconciling, registry, services, trying
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent, Reconciliation
+from integrations.sandbox import sending as sandbox
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError, keyset, render_part
@@ -167,6 +168,9 @@ def _page(
         "is_ready": row.removed_at is None and services.is_ready(row),
         "webhook_url": services.webhook_url(row),
         "address": listening.waits(row),
+        "made_up": row.is_test and bool(row.settings.get(sandbox.SETTING)),
+        "is_played": sandbox.is_played(row),
+        "stand_in_money": sandbox.last_money(row) if sandbox.is_played(row) else [],
         "guide_url": reverse("api:docs-guide", args=[f"connections/{provider.slug}"]),
         "form": form,
         "inbound": [(item, *STATES[item.state]) for item in page.rows],

@@ -12,6 +12,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from integrations.models import Connection, InboundEvent
 from participants.models import Participant
+from referrals.accounts.tenancy import Tenant
+from rewards.models import Reward
 from tests.factories import Cast, make_campaign, make_cast, make_merchant, make_participant
 from tests.integrations.sending import SECRET, connect, deliver, post, sample
 
@@ -114,3 +116,28 @@ def test_a_merchant_connects_stripe(any_page: Page, alice: Cast, asha: Participa
     page.get_by_role("link", name="See the payment and its decisions").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Maya Lindqvist")
     expect(page.locator("#content")).to_contain_text("$64.20")
+
+
+def test_a_test_payment_is_sent_without_an_account(
+    page: Page, alice: Cast, live_server: LiveServer, axe: Check, fits: Check
+) -> None:
+    """From nothing to a reward: made-up secrets, the form, and the page that says what it led to."""
+    side = Tenant(alice.merchant, is_test=True)
+    make_participant(make_campaign(side))
+    log_in(page, alice.client, live_server)
+    page.goto(f"{live_server.url}/app/connections/")
+    page.get_by_role("switch", name="Test mode").first.click()
+    page.goto(f"{live_server.url}/app/connections/")
+    page.get_by_role("button", name="Connect Razorpay").click()
+    page.get_by_role("button", name="Use made-up secrets").click()
+    axe(page)
+    fits(page)
+    page.get_by_label("They pay").fill("64.20")
+    page.get_by_role("button", name="Send it").dblclick()
+    expect(page.get_by_text("Payment of $64.20")).to_be_visible()
+    assert Reward.objects.for_tenant(side).get().state == "due"
+    page.get_by_role("link", name="Send another").click()
+    page.get_by_label("A refund of the last payment").check()
+    page.get_by_role("button", name="Send it").click()
+    expect(page.get_by_role("heading", name="refund.processed")).to_be_visible()
+    assert Reward.objects.for_tenant(side).get().state == "void"

@@ -157,3 +157,4 @@ def test_the_page_sends_a_payment_and_shows_what_it_led_to(alice: Cast, test_sid
     assert client.post(f"{page}made-up/", follow=True).status_code == 200
     row.refresh_from_db()
     assert row.settings == {"stand_in": True}
+    assert "No message of Razorpay itself gets in." in client.get(page).content.decode()
