@@ -42,7 +42,7 @@ FRESH = 300  # seconds: how late a new release of the script is noticed
 PASSED_ON = timedelta(hours=12)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def packed(name: str) -> tuple[bytes, bytes, str]:
     """A script as it is, compressed, and the name of this version."""
     content = (_FOLDER / name).read_bytes()

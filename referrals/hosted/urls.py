@@ -61,6 +61,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="og",
     ),
     path("js/referral.js", script.file, {"name": "referral.js"}, name="script"),
+    path("js/shopify.js", script.file, {"name": "shopify.js"}, name="script_shopify"),
     path("js/widgets.js", script.file, {"name": "widgets.js"}, name="script_widgets"),
     re_path(
         r"^js/(?P<campaign_id>[0-9A-Za-z]{10})/(?P<name>campaign|code|visit|participants|events|widget)$",

@@ -41,7 +41,7 @@ def send(client: Client, campaign: Campaign, name: str, body: Any = None, **head
     return client.post(address, data, content_type="text/plain;charset=UTF-8", headers=all_headers)
 
 
-@pytest.mark.parametrize(("name", "most"), [("referral.js", 4096), ("widgets.js", 5120)])
+@pytest.mark.parametrize(("name", "most"), [("referral.js", 4096), ("widgets.js", 5120), ("shopify.js", 1024)])
 def test_the_script_is_small_and_kept_by_browsers(client: Client, name: str, most: int) -> None:
     plain = client.get(f"/js/{name}")
     small = client.get(f"/js/{name}", headers={"accept-encoding": "br, gzip"})
