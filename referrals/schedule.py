@@ -43,6 +43,7 @@ JOBS = (
     Job("plan invitations that go out by themselves", "participants.captures.plan", 1),
     Job("send invitations", "referrals.hosted.invite_mail.send_due", 1),
     Job("load the click journal", "referrals.hosted.jobs.load_clicks", 1),
+    Job("make files that wait", "referrals.web.list_exports.sweep", 1),
     Job("go on with imports", "rewards.imports.jobs.sweep", 1),
     Job("work on lists of customers", "rewards.customer_uploads.work_all", 5),
     Job("give the prizes of leaderboards", "rewards.jobs.close_boards", 5),

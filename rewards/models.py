@@ -21,6 +21,7 @@ from rewards.payout_models import Payout as Payout
 from rewards.payout_models import PayoutAttempt as PayoutAttempt
 from rewards.payout_models import PayoutBatch as PayoutBatch
 from rewards.payout_models import PayoutItem as PayoutItem
+from rewards.transfer_models import Transfer as Transfer
 
 
 def _reward_id() -> str:

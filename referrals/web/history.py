@@ -45,7 +45,10 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
         lazy("Connections"),
         frozenset(name for name in types.ALL_TYPES if name.startswith(("connection.", "webhook_endpoint."))),
     ),
-    "exports": (lazy("Imports and exports"), frozenset({types.IMPORT_APPLIED, types.EXPORT_MADE})),
+    "exports": (
+        lazy("Imports and exports"),
+        frozenset({types.IMPORT_APPLIED, types.ACCOUNT_IMPORTED, types.EXPORT_MADE}),
+    ),
     "test": (lazy("Test mode"), frozenset({types.TEST_CLOCK_MOVED, types.TEST_DATA_DELETED})),
 }
 # Type -> icon and words; the facts come from the event's data.
@@ -73,6 +76,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PRIVACY_ASKED: ("shield-check", lazy("A shop passed on a request about privacy")),
     types.CUSTOMERS_ADDED: ("users", lazy("Customers added to the list: %(count)s")),
     types.CUSTOMERS_REMOVED: ("users", lazy("Customers taken off the list: %(count)s")),
+    types.ACCOUNT_IMPORTED: ("upload", lazy("Account of %(from)s read from an archive: %(rows)s rows")),
     types.IMPORT_APPLIED: (
         "upload",
         lazy("Rows %(first)s to %(last)s of %(file)s imported: %(added)s new, %(updated)s changed"),
