@@ -57,7 +57,10 @@ def ask_account(*, tenant: Tenant, actor: Actor) -> Transfer:
 
 
 def ask_restore(*, tenant: Tenant, file: IO[bytes], actor: Actor) -> Transfer:
-    """Take an archive, and read it in the background into this account, which has to be empty. Refused: file_too_large (413), rate_limited."""
+    """Take an archive, and read it in the background into this account, which has to be empty.
+
+    Refused: file_too_large (413), rate_limited (429).
+    """
     _count(tenant)
     made = Transfer(merchant=tenant.merchant, is_test=tenant.is_test, kind="restore", actor=_who(actor))
     size = 0
@@ -70,7 +73,13 @@ def ask_restore(*, tenant: Tenant, file: IO[bytes], actor: Actor) -> Transfer:
             to.write(piece)
     if size > MOST_BYTES:
         made.path.unlink(missing_ok=True)
-        raise Refused("file_too_large", _("The archive is larger than 512 MB; read it with manage.py import_account."), field="file", status=413)
+        message = _("The archive is larger than 512 MB; read it with manage.py import_account.")
+        raise Refused(
+            "file_too_large",
+            message,
+            field="file",
+            status=413,
+        )
     made.size = size
     with transaction.atomic():
         made.save(force_insert=True)
@@ -108,7 +117,9 @@ def sweep(make: Callable[[Transfer], dict[str, Any]]) -> int:
     waiting = Transfer.objects.filter(lost).order_by("pk").values_list("pk", "kind")[:20]
     for pk, kind in list(waiting):
         carry_out(pk, make if kind == "list" else _make)
-    old = Transfer.objects.filter(created_at__lt=clock.wall() - Transfer.KEPT, gone_at=None).exclude(state__in=Transfer.OPEN)
+    old = Transfer.objects.filter(created_at__lt=clock.wall() - Transfer.KEPT, gone_at=None).exclude(
+        state__in=Transfer.OPEN
+    )
     for row in old.order_by("pk")[:100]:
         row.path.unlink(missing_ok=True)
         row.mapping_path.unlink(missing_ok=True)
@@ -120,7 +131,9 @@ def carry_out(transfer_id: int, make: Callable[[Transfer], dict[str, Any]]) -> N
     """Make one file with `make`, which gives the row's values; whoever claims it first does. A refusal is its error."""
     now = clock.wall()
     free = Q(state="queued") | Q(state="working", claimed_at__lt=now - Transfer.LEASE)
-    claimed = Transfer.objects.filter(free, pk=transfer_id).update(state="working", claimed_at=now, attempts=F("attempts") + 1)
+    claimed = Transfer.objects.filter(free, pk=transfer_id).update(
+        state="working", claimed_at=now, attempts=F("attempts") + 1
+    )
     if not claimed:
         return
     row = Transfer.objects.select_related("merchant").get(pk=transfer_id)

@@ -154,6 +154,7 @@ PAGES = [
     Shot("deliveries", "/app/developers/deliveries/", test=True),
     Shot("delivery", "/app/developers/deliveries/{delivery}/", test=True),
     Shot("settings", "/app/settings/"),
+    Shot("exports", "/app/settings/exports/"),
     Shot("imports", "/app/settings/imports/"),
     Shot("customers", "/app/settings/customers/?q=old@example.com"),
     Shot("customers-remove", "/app/settings/customers/remove/"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import business, customers, developers, history, imports, team, testing
+from referrals.web import business, customers, developers, history, imports, list_exports, team, testing, transfers
 
 urlpatterns = [
     path("settings/", business.settings_page, name="settings"),
@@ -20,6 +20,12 @@ urlpatterns = [
     path(
         "settings/customers/files/<str:public_id>/wrong.csv", customers.customer_wrong_rows, name="customer_wrong_rows"
     ),
+    path("settings/exports/", transfers.export_list, name="exports"),
+    path("settings/exports/account/", transfers.account_export, name="account_export"),
+    path("settings/exports/account/read/", transfers.account_import, name="account_import"),
+    path("settings/exports/<str:public_id>/list.csv", transfers.export_file, name="export_file"),
+    path("settings/exports/account/<str:public_id>.zip", transfers.account_file, name="account_file"),
+    path("exports/list.csv", list_exports.list_export, name="list_export"),
     path("settings/imports/", imports.import_list, name="imports"),
     path("settings/imports/<str:public_id>/", imports.import_page, name="import"),
     path("settings/imports/<str:public_id>/wrong.csv", imports.import_wrong_rows, name="import_wrong_rows"),

@@ -102,10 +102,11 @@ def rewards_export(request: MerchantRequest) -> StreamingHttpResponse:
     state = replace(ListState.read(request.GET, request.tenant), after="")
     note_export(request, "rewards", state.stage, state.query())
     rows = state.rows(request.tenant).select_related("campaign", "participant", "event__participant", "payout")
-    return stream_csv(file_name(f"rewards-{state.stage}"), REWARD_COLUMNS, _reward_lines(state, rows))
+    return stream_csv(file_name(f"rewards-{state.stage}"), REWARD_COLUMNS, reward_lines(state, rows))
 
 
-def _reward_lines(state: ListState, rows: QuerySet[Reward]) -> Iterator[Sequence[object]]:
+def reward_lines(state: ListState, rows: QuerySet[Reward]) -> Iterator[Sequence[object]]:
+    """The cells of each reward of a list, all pages, in pieces of fixed cost."""
     while True:
         page = state.page(rows, limit=_CHUNK)
         yield from (_reward_line(reward) for reward in page.rows)
@@ -162,26 +163,30 @@ def _payout_lines(batch: PayoutBatch, items: QuerySet[Any]) -> Iterator[Sequence
     while cursor is not None:
         page = keyset(items, sort="pk", cursor=cursor, limit=_CHUNK)
         for item in page.rows:
-            payout, person = item.payout, item.payout.participant
-            yield (
-                payout.public_id,
-                item.reward.public_id,
-                Money(item.amount_minor, payout.currency).plain()
-                if item.reward.units is None
-                else str(item.reward.worth),
-                payout.currency,
-                person.name,
-                person.email,
-                payout.side,
-                payout.method,
-                payout.status,
-                payout.reference,
-                payout.message,
-                utc(payout.paid_at),
-                batch.public_id,
-                batch.note,
-            )
+            item.payout.batch = batch
+            yield payout_line(item)
         cursor = page.next
+
+
+def payout_line(item: PayoutItem) -> Sequence[object]:
+    """The cells of one reward that went out; its payout, batch and people are read along."""
+    payout, person = item.payout, item.payout.participant
+    return (
+        payout.public_id,
+        item.reward.public_id,
+        Money(item.amount_minor, payout.currency).plain() if item.reward.units is None else str(item.reward.worth),
+        payout.currency,
+        person.name,
+        person.email,
+        payout.side,
+        payout.method,
+        payout.status,
+        payout.reference,
+        payout.message,
+        utc(payout.paid_at),
+        payout.batch.public_id,
+        payout.batch.note,
+    )
 
 
 def utc(at: datetime | None) -> str:

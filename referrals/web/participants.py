@@ -188,11 +188,15 @@ def participants_export(request: MerchantRequest) -> HttpResponseBase:
     state = PeopleState.read(request.GET, request.tenant)
     note_export(request, "participants", request.merchant.public_id, state.url().partition("?")[2])
     joining = AnswerColumns.of(request.tenant, state.campaign)
-    columns = (*COLUMNS, *joining.heads)
-    return stream_csv(file_name("participants"), columns, _export(state, request.tenant, joining))
+    return stream_csv(file_name("participants"), columns_of(joining), export_rows(state, request.tenant, joining))
 
 
-def _export(state: PeopleState, tenant: Tenant, joining: AnswerColumns) -> Iterator[list[str]]:
+def columns_of(joining: AnswerColumns) -> Sequence[str]:
+    """The names of the export's columns."""
+    return (*COLUMNS, *joining.heads, "campaign_id", "language")
+
+
+def export_rows(state: PeopleState, tenant: Tenant, joining: AnswerColumns) -> Iterator[list[str]]:
     """One list of cells for each person, by primary key, in pieces of fixed cost."""
     friends = Referral.objects.filter(referrer=OuterRef("pk"), detached_at=None)
     rows = state.rows(tenant).select_related("campaign", "referral__referrer")
@@ -229,6 +233,8 @@ def _export(state: PeopleState, tenant: Tenant, joining: AnswerColumns) -> Itera
                 (earned - issued).plain(),
                 shares_text(row, shares),
                 *joining.cells(row, accepted),
+                row.campaign.public_id,
+                row.language,
             ]
 
 

@@ -110,10 +110,11 @@ def purchases_export(request: MerchantRequest) -> StreamingHttpResponse:
     if state.is_waiting:
         return stream_csv(file_name(f"waiting-{state.waits}s"), WAITING_COLUMNS, _waiting_lines(request, state))
     rows = state.rows(request.tenant).select_related("participant__referral__referrer", "campaign").defer("metadata")
-    return stream_csv(file_name("purchases"), COLUMNS, _lines(state, rows))
+    return stream_csv(file_name("purchases"), COLUMNS, export_lines(state, rows))
 
 
-def _lines(state: PurchaseState, rows: QuerySet[QualifyingEvent]) -> Iterator[Sequence[object]]:
+def export_lines(state: PurchaseState, rows: QuerySet[QualifyingEvent]) -> Iterator[Sequence[object]]:
+    """The cells of each event of a list, all pages, in pieces of fixed cost."""
     while True:
         page = state.page(rows, limit=_CHUNK)
         standings, rewards = standings_of(page.rows)

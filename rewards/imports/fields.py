@@ -38,7 +38,7 @@ FIELDS: tuple[Field, ...] = (
         "email", "mail", "emailaddress", "participantemail", "friendemail", "customeremail", "affiliateemail", "memberemail",
         "referredemail", "inviteeemail", "advocateemail",
     ), _ALL, ("participants", "referrals"), lazy("Of the participant; of the friend in a file of referrals or events.")),
-    Field("customer_id", lazy("Customer id"), ("customerid", "externalidentifier", "externalid", "stripecustomerid", "customer"), _EVENTS,
+    Field("customer_id", lazy("Customer id"), ("customerid", "stripecustomerid", "customer"), _EVENTS,
           hint=lazy("A source's own id of the person, where the file has no address.")),
     Field("first_name", lazy("First name"), ("firstname", "vorname", "givenname")),
     Field("last_name", lazy("Last name"), ("lastname", "nachname", "surname", "familyname")),
@@ -101,7 +101,7 @@ PRESETS: tuple[Preset, ...] = (
     Preset("passalong", "Passalong", frozenset({"friendemail", "externalid", "recordedat", "outcome"}),
            {"friendemail": "email", "id": "event_id"}, frozenset({"referrername"}), _EVENTS),
     Preset("passalong", "Passalong", frozenset({"friendemail", "referreremail", "referredat"}),
-           {"friendemail": "email", "referredat": "joined_at"}, kinds=("referrals",)),
+           {"friendemail": "email", "referredat": "joined_at", "referralcode": "referrer_code"}, kinds=("referrals",)),
     # The fields of its API (seed 002); that its file has the same names is not confirmed.
     Preset("referral_rocket", "Referral Rocket", frozenset({"referralcode", "referredbycode", "sharelink"}),
            {"createdon": "joined_at", "referralreward": "earned", "referralrewardredeemed": "paid"}, frozenset({"refereereward"})),

@@ -25,7 +25,8 @@ from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, Role
 from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
-from rewards import customer_uploads
+from referrals.web import list_exports
+from rewards import customer_uploads, transfers
 from rewards.imports import jobs as imports
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
@@ -71,6 +72,9 @@ def things(alice: Cast) -> dict[str, str]:
         merchant=alice.merchant, campaign=campaign, email="a@b.example", email_key="a@b.example", status="waiting"
     )
     endpoint, _secret = endpoints.create(tenant=alice.tenant, actor=actor, url="https://hooks.example.com/")
+    made = transfers.ask_list(tenant=alice.tenant, name="visits", query="", actor=actor)
+    archive = transfers.ask_account(tenant=alice.tenant, actor=actor)
+    list_exports.sweep()
     return {
         "application": wish.public_id,
         "campaign": campaign.public_id,
@@ -89,6 +93,8 @@ def things(alice: Cast) -> dict[str, str]:
         "webhook": endpoint.public_id,
         "delivery": endpoints.send_test(endpoint=endpoint, type_="reward.due").public_id,
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
+        "transfer": made.public_id,
+        "archive": archive.public_id,
         "import": imports.start(
             tenant=alice.tenant, kind="participants", campaign=campaign, name="a.csv", data=b"a@b.example", actor=actor
         ).public_id,

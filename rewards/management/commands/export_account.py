@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from referrals.accounts.models import Merchant
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Happening, record
 from rewards.account.archive import write_archive
-from django.db import transaction
 
 
 class Command(BaseCommand):
