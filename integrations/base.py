@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from referrals.lib import http
+from referrals.lib import clock, http
+from referrals.lib.codes import BASE62
 from referrals.lib.money import Money
 from rewards.sending import Order, Outcome
 
@@ -66,6 +67,8 @@ class Signal:
     total taken back so far, because that stays right whatever gets lost, comes twice or in another order; `is_part` where the company
     tells each part by itself. `stopped` and `resumed` are of a subscription, named in `metadata`. `is_first` is None when the company
     does not say. `also` is the same sum in other currencies, as the company itself counted it: the campaign's currency chooses.
+    `elsewhere` are names that other companies have for the payment, each as (provider's slug, its name there): two sources that tell of
+    one payment count once.
     """
 
     fact: Fact
@@ -83,6 +86,7 @@ class Signal:
     # When the person first bought there, as far as the company says.
     first_purchase_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
     def at(self, moment: datetime) -> Signal:
         """The same at another time."""
@@ -124,6 +128,8 @@ class Message:
     payload: Mapping[str, Any]
     kind: str
     account: Account = field(default_factory=Account)
+    # When it came; the time of what it tells, where the company gives none.
+    received_at: datetime = field(default_factory=clock.now)
 
 
 class Source(Protocol):
@@ -166,6 +172,9 @@ class SecretField:
     test_prefixes: tuple[str, ...] = ()
     # How a made-up one begins, for trying the connection without an account there; "*" stands for the rest where that is not the end.
     made_up: str = ""
+    made_up_of: str = BASE62
+    # What we make of it, when the merchant asks us to or the company has none: "" for never.
+    made: Literal["", "key", "standard"] = ""
 
     def make_up(self, rest: str) -> str:
         """A made-up one, of letters and digits that are the caller's."""
@@ -247,6 +256,47 @@ class Installing(Protocol):
         """The secrets, from what the merchant's browser brought back. Raises SignatureError when that is not genuine, ProviderError."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingField:
+    """Something that a connection has to know and that is no secret. Values are texts; `choices` are (value, label)."""
+
+    name: str
+    label: Text
+    hint: Text = ""
+    default: str = ""
+    choices: tuple[tuple[str, Text], ...] = ()
+    required: bool = False
+    # Several lines, such as a table.
+    lines: bool = False
+    limit: int = 200
+    # A currency's code is checked against those we know.
+    is_currency: bool = False
+    # Two connections of one provider get different values of it, so that their ids don't meet.
+    keeps_apart: bool = False
+    # Under which heading it stands in the form.
+    group: Text = ""
+
+
+class SettingError(ValueError):
+    """A setting that can't be: `field` names it, the text says what is wrong and what to write instead."""
+
+    def __init__(self, field_name: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field_name
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """An example of settings for one kind of sender, with a sample of what it sends. `about` says where its shape is documented."""
+
+    slug: str
+    label: Text
+    about: Text
+    settings: Mapping[str, str]
+    sample: str
+    source_url: str = ""
+
+
 LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
 
 
@@ -284,6 +334,20 @@ class Provider:
     matching: tuple[Text, ...]
     dashboard_url: str
     docs: str
+    settings: tuple[SettingField, ...] = ()
+    # Settings to go with made-up secrets, where there are none by themselves.
+    made_up_settings: Mapping[str, str] = field(default_factory=dict)
+    # Looks at all settings together; raises SettingError.
+    check: Callable[[Mapping[str, str]], None] | None = None
+    # Each type of message gets an address of its own, which names it: `?event=`.
+    address_by_event: bool = False
+    # The secret that stands in the address, because the company signs nothing: `?key=`.
+    address_key: str = ""
+    # What may be tried on a sample before it is saved, and examples of it.
+    tries_samples: bool = False
+    presets: tuple[Preset, ...] = ()
+    # What its names for a payment look like among our references, for those who know it by {}.
+    payment_names: tuple[str, ...] = ("{}",)
     # Dotted path of a LookUp, imported on first use: a company's package is large, and most messages need none of it.
     look_up: str = ""
     # Dotted path of a Pull, for companies that keep what they sent, and the names of the secrets without which it can't be asked.

@@ -17,6 +17,7 @@ from integrations.promotions import reward_given, whose
 from participants import waiting
 from participants.codes import find_chosen
 from participants.models import CustomerReference, Participant, QualifyingEvent, Refund
+from participants.names import Reference
 from participants.services import find_event
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
@@ -77,8 +78,10 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
         rewards.identify(participant=participant, source=source, customer_id=signal.customer_id, actor=actor)
     who = {"email": participant.email, "campaign": participant.campaign.name, "participant": participant.public_id}
     if signal.fact == "signup":
-        if referrer is None:
+        if referrer is None and not signal.customer_id:
             raise Ignored("nothing_paid")
+        if referrer is None:
+            return Effect("identified", {**who, "customer": signal.customer_id})
         return Effect("joined", {**who, "referrer": referrer.email})
     return _qualified(row, signal, participant, actor, who)
 
@@ -117,7 +120,7 @@ def _kept(row: InboundEvent, signal: Signal, code: Code | None, referrer: Partic
         type_="purchase",
         amount=signal.money,
         external_id=signal.external_id,
-        references=signal.references,
+        references=_names(signal),
         occurred_at=signal.occurred_at,
         metadata=dict(signal.metadata),
         first_purchase_at=signal.first_purchase_at,
@@ -145,7 +148,7 @@ def _qualified(
             external_id=signal.external_id,
             amount=signal.money,
             occurred_at=signal.occurred_at,
-            references=signal.references,
+            references=_names(signal),
             customer_id=signal.customer_id,
             first_purchase_at=signal.first_purchase_at,
             metadata=dict(signal.metadata),
@@ -159,6 +162,11 @@ def _qualified(
     if not done.created:
         return Effect("same_payment", facts, done.event.public_id)
     return Effect("rewarded" if done.rewards else "recorded", facts, done.event.public_id)
+
+
+def _names(signal: Signal) -> list[Reference]:
+    """What the source calls the payment, and what other companies call it."""
+    return [*signal.references, *signal.elsewhere]
 
 
 def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Participant | None]:
@@ -304,9 +312,10 @@ def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
         "actor": actor,
         "source": row.connection.provider,
         "external_id": external_id,
-        "references": signal.references,
+        "references": _names(signal),
         "kind": signal.fact,
         "occurred_at": signal.occurred_at,
+        "rivals": [slug for slug in registry.SLUGS if slug != row.connection.provider],
     }
     try:
         done = refunds.refund(amount=money, **call)

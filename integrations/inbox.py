@@ -140,10 +140,16 @@ def _row(connection: Connection, provider: Provider, payload: dict[str, Any], de
         event_id=source.event_id(payload, delivery),
         type=source.event_type(payload, delivery),
         body=delivery.body,
-        headers=kept_headers(delivery.headers, source.signature_header),
+        headers=kept_headers(delivery.headers, source.signature_header, _hidden(connection, provider)),
         received_at=clock.now(),
         next_attempt_at=clock.wall(),
     )
+
+
+def _hidden(connection: Connection, provider: Provider) -> list[str]:
+    """What of the connection's account is really secret."""
+    known = account_of(connection).secrets
+    return [known.get(field.name, "") for field in provider.secrets if field.is_secret]
 
 
 def _store(connection: Connection, row: InboundEvent) -> Receipt:
@@ -246,7 +252,8 @@ def _work(row: InboundEvent) -> bool:
     mode = provider.source.is_test(payload)
     if mode is not None and mode is not row.is_test:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
-    signals, refusal = _looked_up(row, provider.source.parse(Message(payload, row.type, account_of(row.connection))))
+    message = Message(payload, row.type, account_of(row.connection), row.received_at)
+    signals, refusal = _looked_up(row, provider.source.parse(message))
     ahead = clocks.ahead(row.connection.tenant)
     signals = [_in_time(signal, row.received_at, ahead) for signal in signals]
     capturing.note(row, signals)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -129,11 +129,16 @@ def forget() -> int:
     return gone
 
 
-def kept_headers(headers: Mapping[str, str], signature_header: str) -> dict[str, str]:
-    """What is stored of a message's headers: those that prove something are masked, the rest cut to 200 characters, 40 at most."""
+def kept_headers(headers: Mapping[str, str], signature_header: str, secrets: Iterable[str] = ()) -> dict[str, str]:
+    """What is stored of a message's headers: those that prove something are masked, the rest cut to 200 characters, 40 at most.
+
+    A header of any name that carries one of the connection's own secrets proves something, too.
+    """
     kept = {}
+    known = [secret for secret in secrets if len(secret) >= 8]
     for name, value in list(headers.items())[:40]:
-        proves = name.lower() == signature_header.lower() or SECRET_NAME.search(name)
+        named = name.lower() == signature_header.lower() or SECRET_NAME.search(name) is not None
+        proves = named or any(secret in value for secret in known)
         kept[name[:80]] = MASK if proves else value.replace("\x00", "")[:200]
     return kept
 

@@ -28,6 +28,7 @@ SENTENCES = {
     "recorded": _("Payment of %(amount)s by %(email)s recorded in %(campaign)s; it earns nothing. Its page says why."),
     "same_payment": _("The same payment was counted before, under another of its names."),
     "joined": _("%(email)s joined %(campaign)s through %(referrer)s. Nothing was paid yet."),
+    "identified": _("%(email)s in %(campaign)s is now known as the customer %(customer)s. Nothing was paid yet."),
     "refunded": _("%(amount)s taken back from the payment of %(email)s in %(campaign)s."),
     "order_cancelled": _("The order of %(email)s in %(campaign)s was cancelled."),
     "refund_back": _("A refund of %(amount)s to %(email)s in %(campaign)s failed; that much counts again."),
@@ -77,6 +78,8 @@ SENTENCES = {
     "no_code": _("It names no referral code."),
     "no_email": _("It names neither an e-mail address nor a customer we know."),
     "not_referred": _("%(email)s is in %(campaign)s, but nobody referred them."),
+    "cancels_later": _("A subscription will end. What it pays until then still counts."),
+    "fact_unused": _("The mapping has no use for the value %(value)s at %(path)s."),
     "refused": _("%(message)s"),
     # It went wrong.
     "provider_refused": _("The provider refused our question: %(message)s"),
@@ -133,6 +136,9 @@ NAMES = {
     "data_asked_for_nobody": _("Somebody unknown asks for their data"),
     "account_erased": _("The shop’s data was erased"),
     "uninstalled": _("Uninstalled at the company"),
+    "identified": _("Somebody’s customer id"),
+    "cancels_later": _("Subscription that will end"),
+    "fact_unused": _("Left aside by the mapping"),
 }
 
 # Types that nothing is made of: counted for the merchant, who may know what they are.
@@ -140,6 +146,7 @@ UNREAD = ("type_unused",)
 
 # Code -> what to do about it, for those where there is something to do.
 ADVICE = {
+    "fact_unused": _("If it tells of something, say what in the mapping of its connection, and process it again."),
     "type_unused": _(
         "Nothing has to be done. If it tells of a payment, send it through a connection of your own, whose fields you choose."
     ),

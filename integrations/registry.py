@@ -14,7 +14,10 @@ SLUGS = {
     "razorpay": "integrations.providers.razorpay.PROVIDER",
     "cashfree": "integrations.providers.cashfree.PROVIDER",
     "shopify": "integrations.providers.shopify.PROVIDER",
+    "outseta": "integrations.providers.outseta.PROVIDER",
+    "memberspace": "integrations.providers.memberspace.PROVIDER",
     "scoreapp": "integrations.providers.scoreapp.PROVIDER",
+    "webhook": "integrations.providers.webhook.PROVIDER",
 }
 
 

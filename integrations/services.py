@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from integrations import listening, promotions, registry
 from integrations.base import Provider
 from integrations.models import Connection, InboundEndpoint, InboundEvent
 from integrations.sandbox.sending import SETTING
+from integrations.setup import check_settings, made_at_once, make, settings_fit, settings_of
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -49,21 +50,25 @@ def provider_of(slug: str) -> Provider:
     return registry.get(slug)
 
 
-def webhook_url(connection: Connection) -> str:
-    """The address that the provider sends to; its unguessable part is the connection's id."""
-    return connection.webhook_url
-
-
 def connect(
-    *, tenant: Tenant, actor: Actor, provider: str, secrets: Mapping[str, str] | None = None, label: str = ""
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    provider: str,
+    secrets: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    label: str = "",
 ) -> Connection:
     """A new connection. Without secrets it is begun: its address exists, so that the provider can be set up and give the secret.
 
-    Beginning twice gives the same unfinished connection. Raises Refused: provider_unknown, too_long, and what check_secrets() raises.
+    Beginning twice gives the same unfinished connection. Raises Refused: provider_unknown, too_long, and what check_secrets() and
+    check_settings() raise.
     """
     kind = provider_of(provider)
-    values = check_secrets(kind, tenant, secrets) if secrets is not None else {}
-    if secrets is None:
+    made = made_at_once(kind)
+    values = check_secrets(kind, tenant, secrets, made) if secrets is not None else made
+    chosen = check_settings(kind, settings) if settings is not None else {}
+    if secrets is None and settings is None:
         begun = _unfinished(tenant, kind)
         if begun is not None:
             return begun
@@ -72,6 +77,7 @@ def connect(
         is_test=tenant.is_test,
         provider=kind.slug,
         label=_label(label),
+        settings=chosen or _first_settings(tenant, kind),
         created_at=clock.now(),
     )
     row.secrets = values
@@ -85,7 +91,16 @@ def connect(
 
 def _unfinished(tenant: Tenant, kind: Provider) -> Connection | None:
     rows = Connection.objects.for_tenant(tenant).filter(provider=kind.slug, removed_at=None).order_by("-pk")[:20]
-    return next((row for row in rows if not is_ready(row)), None)
+    return next((row for row in rows if not is_ready(row) or (kind.address_key and not row.last_event_at)), None)
+
+
+def _first_settings(tenant: Tenant, kind: Provider) -> dict[str, str]:
+    """Two systems of one's own may both number their orders from 1: the second gets a name that keeps its ids apart."""
+    names = [field.name for field in kind.settings if field.keeps_apart]
+    if not names:
+        return {}
+    others = Connection.objects.for_tenant(tenant).filter(provider=kind.slug).count()
+    return dict.fromkeys(names, f"system{others + 1}") if others else {}
 
 
 def secrets_of(connection: Connection) -> dict[str, str]:
@@ -97,9 +112,10 @@ def secrets_of(connection: Connection) -> dict[str, str]:
 
 
 def is_ready(connection: Connection) -> bool:
-    """Whether all secrets that the provider needs are there."""
+    """Whether all secrets and settings that the provider needs are there."""
     secrets = secrets_of(connection)
-    return all(secrets.get(field.name) for field in registry.get(connection.provider).secrets if field.required)
+    needed = [field for field in registry.get(connection.provider).secrets if field.required]
+    return all(secrets.get(field.name) for field in needed) and settings_fit(connection)
 
 
 def _wants_endpoint(row: Connection, changed: Collection[str]) -> bool:
@@ -168,9 +184,14 @@ def update_secrets(
     actor: Actor,
     secrets: Mapping[str, str],
     remove: tuple[str, ...] = (),
+    settings: Mapping[str, Any] | None = None,
     label: str | None = None,
+    partly: bool = False,
 ) -> Connection:
-    """Replace the secrets that are given, take away those in `remove`, and rename. Raises what check_secrets() raises."""
+    """Replace the secrets and settings that are given, take away the secrets in `remove`, and rename.
+
+    `partly` leaves the secrets as they are, also where one is still missing. Raises what check_secrets() and check_settings() raise.
+    """
     kind = registry.get(connection.provider)
     with transaction.atomic():
         row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
@@ -178,9 +199,13 @@ def update_secrets(
             raise Refused("invalid_state", _("This connection is removed. Connect anew."), status=409)
         before = secrets_of(row)
         kept = {name: value for name, value in before.items() if name not in remove}
-        values = check_secrets(kind, row.tenant, secrets, kept)
+        values = before if partly else check_secrets(kind, row.tenant, secrets, kept)
         changed = sorted(name for name in {*values, *before} if values.get(name) != before.get(name))
         row.secrets = values
+        if settings is not None:
+            chosen = check_settings(kind, settings, settings_of(row))
+            changed += sorted(name for name in chosen if chosen[name] != settings_of(row).get(name))
+            row.settings = {**row.settings, **chosen}
         if label is not None and _label(label) != row.label:
             row.label = _label(label)
             changed.append("label")
@@ -188,12 +213,35 @@ def update_secrets(
             row.refused, row.last_refused_at = 0, None
             if set(changed) - {"label"}:
                 row.ended_at = None
-                row.settings.pop(SETTING, None)  # secrets that somebody pastes are for the company itself
-            row.save(update_fields=["sealed", "label", "settings", "refused", "last_refused_at", "ended_at"])
+                if {field.name for field in kind.secrets} & set(changed):
+                    row.settings.pop(SETTING, None)  # secrets that somebody pastes are for the company itself
+            row.save(update_fields=["sealed", "settings", "label", "refused", "last_refused_at", "ended_at"])
             record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, changed))
         if _wants_endpoint(row, changed):
             listening.ask(row)
     return row
+
+
+def make_secret(*, connection: Connection, actor: Actor, name: str) -> str:
+    """A new secret made by us in the place of `name`, which is shown this once. The old one is worth nothing from now on.
+
+    Raises Refused: secret_unknown for one that the company makes, invalid_state for a removed connection.
+    """
+    kind = registry.get(connection.provider)
+    field = next((field for field in kind.secrets if field.name == name and field.made), None)
+    if field is None:
+        message = _("%(provider)s has no secret called %(name)r.") % {"provider": kind.label, "name": name[:40]}
+        raise Refused("secret_unknown", message, field=name[:40])
+    value = make(field)
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
+        if row.removed_at is not None:
+            raise Refused("invalid_state", _("This connection is removed. Connect anew."), status=409)
+        row.secrets = {**secrets_of(row), name: value}
+        row.refused, row.last_refused_at = 0, None
+        row.save(update_fields=["sealed", "refused", "last_refused_at"])
+        record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, [name]))
+    return value
 
 
 def disconnect(*, connection: Connection, actor: Actor) -> Connection:
@@ -247,6 +295,7 @@ def process_again(*, inbound: InboundEvent) -> InboundEvent:
 
 def health(connection: Connection) -> Health:
     """What a merchant should know first about a connection."""
+    kind = registry.get(connection.provider)
     if connection.removed_at is not None:
         return Health("todo", _("Disconnected"))
     if connection.ended_at is not None:
@@ -263,7 +312,9 @@ def health(connection: Connection) -> Health:
             return Health(
                 "todo", _("Being set up"), _("The address for messages is being made there. Look again soon.")
             )
-        return Health("todo", _("Not finished"), _("Its secret is missing. Paste it on its page."))
+        if any(not secrets_of(connection).get(field.name) for field in kind.secrets if field.required):
+            return Health("todo", _("Not finished"), _("Its secret is missing. Paste it on its page."))
+        return Health("todo", _("Not finished"), _("Its settings are not complete. Fill them in on its page."))
     if connection.refused:
         words = ngettext(
             "%(count)d message refused since the last good one: the secret does not fit.",

@@ -19,6 +19,7 @@ from integrations.models import Connection, InboundEvent
 from integrations.sandbox.sending import SETTING, send_for
 from integrations.sandbox.state import Data, Rows
 from integrations.services import is_ready, secrets_of, update_secrets
+from integrations.setup import make_up, settings_fit
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import random_text
@@ -71,11 +72,14 @@ def make_up_secrets(*, connection: Connection, actor: Actor) -> Connection:
     """
     if not connection.is_test:
         raise Refused("live_side", _("Made-up secrets are for test mode only. Switch to test mode."), status=403)
+    kind = registry.get(connection.provider)
     if is_ready(connection):
+        if kind.address_key:
+            return connection  # it has nothing else
         raise Refused("invalid_state", _("This connection has its secrets already."), status=409)
-    fields = registry.get(connection.provider).secrets
-    made = {field.name: field.make_up(random_text(32)) for field in fields if field.required or field.made_up}
-    row = update_secrets(connection=connection, actor=actor, secrets=made)
+    made = {field.name: make_up(field) for field in kind.secrets if field.required or field.made_up}
+    settings = None if settings_fit(connection) else kind.made_up_settings
+    row = update_secrets(connection=connection, actor=actor, secrets=made, settings=settings)
     Connection.objects.filter(pk=row.pk).update(settings={**row.settings, SETTING: True})
     row.refresh_from_db()
     return row

@@ -18,6 +18,7 @@ from participants.models import (
     Refund,
     RefundReference,
 )
+from participants.names import Reference, any_of, by_source
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -114,14 +115,16 @@ def check_moment(occurred_at: datetime | None) -> None:
         )
 
 
-def find_event(tenant: Tenant, source: str, references: Sequence[str]) -> QualifyingEvent | None:
-    """The event that a source knows under any of these names."""
-    if not references:
+def find_event(tenant: Tenant, source: str, references: Sequence[Reference]) -> QualifyingEvent | None:
+    """The event that a source, or another one which it names, knows under any of these names."""
+    named = by_source(source, references)
+    if not named:
         return None
     row = (
         EventReference.objects.for_tenant(tenant)
-        .filter(source=source, reference__in=list(references))
+        .filter(any_of(named))
         .select_related("event__participant__campaign__merchant")
+        .order_by("event_id")
         .first()
     )
     return row.event if row else None
@@ -166,13 +169,12 @@ def add_event(
     return known.get(campaign=campaign, source=source, external_id=external_id), False
 
 
-def name_event(event: QualifyingEvent, references: Sequence[str]) -> None:
-    """Remember further names of the same payment. A name that is taken stays where it is."""
+def name_event(event: QualifyingEvent, references: Sequence[Reference], source: str = "") -> None:
+    """Remember further names of the same payment, those of `source` or of the event's own. A name that is taken stays where it is."""
     rows = [
-        EventReference(
-            merchant_id=event.merchant_id, is_test=event.is_test, source=event.source, reference=name[:255], event=event
-        )
-        for name in dict.fromkeys(references)
+        EventReference(merchant_id=event.merchant_id, is_test=event.is_test, source=owner, reference=name, event=event)
+        for owner, names in by_source(source or event.source, references).items()
+        for name in names
     ]
     EventReference.objects.bulk_create(rows, ignore_conflicts=True)
 
@@ -199,7 +201,7 @@ def add_refund(
     source: str,
     external_id: str,
     event: QualifyingEvent | None,
-    references: Sequence[str],
+    references: Sequence[Reference],
     amount: Money | None,
     kind: str,
     occurred_at: datetime,
@@ -229,24 +231,22 @@ def add_refund(
     return refund, True
 
 
-def _names_waited_for(refund: Refund, references: Sequence[str]) -> list[RefundReference]:
+def _names_waited_for(refund: Refund, references: Sequence[Reference]) -> list[RefundReference]:
     return [
         RefundReference(
-            merchant_id=refund.merchant_id,
-            is_test=refund.is_test,
-            refund=refund,
-            source=refund.source,
-            reference=name[:255],
+            merchant_id=refund.merchant_id, is_test=refund.is_test, refund=refund, source=owner, reference=name
         )
-        for name in dict.fromkeys(references)
+        for owner, names in by_source(refund.source, references).items()
+        for name in names
     ]
 
 
-def claim_waiting_refunds(event: QualifyingEvent, references: Sequence[str]) -> int:
-    """Give an event the refunds that came before it. Returns how many."""
-    waiting = RefundReference.objects.for_tenant(event.tenant).filter(
-        source=event.source, reference__in=set(references)
-    )
+def claim_waiting_refunds(event: QualifyingEvent, references: Sequence[Reference], source: str = "") -> int:
+    """Give an event the refunds that came before it under one of these names. Returns how many."""
+    named = by_source(source or event.source, references)
+    if not named:
+        return 0
+    waiting = RefundReference.objects.for_tenant(event.tenant).filter(any_of(named))
     mine = set(waiting.values_list("refund_id", flat=True))
     if not mine:
         return 0

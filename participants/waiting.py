@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from campaigns.models import Campaign
 from participants.models import CustomerReference, Participant, WaitingEvent
+from participants.names import Reference
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.money import Money
@@ -28,7 +29,7 @@ def keep(
     amount: Money | None,
     external_id: str,
     occurred_at: datetime,
-    references: Sequence[str] = (),
+    references: Sequence[Reference] = (),
     metadata: Mapping[str, Any] | None = None,
     first_purchase_at: datetime | None = None,
     code: str = "",

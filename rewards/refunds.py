@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from participants import services as facts
 from participants.models import QualifyingEvent, Refund
+from participants.names import Reference
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -38,13 +39,15 @@ def refund(
     source: str,
     external_id: str,
     event: QualifyingEvent | None = None,
-    references: Sequence[str] = (),
+    references: Sequence[Reference] = (),
     amount: Money | None = None,
     kind: str = "refund",
     occurred_at: datetime | None = None,
+    rivals: Collection[str] = (),
 ) -> Refunded:
     """Record money taken back (all of it without `amount`) and decide again. Idempotent by (tenant, source, external id).
 
+    `rivals` are sources that may tell of the same money: what one of them took back of the payment is not taken back again.
     One that comes before its purchase waits for it. Raises Refused: currency, amount_not_positive, refund_too_large, occurred_at.
     """
     facts.check_moment(occurred_at)
@@ -58,6 +61,9 @@ def refund(
             _check_refund(event, amount)
             if by_hand:
                 _refuse_too_much(event, amount, external_id, source)
+            told = event.refunds.filter(kind=kind, source__in=rivals).order_by("pk").first() if rivals else None
+            if told is not None:
+                return Refunded(told, event, False)
         row, created = facts.add_refund(
             tenant=tenant,
             source=source,

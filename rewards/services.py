@@ -20,6 +20,7 @@ from participants.attribution import Claim
 from participants.fraud.traces import Seen
 from participants.joining import enrol
 from participants.models import Participant, QualifyingEvent, Referral, WaitingEvent
+from participants.names import Reference
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
@@ -139,7 +140,7 @@ def qualify(
     external_id: str = "",
     type: str = "purchase",
     occurred_at: datetime | None = None,
-    references: Sequence[str] = (),
+    references: Sequence[Reference] = (),
     customer_id: str = "",
     first_purchase_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -151,15 +152,15 @@ def qualify(
     `first_purchase_at` is the source's word on when this person first bought: before they joined, they were a customer. `settled` is
     imported history: it counts as having happened, and earns nothing here.
 
-    Idempotent by (campaign, source, external id) and by any of `references`, the source's other names for the same payment. Without
-    an external id each call is a new event. Raises Refused: campaign_not_started (a draft), currency, occurred_at,
-    amount_changed (409: the same id with another amount).
+    Idempotent by (campaign, source, external id) and by any of `references`: the source's other names for the same payment, or
+    (source, name) as another source calls it. Without an external id each call is a new event. Raises Refused: campaign_not_started
+    (a draft), currency, occurred_at, amount_changed (409: the same id with another amount).
     """
     _check_event(participant.campaign, amount, occurred_at, external_id, type)
     with transaction.atomic():
         known = facts.find_event(participant.tenant, source, references)
         if known is not None:
-            return _again(known, amount, references, actor)
+            return _again(known, amount, references, actor, source)
         event, created = facts.add_event(
             participant=participant,
             type_=type,
@@ -171,7 +172,7 @@ def qualify(
             settled=settled,
         )
         if not created:
-            return _again(event, amount, references, actor)
+            return _again(event, amount, references, actor, source)
         if references:
             facts.name_event(event, references)
             facts.claim_waiting_refunds(event, [*references, external_id])
@@ -255,7 +256,9 @@ def keep_waiting(
     return row, created
 
 
-def _again(event: QualifyingEvent, amount: Money | None, references: Sequence[str], actor: Actor) -> Qualified:
+def _again(
+    event: QualifyingEvent, amount: Money | None, references: Sequence[Reference], actor: Actor, source: str
+) -> Qualified:
     """The stored answer for a fact that is known. Another amount under the same name is a mistake somewhere: it is refused.
 
     A later message may know further names of the payment, and a refund may have waited under one of them.
@@ -268,9 +271,9 @@ def _again(event: QualifyingEvent, amount: Money | None, references: Sequence[st
         raise Refused("amount_changed", message % words, field="amount", status=409)
     if references:
         lock_people(event.participant)
-        facts.name_event(event, references)
+        facts.name_event(event, references, source)
         known = set(event.refunds.values_list("pk", flat=True))
-        if facts.claim_waiting_refunds(event, references):
+        if facts.claim_waiting_refunds(event, references, source):
             refunds.take_back(event)
             refunds.tell(event, actor, event.refunds.exclude(pk__in=known).order_by("occurred_at", "pk"))
             redecide(event.participant, actor, since=event.occurred_at)

@@ -188,6 +188,12 @@ CODES: dict[str, tuple[int, str]] = {
     "event": (422, "The name of an event is not 1 to 40 of a-z, 0-9 and _."),
     "secret_unknown": (422, "The provider has no secret of this name."),
     "unknown_kind": (422, "The provider has no test message of this kind."),
+    "setting_malformed": (
+        422,
+        "A setting of the connection can't be; the message names it, its value and what to write.",
+    ),
+    "setting_missing": (422, "A setting that the provider needs is missing."),
+    "setting_unknown": (422, "The provider has no setting of this name."),
     "secret_missing": (422, "A secret that the provider needs is missing."),
     "secret_malformed": (422, "A secret has not the form it should have."),
     "wrong_mode": (422, "A live secret on the test side, or the other way round."),

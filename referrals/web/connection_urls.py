@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from referrals.web import connection_install, connection_try, connections, inbox
+from referrals.web import connection_install, connection_mapping, connection_try, connections, inbox
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections.connections, name="connections"),
@@ -21,5 +21,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/<str:public_id>/try/", connection_try.connection_try, name="connection_try"),
     path("connections/<str:public_id>/made-up/", connection_try.connection_make_up, name="connection_make_up"),
     path("connections/<str:public_id>/listen/", connections.connection_listen, name="connection_listen"),
+    path("connections/<str:public_id>/mapping/", connection_mapping.connection_mapping, name="connection_mapping"),
     path("connections/<str:public_id>/disconnect/", connections.connection_disconnect, name="connection_disconnect"),
 ]

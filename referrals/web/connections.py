@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpResponse
@@ -14,10 +11,9 @@ from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import installing, listening, reconciling, registry, services, trying
+from integrations import installing, listening, reconciling, registry, services, setup, trying
 from integrations.base import Provider
 from integrations.models import Connection, InboundEvent, Reconciliation
 from integrations.sandbox import sending as sandbox
@@ -26,6 +22,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import apply_refusal
+from referrals.web.connection_forms import ConnectionForm
 from referrals.web.inbox_state import STATES
 
 PAGE_SIZE = 50
@@ -58,43 +55,6 @@ class Card:
     def can_try(self) -> bool:
         """Whether a test message can be sent to it: on the test side, once its secrets are there."""
         return bool(trying.kinds(self.row))
-
-
-class SecretsForm(forms.Form):
-    """The provider's secrets, never filled in again, what is asked for along with them, and the connection's name."""
-
-    label = forms.CharField(
-        label=lazy("Name"),
-        max_length=80,
-        required=False,
-        help_text=lazy("Only for you, such as the shop it belongs to."),
-    )
-
-    def __init__(self, provider: Provider, *args: Any, saved: Mapping[str, str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for secret in provider.secrets:
-            kept = _("Saved. Leave it empty to keep it.") if secret.name in saved and secret.is_secret else ""
-            attrs = {"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}
-            self.fields[secret.name] = forms.CharField(
-                label=secret.label,
-                required=secret.required and secret.name not in saved and not secret.unless,
-                max_length=500,
-                help_text=f"{kept} {secret.hint}".strip(),
-                initial=None if secret.is_secret else saved.get(secret.name),
-                widget=forms.PasswordInput(attrs=attrs) if secret.is_secret else forms.TextInput(attrs=attrs),
-            )
-            if secret.name in saved and not secret.required:
-                self.fields[f"remove_{secret.name}"] = forms.BooleanField(
-                    label=_("Remove the %(what)s") % {"what": secret.label}, required=False
-                )
-
-    def secrets(self, provider: Provider) -> dict[str, str]:
-        """What was pasted, by name."""
-        return {secret.name: self.cleaned_data.get(secret.name, "") for secret in provider.secrets}
-
-    def removed(self, provider: Provider) -> tuple[str, ...]:
-        """Which optional secrets are to go."""
-        return tuple(secret.name for secret in provider.secrets if self.cleaned_data.get(f"remove_{secret.name}"))
 
 
 @member(change=Role.ADMIN)
@@ -140,12 +100,16 @@ def connection(request: MerchantRequest, public_id: str) -> HttpResponse:
     """How it is doing, how to set it up, and what it sent."""
     row = own(Connection.objects.select_related("inbound_endpoint"), request, public_id)
     provider = registry.get(row.provider)
-    form = SecretsForm(provider, initial={"label": row.label}, saved=services.secrets_of(row))
-    return _page(request, row, provider, form)
+    return _page(request, row, provider, ConnectionForm.of(row))
 
 
 def _page(
-    request: MerchantRequest, row: Connection, provider: Provider, form: SecretsForm, status: int = 200
+    request: MerchantRequest,
+    row: Connection,
+    provider: Provider,
+    form: ConnectionForm,
+    status: int = 200,
+    made: tuple[str, str] | None = None,
 ) -> HttpResponse:
     state = request.GET.get("state", "")
     if state and state not in STATES:
@@ -166,11 +130,13 @@ def _page(
         "provider": provider,
         "install": _install_form(row, provider) if installing.is_possible(row) else None,
         "is_ready": row.removed_at is None and services.is_ready(row),
-        "webhook_url": services.webhook_url(row),
         "address": listening.waits(row),
         "made_up": row.is_test and bool(row.settings.get(sandbox.SETTING)),
         "is_played": sandbox.is_played(row),
         "stand_in_money": sandbox.last_money(row) if sandbox.is_played(row) else [],
+        "addresses": _addresses(request, row, provider),
+        "made": made,
+        "may_make": [field for field in provider.secrets if field.made],
         "guide_url": reverse("api:docs-guide", args=[f"connections/{provider.slug}"]),
         "form": form,
         "inbound": [(item, *STATES[item.state]) for item in page.rows],
@@ -189,6 +155,16 @@ def _install_form(row: Connection, provider: Provider) -> dict[str, Any]:
     return {"label": field.label, "hint": field.hint, "value": services.secrets_of(row).get(field.name, "")}
 
 
+def _addresses(request: MerchantRequest, row: Connection, provider: Provider) -> list[dict[str, str]]:
+    """What to paste at the company, and what for. Where a secret stands in the address, only those see it who may change it."""
+    may_see = request.membership.may(Role.ADMIN)
+    whys = dict(provider.events)
+    return [
+        {"name": name, "why": str(whys.get(name, "")), "url": url}
+        for name, url in setup.addresses(row, services.secrets_of(row) if may_see else {})
+    ]
+
+
 def _list_url(row: Connection, state: str, after: str) -> str:
     pairs = {name: value for name, value in (("state", state), ("after", after)) if value}
     return f"{reverse('web:connection', args=[row.public_id])}?{urlencode(pairs)}"
@@ -201,21 +177,24 @@ def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse
     row = own(Connection.objects.all(), request, public_id)
     provider = registry.get(row.provider)
     was_ready = services.is_ready(row)
-    form = SecretsForm(provider, request.POST, saved=services.secrets_of(row))
+    if request.POST.get("make"):
+        return _made(request, row, provider, request.POST["make"])
+    form = ConnectionForm.of(row, request.POST)
     if not form.is_valid():
         return _page(request, row, provider, form, status=422)
     try:
         services.update_secrets(
             connection=row,
             actor=request.actor,
-            secrets=form.secrets(provider),
-            remove=form.removed(provider),
+            secrets=form.secrets(),
+            remove=form.removed(),
+            settings=form.settings(),
             label=form.cleaned_data["label"],
         )
     except Refused as error:
         return _page(request, row, provider, form, status=max(apply_refusal(form, error), 422))
     row.refresh_from_db()
-    if was_ready:
+    if was_ready or (not services.is_ready(row) and listening.waits(row) is None):
         messages.success(request, _("The connection is saved."))
     elif not services.is_ready(row):
         words = _("The key is saved. The address for messages is being made in %(provider)s; look again in a minute.")
@@ -224,6 +203,20 @@ def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse
         words = _("%(provider)s is connected. Send a test message from there, or wait for the first payment.")
         messages.success(request, words % {"provider": provider.label})
     return redirect("web:connection", row.public_id)
+
+
+def _made(request: MerchantRequest, row: Connection, provider: Provider, name: str) -> HttpResponse:
+    """A secret made by us, shown this once."""
+    try:
+        value = services.make_secret(connection=row, actor=request.actor, name=name)
+    except Refused as error:
+        return refused(request, error, back=reverse("web:connection", args=[row.public_id]))
+    row.refresh_from_db()
+    label = next(str(field.label) for field in provider.secrets if field.name == name)
+    shown = None if name == provider.address_key else (label, value)
+    response = _page(request, row, provider, ConnectionForm.of(row), made=shown)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @member(change=Role.ADMIN)

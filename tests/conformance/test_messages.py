@@ -48,11 +48,11 @@ FACTS = {
     "razorpay/payment.dispute.closed": "dispute_won",
     "cashfree/webhook.PAYMENT_SUCCESS": "purchase",
     "cashfree/webhook.REFUND_STATUS": "refund",
+    "cashfree/webhook.SUBSCRIPTION_PAYMENT": "purchase",
 }
 IGNORED = {
     "razorpay/payment.failed": "payment_failed",
     "razorpay/payment.dispute.lost": "dispute_lost",
-    "cashfree/webhook.SUBSCRIPTION": "no_email",
     "scoreapp/webhook.QUIZ_STARTED": "no_code",
 }
 

@@ -18,7 +18,7 @@ import pytest
 
 from campaigns.terms import Percent
 from integrations import inbox, registry
-from integrations.base import Account, Code, Delivery, Ignored, PayloadError, Signal
+from integrations.base import Account, Code, Delivery, Ignored, Message, PayloadError, Signal
 from integrations.models import Connection, InboundEvent
 from participants.models import Participant, QualifyingEvent
 from referrals.lib.money import Money
@@ -168,13 +168,26 @@ def test_an_amount_that_can_not_be_is_no_payment(amount: Any) -> None:
     [
         ("REFUND_STATUS_WEBHOOK.pending", "nothing_refunded"),
         ("PAYMENT_FAILED_WEBHOOK", "payment_failed"),
-        ("SUBSCRIPTION_PAYMENT_SUCCESS", "no_email"),
+        ("DISPUTE_CLOSED.lost", "dispute_lost"),
     ],
 )
 def test_what_says_nothing_of_a_payment_is_ignored_with_the_reason(name: str, code: str) -> None:
     with pytest.raises(Ignored) as caught:
         cashfree(name)
     assert caught.value.code == code
+
+
+def test_a_dispute_s_messages_may_be_called_otherwise() -> None:
+    opened = cashfree("DISPUTE_CREATED")
+    assert (opened.fact, opened.references) == ("dispute", ("cf_9812345670", "order:halden_1001"))
+    assert (cashfree("DISPUTE_CLOSED").fact, cashfree("DISPUTE_CLOSED").external_id) == (
+        "dispute_won",
+        "cf_dispute_433475258/won",
+    )
+    payload = {**fixture("cashfree", "DISPUTE_CREATED"), "type": "CHARGEBACK_OPENED"}
+    chosen = Account({}, {"dispute_created": "CHARGEBACK_OPENED"})
+    (signal,) = CASHFREE.parse(Message(payload, "CHARGEBACK_OPENED", chosen))
+    assert signal == opened
 
 
 def test_the_time_is_signed_without_a_separator_and_has_to_be_near() -> None:
@@ -266,6 +279,25 @@ def test_a_subscription_earns_until_it_is_cancelled_and_again_when_it_goes_on(as
     assert said("subscription.charged.renewal", 4, id="pay_Halden00000003", order_id="order_Halden000003") == "rewarded"
     assert said("subscription.cancelled", 1) == "subscription_stopped"
     assert QualifyingEvent.objects.filter(type="subscription_cancelled").count() == 1
+
+
+def test_a_cashfree_subscription_s_payments_count_for_whom_it_belongs_to(asha: Participant, tell: Tell) -> None:
+    def paid(number: int) -> str:
+        payload = fixture("cashfree", "SUBSCRIPTION_PAYMENT_SUCCESS")
+        payload["data"] |= {"cf_payment_id": str(number), "subscription_id": "sub_halden_1", "payment_currency": "USD"}
+        return tell("cashfree", payload).outcome
+
+    assert paid(981) == "waits_for_person"
+    active = with_code(fixture("cashfree", "SUBSCRIPTION_STATUS_CHANGED"), asha.referral_code)
+    assert tell("cashfree", active).outcome == "joined"
+    assert (Reward.objects.get().amount_minor, Reward.objects.get().event.participant.email) == (
+        500,
+        "maya@example.net",
+    )
+    assert [paid(982), paid(982), paid(981)] == ["rewarded", "same_payment", "same_payment"]
+    assert tell("cashfree", fixture("cashfree", "SUBSCRIPTION_STATUS_CHANGED.ended")).outcome == "subscription_stopped"
+    assert Reward.objects.count() == 2
+    assert list(differences()) == []
 
 
 def test_parts_that_cashfree_tells_one_by_one_add_up(asha: Participant, tell: Tell) -> None:

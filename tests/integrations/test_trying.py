@@ -11,6 +11,7 @@ from integrations import registry, trying
 from integrations.base import Account, Message, SampleKind, Scene
 from integrations.models import Connection, InboundEvent, SandboxRow
 from integrations.services import connect, is_ready
+from integrations.setup import make_up
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
@@ -76,9 +77,9 @@ def test_each_message_is_let_in_and_leads_to_what_it_should(connection: Connecti
 def test_each_message_says_its_scene_s_facts(slug: str) -> None:
     provider, samples = registry.get(slug), registry.samples(slug)
     assert samples is not None
-    secrets = {field.name: field.make_up("k" * 32) for field in provider.secrets if field.required}
+    secrets = {field.name: make_up(field) for field in provider.secrets if field.required}
     assert all(field.matches(secrets[field.name]) for field in provider.secrets if field.required)
-    account = Account(secrets)
+    account = Account(secrets, provider.made_up_settings)
     seen = {}
     for number, kind in enumerate(samples.kinds):
         scene = Scene(

@@ -72,7 +72,7 @@ def _paid(things: Things, at: datetime) -> Signal:
     name = need_ident(payment, "the payment's id")
     if payment.get("amount") == 0:
         raise Ignored("nothing_paid")
-    if payment.get("status") not in {"captured", "refunded"}:
+    if text(payment.get("status")) not in {"captured", "refunded"}:
         raise Ignored("not_paid_yet")
     codes = [code for kind in _KINDS for code in codes_in(things[kind].get("notes"))]
     customer = inner(things["payment_link"], "customer") or inner(things["invoice"], "customer_details")

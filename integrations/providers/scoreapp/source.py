@@ -73,10 +73,17 @@ class ScoreAppSource:
 
 
 def _again(body: bytes) -> Iterator[bytes]:
+    """The body as JSON.stringify() writes it: no spaces, nothing escaped that need not be, and 1.0 is 1."""
     try:
-        yield json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False).encode()
+        read = json.loads(body, parse_float=_number)
+        yield json.dumps(read, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return
+
+
+def _number(digits: str) -> int | float:
+    value = float(digits)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 
 def _codes(lead: Object) -> Iterator[Code]:

@@ -192,7 +192,7 @@ def _dispute(dispute: Object, at: datetime) -> Signal:
 
 def _dispute_closed(dispute: Object, at: datetime) -> Signal:
     """`won`, or an inquiry that ended without becoming a dispute; `lost` changes nothing."""
-    if dispute.get("status") not in {"won", "warning_closed"}:
+    if text(dispute.get("status")) not in {"won", "warning_closed"}:
         raise Ignored("dispute_lost")
     return Signal(
         fact="dispute_won",
@@ -204,7 +204,7 @@ def _dispute_closed(dispute: Object, at: datetime) -> Signal:
 
 def _dispute_changed(dispute: Object, at: datetime) -> Signal:
     """A dispute's own news: the one that is told when the first message got lost, or that it is over."""
-    if dispute.get("status") in {"won", "warning_closed", "lost"}:
+    if text(dispute.get("status")) in {"won", "warning_closed", "lost"}:
         return _dispute_closed(dispute, at)
     return _dispute(dispute, at)
 

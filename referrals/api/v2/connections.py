@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations import registry, services
+from integrations import registry, services, setup
 from integrations.messages import MessageFilter
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import SENTENCES
@@ -21,6 +21,11 @@ TAG = "Connections"
 _SECRETS: dict[str, Any] = {
     "type": "object",
     "maxProperties": 12,
+    "additionalProperties": {"type": "string", "maxLength": 4000},
+}
+_SETTINGS: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": 60,
     "additionalProperties": {"type": "string", "maxLength": 4000},
 }
 
@@ -51,12 +56,27 @@ def list_connections(call: Call) -> Answer:
             shape=_SECRETS,
             example={"webhook_secret": "whsec_0123456789abcdefghijklmn"},
         ),
+        "settings": Json(
+            about="What else it has to know, by name; each provider's guide lists them (outseta: currency, code_property).",
+            kind=dict,
+            shape=_SETTINGS,
+        ),
         "label": Text(about="Your name for it.", limit=80, blank=True, example="Main account"),
     },
     answer=ref("Connection"),
     statuses={201: "The connection; give its `webhook_url` to the provider."},
     headers={"Location": "The address of the connection."},
-    errors=("missing_field", "invalid_choice", "secret_unknown", "secret_missing", "secret_malformed", "wrong_mode"),
+    errors=(
+        "missing_field",
+        "invalid_choice",
+        "secret_unknown",
+        "secret_missing",
+        "secret_malformed",
+        "wrong_mode",
+        "setting_unknown",
+        "setting_missing",
+        "setting_malformed",
+    ),
 )
 def create_connection(call: Call) -> Answer:
     """Connect a provider.
@@ -68,9 +88,13 @@ def create_connection(call: Call) -> Answer:
         actor=call.actor,
         provider=call.body["provider"],
         secrets=call.body.get("secrets"),
+        settings=call.body.get("settings"),
         label=call.body.get("label", ""),
     )
-    return Answer(connection_json(row), 201, {"Location": f"/api/v2/connections/{row.public_id}"})
+    # Where a secret stands in the address, it is shown this once, to whoever may connect.
+    (_kind, address), *_more = setup.addresses(row, services.secrets_of(row))
+    answer = {**connection_json(row), **({"webhook_url": address} if "key=" in address else {})}
+    return Answer(answer, 201, {"Location": f"/api/v2/connections/{row.public_id}"})
 
 
 @API.operation(
@@ -148,11 +172,12 @@ def connection_json(row: Connection) -> dict[str, Any]:
     return {
         "id": row.public_id,
         "provider": row.provider,
-        "webhook_url": services.webhook_url(row),
+        "webhook_url": row.webhook_url,
         "mode": "test" if row.is_test else "live",
         "health": found.tone,
         "health_text": found.text or found.word,
         "label": row.label,
+        "settings": setup.settings_of(row),
         "created_at": moment(row.created_at),
         "last_event_at": moment(row.last_event_at),
         "removed_at": moment(row.removed_at),

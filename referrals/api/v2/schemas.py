@@ -336,6 +336,12 @@ CONNECTION = record(
         "health": text("How it is doing; todo: something is left to do.", "todo", enum=["ok", "todo", "warn", "fail"]),
         "health_text": text("The same in words.", "The first message has not arrived yet."),
         "label": text("Your name for it.", "Main account"),
+        "settings": {
+            "type": "object",
+            "description": "What else it knows, by name; nothing of it is secret.",
+            "additionalProperties": {"type": "string"},
+            "example": {"currency": "USD"},
+        },
         "created_at": instant("When it was made."),
         "last_event_at": instant("When it last sent a genuine message.", None, null=True),
         "removed_at": instant("When it was removed.", None, null=True),

@@ -125,15 +125,17 @@ def test_secrets_are_masked_in_payloads_and_never_stored_of_headers() -> None:
         "Cookie": "a=b",
         "Authorization": "Basic x",
         "X-Shopify-Topic": "orders/paid\x00",
+        "X-Halden": "Bearer kept-to-ourselves",
         "X-Long": "x" * 300,
     }
-    assert kept_headers(headers, "x-proof") == {
+    assert kept_headers(headers, "x-proof", ["kept-to-ourselves"]) == {
         "Content-Type": "application/json",
         "X-Proof": "•••",
         "X-Shopify-Hmac-Sha256": "•••",
         "Cookie": "•••",
         "Authorization": "•••",
         "X-Shopify-Topic": "orders/paid",
+        "X-Halden": "•••",
         "X-Long": "x" * 200,
     }
     assert len(kept_headers({f"h{n}": "x" for n in range(100)}, "")) == 40
