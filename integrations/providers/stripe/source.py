@@ -216,7 +216,7 @@ def _reinstated(dispute: Object, at: datetime) -> Signal:
 
 def _refund_changed(refund: Object, at: datetime) -> Signal:
     """A refund that failed or was cancelled: the money stayed with the shop. Others are counted from the charge's own message."""
-    if refund.get("status") not in {"failed", "canceled"}:
+    if text(refund.get("status")) not in {"failed", "canceled"}:
         raise Ignored("refund_by_charge")
     charge = need_ident(refund.get("charge"), "the refund's charge")
     return Signal(
