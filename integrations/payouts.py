@@ -21,7 +21,7 @@ from integrations.sandbox.sending import send_for
 from referrals.accounts import clocks
 from referrals.lib.http import HttpError
 from referrals.lib.sealed import SealError
-from rewards import sending
+from rewards import payout_guards, sending
 from rewards.models import Payout
 from rewards.sending import Order, Outcome
 
@@ -39,7 +39,7 @@ def sweep() -> int:
     tried = 0
     while time.monotonic() < end:
         due = Payout.objects.filter(status__in=sending.CLAIMABLE, next_attempt_at__lte=Now())
-        keys = list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:HANDFUL])
+        keys = list(payout_guards.not_stopped(due).order_by("next_attempt_at").values_list("pk", flat=True)[:HANDFUL])
         if not keys:
             break
         tried += sum(_several(keys, end))

@@ -17,6 +17,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 DEMO = env.bool("DEMO", default=False)
+# The kill switch of the whole installation (rewards.payout_guards).
+PAYOUTS_STOPPED = env.bool("PAYOUTS_STOPPED", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 # "off" writes each click as a row before the answer, instead of a line in DATA_DIR/clicks (referrals.hosted.journal).

@@ -31,6 +31,12 @@ class PayoutBatch(TenantModel):
     method = models.CharField(max_length=24)
     note = models.CharField(max_length=500, blank=True)
     created_by = models.CharField(max_length=300, blank=True)
+    # Who that is, for the rule that a second person has to agree: "user:us_...".
+    created_by_id = models.CharField(max_length=80, blank=True)
+    # Above the merchant's threshold nothing leaves until somebody else has agreed.
+    needs_approval = models.BooleanField(default=False)
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     undone_at = models.DateTimeField(null=True)
     # When nothing of it was open any more, for the first time.
@@ -143,3 +149,45 @@ class PayoutAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payout_id} no. {self.number}: {self.state}"
+
+
+class PayoutStop(TenantModel):
+    """The kill switch: while this row stands, nothing of this side leaves through a provider (rewards.payout_guards)."""
+
+    stopped_at = models.DateTimeField(default=clock.now)
+    stopped_by = models.CharField(max_length=300, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+
+    objects = TenantQuerySet["PayoutStop"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "is_test"], name="payout_stop_once")]
+
+    def __str__(self) -> str:
+        return f"stopped by {self.stopped_by}"
+
+
+class PayoutLimit(TenantModel):
+    """How much may leave through providers in one currency, in minor units; empty for no limit. The row is the lock of its sums."""
+
+    currency = models.CharField(max_length=3)
+    a_day_minor = models.BigIntegerField(null=True, blank=True)
+    a_person_a_day_minor = models.BigIntegerField(null=True, blank=True)
+    # A batch of more than this waits for a second person (OWASP ASVS 2.3.5).
+    second_person_above_minor = models.BigIntegerField(null=True, blank=True)
+
+    objects = TenantQuerySet["PayoutLimit"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "is_test", "currency"], name="payout_limit_once"),
+            models.CheckConstraint(
+                condition=(Q(a_day_minor=None) | Q(a_day_minor__gt=0))
+                & (Q(a_person_a_day_minor=None) | Q(a_person_a_day_minor__gt=0))
+                & (Q(second_person_above_minor=None) | Q(second_person_above_minor__gte=0)),
+                name="payout_limit_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"limits in {self.currency}"

@@ -73,6 +73,7 @@ def in_one_batch(
                 method=method,
                 note=note.strip(),
                 created_by=actor.label,
+                created_by_id=f"{actor.kind}:{actor.ref}"[:80],
             )
             fill(batch)
     except IntegrityError:

@@ -20,7 +20,7 @@ from referrals.events.services import SYSTEM, Actor, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import lifecycle
+from rewards import lifecycle, payout_guards
 from rewards.models import Payout, PayoutBatch, Reward, State
 from rewards.payouts import (
     add,
@@ -162,7 +162,11 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor
             payout.status, payout.paid_at = "paid", now
     add(payouts, rewards, actor)
     sending = [payout.pk for payout in payouts if payout.amount_minor]
-    Payout.objects.filter(pk__in=sending).update(next_attempt_at=Now())
+    if payout_guards.needs_second_person(batch.tenant, payouts):
+        PayoutBatch.objects.filter(pk=batch.pk).update(needs_approval=True)
+        batch.needs_approval = True
+    else:
+        Payout.objects.filter(pk__in=sending).update(next_attempt_at=Now())
     gone = [row for row in rewards if row.payout is not None and not row.payout.amount_minor]
     leaving = [row for row in rewards if row.payout is not None and row.payout.amount_minor]
     issued = [lifecycle.Target(row, State.ISSUED) for row in gone]

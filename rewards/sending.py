@@ -23,7 +23,7 @@ from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.money import Money
-from rewards import lifecycle
+from rewards import lifecycle, payout_guards
 from rewards.deciding import redecide
 from rewards.locking import lock_all
 from rewards.models import Decision, Payout, PayoutAttempt, PayoutBatch, PayoutItem, Reward, State
@@ -95,7 +95,7 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
     with transaction.atomic():
         due = Payout.objects.filter(pk=payout_id, status__in=CLAIMABLE, next_attempt_at__lte=Now())
         row = due.select_related("participant__campaign__merchant", "merchant", "batch").first()
-        if row is None:
+        if row is None or payout_guards.is_stopped(row.tenant):
             return None
         taken = due.filter(status=row.status, attempts=row.attempts).update(
             status="sending",
@@ -107,6 +107,8 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
             return None
         row.attempts += 1
         first_call = row.called_at is None
+        if first_call and _put_off(row):
+            return None
         if row.status == "queued" and not _leave(row):
             return None
         PayoutAttempt.objects.create(payout=row, number=row.attempts)
@@ -130,6 +132,21 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
             called_at=row.called_at or clock.wall(),
             first_call=first_call,
         )
+
+
+def _put_off(row: Payout) -> bool:
+    """Whether a ceiling keeps it for another day: then it is as if it had not been claimed."""
+    why = payout_guards.postponed(row)
+    if why is None:
+        return False
+    Payout.objects.filter(pk=row.pk).update(
+        status=row.status,
+        attempts=row.attempts - 1,
+        called_at=None,
+        next_attempt_at=why.until,
+        message=why.message,
+    )
+    return True
 
 
 def _address(row: Payout) -> str:

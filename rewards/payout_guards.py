@@ -1,0 +1,174 @@
+"""What keeps money in the house: the kill switch, ceilings for a day, and a second person's word (RELIABILITY section 4, "Also").
+
+The switch and the ceilings are asked in the transaction that claims a payout, the second person in the one that makes the batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Sum
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from referrals.accounts.tenancy import Tenant, TenantQuerySet
+from referrals.events import types
+from referrals.events.services import Actor, Happening, record
+from referrals.lib import clock
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from referrals.lib.queue import enqueue
+from rewards.models import Payout, PayoutBatch, PayoutLimit, PayoutStop
+
+NUDGE = "integrations.payouts.sweep"
+FIELDS = ("a_day_minor", "a_person_a_day_minor", "second_person_above_minor")
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Why a payout does not leave now, in words, and when it may."""
+
+    message: str
+    until: datetime
+
+
+# --- the kill switch ---
+
+
+def stop(*, tenant: Tenant, actor: Actor, note: str) -> PayoutStop:
+    """Nothing leaves any more, from the next claim on; what is on the wire arrives. `note` says why. Stopping twice is stopping once."""
+    if not note.strip():
+        raise Refused("note_required", _("Say why, so that it can be explained later."), field="note")
+    with transaction.atomic():
+        row, made = PayoutStop.objects.get_or_create(
+            merchant=tenant.merchant,
+            is_test=tenant.is_test,
+            defaults={"stopped_at": clock.now(), "stopped_by": actor.label, "note": note.strip()[:500]},
+        )
+        if made:
+            record(tenant, actor, _told(types.PAYOUTS_STOPPED, tenant, note=row.note))
+    return row
+
+
+def go_on(*, tenant: Tenant, actor: Actor) -> bool:
+    """Payouts leave again; what waited is looked at at once. False when nothing was stopped."""
+    with transaction.atomic():
+        gone, _each = PayoutStop.objects.for_tenant(tenant).delete()
+        if gone:
+            record(tenant, actor, _told(types.PAYOUTS_RESUMED, tenant))
+            enqueue(NUDGE)
+    return bool(gone)
+
+
+def stopped(tenant: Tenant) -> PayoutStop | None:
+    """The switch of this side, when it is thrown; the installation's own (PAYOUTS_STOPPED) is asked by is_stopped()."""
+    return PayoutStop.objects.for_tenant(tenant).first()
+
+
+def is_stopped(tenant: Tenant) -> bool:
+    """Whether nothing may leave: this side's switch, or the whole installation's."""
+    return bool(settings.PAYOUTS_STOPPED) or stopped(tenant) is not None
+
+
+def not_stopped(rows: TenantQuerySet[Payout]) -> TenantQuerySet[Payout]:
+    """Those payouts whose side may pay; none at all while the installation is stopped."""
+    if settings.PAYOUTS_STOPPED:
+        return rows.none()
+    return rows.exclude(Exists(PayoutStop.objects.filter(merchant=OuterRef("merchant"), is_test=OuterRef("is_test"))))
+
+
+# --- ceilings ---
+
+
+def set_limits(*, tenant: Tenant, actor: Actor, currency: str, limits: Mapping[str, int | None]) -> PayoutLimit:
+    """Set a currency's limits, in minor units; None takes one away. Raises Refused: amount_not_positive, with the field."""
+    values = {name: limits.get(name) for name in FIELDS}
+    for name, minor in values.items():
+        if minor is not None and (minor < 0 or (minor == 0 and name != "second_person_above_minor")):
+            message = _("%(amount)s is not above zero. Leave the field empty for no limit.")
+            raise Refused("amount_not_positive", message % {"amount": Money(minor, currency)}, field=name)
+    with transaction.atomic():
+        row, _made = PayoutLimit.objects.select_for_update().get_or_create(
+            merchant=tenant.merchant, is_test=tenant.is_test, currency=currency
+        )
+        if {name: getattr(row, name) for name in FIELDS} != values:
+            for name, minor in values.items():
+                setattr(row, name, minor)
+            row.save(update_fields=list(FIELDS))
+            record(tenant, actor, _told(types.PAYOUT_LIMITS_CHANGED, tenant, currency=currency, **values))
+    return row
+
+
+def postponed(payout: Payout) -> Postponed | None:
+    """Why a payout that is being claimed has to wait for another day; None when it may leave. Runs in the claim's transaction.
+
+    A day is the merchant's. What left today is what was first called for today and has not come to nothing; the limit's row is
+    locked, so that two claims never use the same rest.
+    """
+    limit = PayoutLimit.objects.for_tenant(payout.tenant).filter(currency=payout.currency).select_for_update().first()
+    if limit is None or (limit.a_day_minor is None and limit.a_person_a_day_minor is None):
+        return None
+    zone = payout.merchant.zone
+    midnight = clock.wall().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    today = (
+        Payout.objects.for_tenant(payout.tenant)
+        .filter(currency=payout.currency, called_at__gte=midnight, status__in=Payout.GONE | Payout.OPEN - {"queued"})
+        .exclude(pk=payout.pk)
+    )
+    words = ""
+    if _over(limit.a_day_minor, today, payout):
+        words = _("Today's limit for all payouts is used up.")
+    elif _over(limit.a_person_a_day_minor, today.filter(participant=payout.participant_id), payout):
+        words = _("Today's limit for this person is used up.")
+    return Postponed(words, clock.in_days(midnight, 1, zone)) if words else None
+
+
+def _over(limit: int | None, rows: TenantQuerySet[Payout], payout: Payout) -> bool:
+    if limit is None:
+        return False
+    used = rows.aggregate(total=Sum("amount_minor"))["total"] or 0
+    return bool(used + payout.amount_minor > limit)
+
+
+# --- a second person ---
+
+
+def needs_second_person(tenant: Tenant, payouts: Sequence[Payout]) -> bool:
+    """Whether a batch is above the threshold in one of its currencies."""
+    sums: Counter[str] = Counter()
+    for payout in payouts:
+        sums[payout.currency] += payout.amount_minor
+    limits = PayoutLimit.objects.for_tenant(tenant).filter(currency__in=sums, second_person_above_minor__isnull=False)
+    return any(sums[row.currency] > (row.second_person_above_minor or 0) for row in limits)
+
+
+def approve_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
+    """The second person agrees: the batch leaves. Refused 409: invalid_state, same_person."""
+    with transaction.atomic():
+        row = PayoutBatch.objects.select_for_update().select_related("merchant").get(pk=batch.pk)
+        if not row.needs_approval or row.approved_at is not None:
+            raise Refused("invalid_state", _("This batch does not wait for anybody's approval."), status=409)
+        if row.created_by_id == identity(actor):
+            message = _("You made this batch. Somebody else of your team has to approve it.")
+            raise Refused("same_person", message, status=409)
+        row.approved_at, row.approved_by = clock.now(), actor.label
+        row.save(update_fields=["approved_at", "approved_by"])
+        Payout.objects.filter(batch=row, status="queued").update(next_attempt_at=Now())
+        told = Happening(types.PAYOUT_BATCH_APPROVED, "batch", row.public_id, data={"by": actor.label})
+        record(row.tenant, actor, told)
+        enqueue(NUDGE)
+    return row
+
+
+def identity(actor: Actor) -> str:
+    """One person or key, whatever they are called."""
+    return f"{actor.kind}:{actor.ref}"[:80]
+
+
+def _told(type_: str, tenant: Tenant, **data: object) -> Happening:
+    return Happening(type_, "merchant", tenant.merchant.public_id, data=data)
