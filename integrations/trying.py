@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -79,8 +80,9 @@ def make_up_secrets(*, connection: Connection, actor: Actor) -> Connection:
         raise Refused("invalid_state", _("This connection has its secrets already."), status=409)
     made = {field.name: make_up(field) for field in kind.secrets if field.required or field.made_up}
     settings = None if settings_fit(connection) else kind.made_up_settings
-    row = update_secrets(connection=connection, actor=actor, secrets=made, settings=settings)
-    Connection.objects.filter(pk=row.pk).update(settings={**row.settings, SETTING: True})
+    with transaction.atomic():  # or what is asked of the company in between would really be asked
+        row = update_secrets(connection=connection, actor=actor, secrets=made, settings=settings)
+        Connection.objects.filter(pk=row.pk).update(settings={**row.settings, SETTING: True})
     row.refresh_from_db()
     return row
 

@@ -206,3 +206,23 @@ def test_cashfree_s_test_messages_fit_its_schemas(kind: SampleKind, schema: str)
     body = json.loads(samples.delivery(scene, Account({"client_secret": "k"})).body)
     # Every way to pay fits several of the file's ways, and it wants exactly one.
     spec.fits(body, schema, but="$.data.payment.payment_method")
+
+
+STRIPE_OBJECTS: dict[SampleKind, str] = {
+    "payment": "checkout.session",
+    "renewal": "invoice",
+    "refund": "charge",
+    "dispute": "dispute",
+    "cancellation": "subscription",
+}
+
+
+@pytest.mark.parametrize("kind", list(STRIPE_OBJECTS))
+def test_stripe_s_test_messages_have_its_objects_fields(kind: SampleKind) -> None:
+    resources, samples = published("stripe/fixtures3.trimmed.json")["resources"], registry.samples("stripe")
+    assert samples is not None
+    scene = Scene(kind, "abc123def456", 0, NOON, "maya@example.net", "Maya L", Money(1234, "USD"), "ASHACODE")
+    event = json.loads(samples.delivery(scene, Account({"webhook_secret": "k"})).body)
+    assert set(event) <= set(resources["event"])
+    # An invoice's payments come along only when they are asked for, which webhooks of new versions do.
+    assert set(event["data"]["object"]) - {"payments"} <= set(resources[STRIPE_OBJECTS[kind]])

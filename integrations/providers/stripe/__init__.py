@@ -25,6 +25,7 @@ PROVIDER = Provider(
             required=False,
             live_prefixes=("sk_live_", "rk_live_"),
             test_prefixes=("sk_test_", "rk_test_"),
+            made_up="sk_test_",
         ),
         SecretField(
             name="webhook_secret",
