@@ -366,6 +366,9 @@ class Provider:
     install_field: str = ""
     # How a message is answered whose signature does not fit. Shopify wants 401 from apps of its store.
     refusal_status: int = 400
+    # What merchants copy into their own pages and servers so that a payment names the code: what it is for, and the text, in which
+    # @CAMPAIGN@ stands for the campaign's id.
+    snippets: tuple[tuple[Text, str], ...] = ()
     # Dotted path of an Issuer, for a company that can deliver rewards.
     issuer: str = ""
     # How to get the key that lets us make the address for messages, and which rights it has to have.

@@ -120,6 +120,7 @@ def _sign_up(request: MerchantRequest, campaign: Campaign) -> dict[str, Any]:
 def _payment(request: MerchantRequest, campaign: Campaign) -> dict[str, Any]:
     return {
         "connected": Connection.objects.for_tenant(campaign.tenant).filter(removed_at=None).order_by("pk")[:20],
+        "companies": snippets.of_providers(campaign),
         "server_code": snippets.payment_call(campaign),
         "token_code": snippets.payment_token(campaign),
         "keys": _keys(campaign),

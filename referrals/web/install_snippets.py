@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.html import escape
 
 from campaigns.models import Campaign
+from integrations import registry
 from participants.links import campaign_link, script_tag, widgets_tag
 
 # In the address: the name on the tab, and how its page shows who is logged in.
@@ -70,6 +71,22 @@ def payment_call(campaign: Campaign) -> str:
   -H "Authorization: Bearer $KEY" \\
   -H "Content-Type: application/json" \\
   -d '{{"campaign": "{campaign.public_id}", "email": "maya@example.net", "amount": {amount}, "external_id": "order-1042"}}'"""
+
+
+def of_providers(campaign: Campaign) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """What each company has to be told: its slug and name, and for each snippet an id, what it is for, and the text."""
+    return [
+        (
+            kind.slug,
+            str(kind.label),
+            [
+                (f"{kind.slug}-{number}", str(title), text.replace("@CAMPAIGN@", campaign.public_id))
+                for number, (title, text) in enumerate(kind.snippets)
+            ],
+        )
+        for kind in registry.every()
+        if kind.snippets
+    ]
 
 
 def payment_token(campaign: Campaign) -> str:

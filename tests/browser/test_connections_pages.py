@@ -99,7 +99,7 @@ def test_a_merchant_connects_stripe(any_page: Page, alice: Cast, asha: Participa
     log_in(page, alice.client, live_server)
     page.goto(f"{live_server.url}/app/connections/")
     page.get_by_role("button", name="Connect Stripe").click()
-    expect(page.get_by_role("heading", name="Set it up in Stripe")).to_be_visible()
+    expect(page.get_by_role("heading", name="Set it up with a key")).to_be_visible()
     address = page.get_by_role("textbox", name="Address for messages").input_value()
     connection = Connection.objects.get()
     assert address == f"{settings.SITE_URL}/in/{connection.public_id}/"

@@ -24,6 +24,9 @@ PAGE = """<!doctype html><html lang="en"><head><title>Shop</title><link rel="ico
 <a id="next" href="/join">Join</a>
 <a id="pay" href="https://pay.example.com/a?x=%2F#top">Pay</a>
 <a id="away" href="https://other.example.com/">Elsewhere</a>
+<a id="link" href="https://buy.stripe.com/abc?locale=de">Subscribe</a> <a id="own" data-referral-pay href="https://pay.halden.example/b">Buy</a>
+<a id="given" href="https://buy.stripe.com/abc?client_reference_id=mine">Mine</a>
+<stripe-pricing-table pricing-table-id="prctbl_1"></stripe-pricing-table><stripe-buy-button client-reference-id="mine"></stripe-buy-button>
 <form action="/thanks" method="post" data-referral-form>
   <label>Address <input type="email" name="mail"></label>
   <label>First name <input name="first_name"></label>
@@ -55,6 +58,13 @@ def test_a_friend_arrives_and_signs_up_on_the_shops_own_pages(
     assert (visit.referrer, visit.hidden_reason, visit.channel) == (asha, "", "mail")
     expect(page.locator("#pay")).to_have_attribute("href", f"https://pay.example.com/a?x=%2F&referralCode={code}#top")
     expect(page.locator("#away")).to_have_attribute("href", "https://other.example.com/")
+    # Stripe's elements and Payment Links take it to the payment, once, and keep what the shop set itself.
+    stripe = "client_reference_id"
+    expect(page.locator("#link")).to_have_attribute("href", f"https://buy.stripe.com/abc?locale=de&{stripe}={code}")
+    expect(page.locator("#own")).to_have_attribute("href", f"https://pay.halden.example/b?{stripe}={code}")
+    expect(page.locator("#given")).to_have_attribute("href", f"https://buy.stripe.com/abc?{stripe}=mine")
+    expect(page.locator("stripe-pricing-table")).to_have_attribute("client-reference-id", code)
+    expect(page.locator("stripe-buy-button")).to_have_attribute("client-reference-id", "mine")
     # Other pages of the shop know by the cookie, which is the shop's.
     page.locator("#next").click()
     expect(page.get_by_role("heading", name="/join")).to_be_visible()

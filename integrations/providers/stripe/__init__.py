@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from integrations.base import Provider, SecretField
+from integrations.providers.stripe.snippets import SNIPPETS
 from integrations.providers.stripe.source import StripeSource
 
 PROVIDER = Provider(
@@ -83,6 +84,7 @@ PROVIDER = Provider(
     dashboard_url="https://dashboard.stripe.com/webhooks",
     docs="https://docs.stripe.com/webhooks",
     look_up="integrations.providers.stripe.api.look_up",
+    snippets=SNIPPETS,
     pull="integrations.providers.stripe.pull.events",
     pull_needs=("api_key",),
     samples="integrations.providers.stripe.samples.Samples",

@@ -57,7 +57,23 @@
       return null;
     }
   };
+  // Stripe's own elements and Payment Links take the code to the payment (docs/connections/stripe.md).
+  const pay = () => {
+    if (!code) return;
+    for (const element of document.querySelectorAll("stripe-pricing-table, stripe-buy-button")) {
+      if (element.hasAttribute("client-reference-id")) continue;
+      element.setAttribute("client-reference-id", code);
+      // One that is shown already reads it when it is put there anew.
+      if (customElements.get(element.localName)) element.replaceWith(element.cloneNode());
+    }
+    for (const link of document.links) {
+      if (link.hostname !== "buy.stripe.com" && !link.hasAttribute("data-referral-pay")) continue;
+      if (new URLSearchParams(link.search).has("client_reference_id")) continue;
+      link.search += `${link.search ? "&" : "?"}client_reference_id=${code}`;
+    }
+  };
   const dress = () => {
+    pay();
     if (!code || !hosts.length) return;
     for (const link of document.links) {
       const url = leadsOn(link.href);

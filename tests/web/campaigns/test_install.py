@@ -90,7 +90,14 @@ def test_each_way_has_the_campaigns_own_ids_and_no_secret(
         ],
         "app": ["REFERRALS_SIGNING_SECRET", f'"aud": "{campaign.public_id}"', secret[-4:]],
         "sign-up": ["data-referral-form", "/api/v2/participants", f"{keys[1][0].prefix}…{keys[1][0].last4}"],
-        "payment": ["/api/v2/events", '"currency": "USD"', f"{keys[0][0].prefix}…{keys[0][0].last4}"],
+        "payment": [
+            "/api/v2/events",
+            "<stripe-pricing-table",
+            "data-referral-pay",
+            f'cookies["referral_{campaign.public_id}"]',
+            '"currency": "USD"',
+            f"{keys[0][0].prefix}…{keys[0][0].last4}",
+        ],
     }
     assert set(wanted) == set(WAYS)
     for cast in (alice, bob):
