@@ -297,6 +297,16 @@ class Preset:
     source_url: str = ""
 
 
+class App(Protocol):
+    """The installation's app at a company, to whose own address messages about any merchant may come."""
+
+    def account(self) -> Account | None:
+        """What proves such a message; None where this installation has no app."""
+
+    def whose(self, delivery: Delivery) -> str:
+        """Whom it is about, by the provider's `install_field`; "" when it does not say."""
+
+
 LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
 
 
@@ -364,6 +374,8 @@ class Provider:
     # Dotted path of an Installing, for companies with a page to allow an app on, and the field that says whose account it is.
     install: str = ""
     install_field: str = ""
+    # Dotted path of an App, for companies that send some messages to an address of the app, for all of its merchants.
+    app: str = ""
     # How a message is answered whose signature does not fit. Shopify wants 401 from apps of its store.
     refusal_status: int = 400
     # What merchants copy into their own pages and servers so that a payment names the code: what it is for, and the text, in which

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations import inbox, registry
-from integrations.base import Account, Installing, ProviderError
+from integrations.base import Account, Delivery, Installing, ProviderError
 from integrations.models import Connection
 from integrations.services import update_secrets
 from referrals.events.services import Actor
@@ -73,7 +73,36 @@ def finish(*, connection: Connection, actor: Actor, kept: Mapping[str, Any], que
         message = _("%(provider)s did not let us in: %(why)s Try again.")
         label = registry.get(connection.provider).label
         raise Refused("install_failed", message % {"provider": label, "why": error}, status=502) from error
-    return update_secrets(connection=connection, actor=actor, secrets=secrets)
+    row = update_secrets(connection=connection, actor=actor, secrets=secrets)
+    # By which a message to the app's own address finds its connection: the secrets are sealed.
+    row.settings["installed_for"] = str(kept["whose"])
+    row.save(update_fields=["settings"])
+    return row
+
+
+def receive(slug: str, delivery: Delivery) -> inbox.Receipt:
+    """A message to the app's own address: proved by the app, then given to each connection that it is about, which proves it again.
+
+    404 where there is no app; the provider's own refusal for a signature that does not fit; 200 also when it is about nobody here.
+    """
+    provider = registry.get(slug) if slug in registry.SLUGS else None
+    app = registry.app(slug) if provider is not None else None
+    account = app.account() if app is not None else None
+    if provider is None or app is None or account is None:
+        return inbox.Receipt(404, "not_found", "There is no such app.")
+    if len(delivery.body) > inbox.MAX_BYTES:
+        return inbox.Receipt(413, "too_large", "A message may have 1 MiB.")
+    try:
+        provider.source.verify(delivery, account)
+    except SignatureError as error:
+        return inbox.Receipt(provider.refusal_status, "signature", str(error))
+    answers = [inbox.receive(public_id, delivery) for public_id in _connections_of(slug, app.whose(delivery))]
+    return next((answer for answer in answers if answer.status != 200), inbox.Receipt(200, "received"))
+
+
+def _connections_of(slug: str, whose: str) -> list[str]:
+    rows = Connection.objects.filter(provider=slug, removed_at=None, settings__installed_for=whose or None)
+    return list(rows.order_by("pk").values_list("public_id", flat=True)[:100])
 
 
 def _refused(why: str) -> Refused:

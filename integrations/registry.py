@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import Installing, Issuer, LookUp, Provider, Pull, Samples
+from integrations.base import App, Installing, Issuer, LookUp, Provider, Pull, Samples
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
@@ -58,6 +58,13 @@ def install(slug: str) -> Installing | None:
     """The provider's way of connecting by allowing an app, if it has one."""
     path = get(slug).install
     return cast(Installing, import_string(path)()) if path else None
+
+
+@cache
+def app(slug: str) -> App | None:
+    """The installation's app at the company, if there can be one."""
+    path = get(slug).app
+    return cast(App, import_string(path)()) if path else None
 
 
 @cache

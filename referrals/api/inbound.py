@@ -7,14 +7,16 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from integrations import installing
 from integrations.base import Delivery
 from integrations.inbox import MAX_BYTES, receive
 
 
 @csrf_exempt
 @require_POST
-def inbound(request: HttpRequest, connection: str) -> JsonResponse:
-    """Answer a provider: 200 once its message is stored, else an error in the form of API v1 that names no secret.
+def inbound(request: HttpRequest, connection: str = "", app: str = "") -> JsonResponse:
+    """Answer a provider, at a connection's address or at that of the installation's app: 200 once its message is stored, else an
+    error in the form of API v1 that names no secret.
 
     No session and no CSRF token: the signature is the proof. 413 above 1 MiB, 415 for a compressed body.
     """
@@ -26,7 +28,8 @@ def inbound(request: HttpRequest, connection: str) -> JsonResponse:
         return _error(request, 413, "too_large", "A message may have 1 MiB.")
     if request.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
         return _error(request, 415, "content_encoding", "Send the message without compression.")
-    receipt = receive(connection, Delivery(request.read(MAX_BYTES + 1), request.headers, request.GET.dict()))
+    delivery = Delivery(request.read(MAX_BYTES + 1), request.headers, request.GET.dict())
+    receipt = installing.receive(app, delivery) if app else receive(connection, delivery)
     if receipt.status != 200:
         return _error(request, receipt.status, receipt.code, receipt.message)
     return JsonResponse({"received": True})
@@ -37,4 +40,7 @@ def _error(request: HttpRequest, status: int, code: str, message: str) -> JsonRe
     return JsonResponse(body, status=status)
 
 
-urlpatterns = [path("in/<str:connection>/", inbound, name="inbound")]
+urlpatterns = [
+    path("in/app/<slug:app>/", inbound, name="inbound_app"),
+    path("in/<str:connection>/", inbound, name="inbound"),
+]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import time
+from functools import partial
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,12 +17,13 @@ import shopify
 from pytest_django import Settings
 
 from integrations.base import Account, ProviderError
-from integrations.models import Connection
+from integrations.models import Connection, InboundEvent
 from integrations.providers.shopify.installing import ShopifyInstalling
 from integrations.sandbox.sending import SETTING
 from integrations.services import secrets_of
 from referrals.lib.signing import SignatureError
 from tests.factories import Cast
+from tests.integrations.test_shopify import headers, sample
 
 SHOP, ID, SECRET = "halden-roasts.myshopify.com", "c" * 32, "shpss0123456789abcdef"
 APP = {"shop": SHOP, "client_id": ID, "client_secret": SECRET}
@@ -151,3 +154,20 @@ def test_what_is_no_shop_is_said_and_without_an_app_there_is_no_such_way(
     assert "made this way" in page
     assert "Connect with a click" not in alice.client.get(f"/app/connections/{begun.public_id}/").content.decode()
     assert "connection_install" not in alice.client.session
+
+
+@pytest.mark.django_db
+def test_a_message_to_the_app_s_own_address_finds_its_shop(alice: Cast, begun: Connection, settings: Settings) -> None:
+    begun.secrets, begun.settings = {**APP, "access_token": "shpat_" + "a" * 32}, {"installed_for": SHOP}
+    begun.save()
+    body = json.dumps(sample("customers_data_request")).encode()
+    good = headers(body, "customers/data_request")
+    post = partial(alice.client.post, "/in/app/shopify/", data=body, content_type="application/json")
+    assert post(headers=good | {"X-Shopify-Hmac-Sha256": "A" * 44}).status_code == 401
+    assert post(headers={**good, "X-Shopify-Shop-Domain": "other.myshopify.com"}).status_code == 200
+    assert InboundEvent.objects.count() == 0
+    assert post(headers=good).status_code == 200
+    assert InboundEvent.objects.get().connection == begun
+    settings.SHOPIFY_CLIENT_SECRET = ""
+    assert post(headers=good).status_code == 404
+    assert alice.client.post("/in/app/acme/", data=body, content_type="application/json").status_code == 404

@@ -97,6 +97,7 @@ PROVIDER = Provider(
     refusal_status=401,
     install="integrations.providers.shopify.installing.ShopifyInstalling",
     install_field="shop",
+    app="integrations.providers.shopify.installing.ShopifyApp",
     promotions="integrations.providers.shopify.keeping.ShopifyPromotions",
     listening="integrations.providers.shopify.keeping.ShopifyListening",
     listening_needs="client_id|access_token",

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import shopify
 from django.conf import settings
 
-from integrations.base import Account, ProviderError
+from integrations.base import Account, Delivery, ProviderError
 from integrations.providers.shopify.graphql import API_VERSION, exchange
+from integrations.providers.shopify.source import SHOP
 from referrals.lib.signing import SignatureError
 
 SCOPES = ("read_orders", "read_customers", "write_discounts")
@@ -54,6 +55,19 @@ class ShopifyInstalling:
             "client_secret": client_secret,
             "access_token": str(told["access_token"]),
         }
+
+
+class ShopifyApp:
+    """The installation's app. Shopify sends requests about privacy to the address in the app's configuration, for all shops."""
+
+    def account(self) -> Account | None:
+        """The app's secret; None without an app."""
+        secret = settings.SHOPIFY_CLIENT_SECRET
+        return Account({"client_secret": secret}) if secret else None
+
+    def whose(self, delivery: Delivery) -> str:
+        """The shop's address."""
+        return delivery.headers.get(SHOP, "").lower()
 
 
 def _app(account: Account) -> tuple[str, str]:
