@@ -151,16 +151,21 @@ def qualify_requests(world: World, emails: list[str]) -> Iterator[bytes]:
         yield raw("POST", "/api/v1/qualifyParticipant", headers, json.dumps(body).encode())
 
 
-def webhook_requests(world: World, count: int, stamp: int) -> Iterator[bytes]:
+def webhook_body(world: World, name: str, stamp: int) -> bytes:
+    """A checkout that somebody new paid, who came by the referrer's code."""
+    session = {
+        "id": f"cs_{name}", "object": "checkout.session", "payment_status": "paid", "amount_total": 5000, "currency": "usd",
+        "client_reference_id": world.referrer.referral_code, "customer_details": {"email": f"{name}@example.net"},
+    }  # fmt: skip
+    event = {"id": f"evt_{name}", "object": "event", "type": "checkout.session.completed", "created": stamp, "livemode": True,
+             "data": {"object": session}}  # fmt: skip
+    return json.dumps(event).encode()
+
+
+def webhook_requests(world: World, count: int, stamp: int, tag: str = "hook") -> Iterator[bytes]:
     """Signed Stripe messages, each another event."""
     for n in range(count):
-        session = {
-            "id": f"cs_{n}", "object": "checkout.session", "payment_status": "paid", "amount_total": 5000, "currency": "usd",
-            "client_reference_id": world.referrer.referral_code, "customer_details": {"email": f"hook{n}@example.net"},
-        }  # fmt: skip
-        event = {"id": f"evt_{n}", "object": "event", "type": "checkout.session.completed", "created": stamp, "livemode": True,
-                 "data": {"object": session}}  # fmt: skip
-        body = json.dumps(event).encode()
+        body = webhook_body(world, f"{tag}{n}", stamp)
         signature = hmac_hex(SECRET.encode(), f"{stamp}.".encode() + body)
         headers = {"Content-Type": "application/json", "Stripe-Signature": f"t={stamp},v1={signature}"}
         yield raw("POST", f"/in/{world.connection.public_id}/", headers, body)

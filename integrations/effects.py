@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import BooleanField
+
 from integrations import registry
 from integrations.account_facts import FACTS as ACCOUNT_FACTS
 from integrations.account_facts import account_did
@@ -25,6 +27,8 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.queries import Among
 from rewards import refunds
 from rewards import services as rewards
 from rewards.given import given_by_code
@@ -38,6 +42,17 @@ _SUBSCRIPTION = {
     "stopped": (STOPPED, "subscription_stopped"),
     "resumed": (RESUMED, "subscription_resumed"),
 }
+
+# Asked by every payment, with its text made once (ADR 13).
+_BY_CODES = Prepared(
+    lambda: (
+        Participant.objects.filter(
+            Among("referral_code", Slot("codes")), merchant=Slot("merchant"), is_test=Slot("is_test", BooleanField())
+        )
+        .exclude(campaign__status="draft")
+        .select_related("campaign__merchant")
+    )
+)
 
 
 def apply(row: InboundEvent, signal: Signal) -> Effect:
@@ -138,7 +153,7 @@ def _qualified(
     row: InboundEvent, signal: Signal, participant: Participant, actor: Actor, who: dict[str, Any]
 ) -> Effect:
     # Whatever is decided about one person happens in turn: two names of one payment must not both look new.
-    lock_people(participant)
+    participant, _referral = lock_people(participant)
     source = row.connection.provider
     try:
         done = rewards.qualify(
@@ -176,10 +191,9 @@ def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Parti
         return None, None
     found = {
         participant.referral_code: participant
-        for participant in Participant.objects.for_tenant(tenant)
-        .filter(referral_code__in=[code.text for code in readable])
-        .exclude(campaign__status="draft")
-        .select_related("campaign__merchant")
+        for participant in _BY_CODES(
+            merchant=tenant.merchant.pk, is_test=tenant.is_test, codes=[code.text for code in readable]
+        )
     }
     found |= find_chosen(tenant, [code.text for code in readable if code.text not in found])
     if typed := [code.text for code in readable if code.kind == "promotion" and code.text not in found]:

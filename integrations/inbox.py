@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import CharField, DateTimeField, F, JSONField, Q
 
 from integrations import capturing, registry
 from integrations.base import (
@@ -40,6 +40,7 @@ from integrations.sandbox import sending as sandbox
 from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
+from referrals.lib.prepared import Prepared, PreparedRows, PreparedUpdate, Slot
 from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
 from referrals.lib.signing import SignatureError
@@ -60,6 +61,31 @@ BATCH = 100
 _NOBODY = Account({"webhook_secret": "whsec_of_nobody_0000000000000000"})
 _ACCEPTED = "received"
 logger = logging.getLogger(__name__)
+# What every message asks, with its text made once (ADR 13).
+_WAITING = Prepared(
+    lambda: InboundEvent.objects.filter(
+        pk=Slot("pk"), state="received", next_attempt_at__lte=Slot("now", DateTimeField())
+    ).select_related("connection__merchant")
+)
+_TAKE = PreparedUpdate(
+    lambda: InboundEvent.objects.filter(
+        pk=Slot("pk"), state="received", attempts=Slot("attempts"), next_attempt_at=Slot("due", DateTimeField())
+    ),
+    attempts=F("attempts") + 1,
+    next_attempt_at=Slot("lease", DateTimeField()),
+)
+_LOCK = PreparedRows(lambda: Connection.objects.select_for_update(no_key=True).filter(pk=Slot("pk")).values_list("pk"))
+_SETTLE = PreparedUpdate(
+    lambda: InboundEvent.objects.filter(pk=Slot("pk"), state="received", attempts=Slot("attempts")),
+    state=Slot("state", CharField()),
+    outcome=Slot("outcome", CharField()),
+    facts=Slot("facts", JSONField()),
+    event_ref=Slot("event_ref", CharField()),
+    email_key=Slot("email_key", CharField()),
+    error="",
+    next_attempt_at=None,
+    processed_at=Slot("done", DateTimeField()),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,17 +257,12 @@ def _act(row: InboundEvent) -> str:
 def _claim(inbound_id: int) -> InboundEvent | None:
     """Take the row for the length of a lease; None when it is done, not due, or somebody else's. By the real time, like all tries."""
     now = clock.wall()
-    row = (
-        InboundEvent.objects.filter(pk=inbound_id, state="received", next_attempt_at__lte=now)
-        .select_related("connection__merchant")
-        .first()
-    )
+    row = _WAITING.first(pk=inbound_id, now=now)
     if row is None:
         return None
-    taken = InboundEvent.objects.filter(
-        pk=row.pk, state="received", attempts=row.attempts, next_attempt_at=row.next_attempt_at
-    ).update(attempts=F("attempts") + 1, next_attempt_at=now + LEASE)
+    taken = _TAKE(pk=row.pk, attempts=row.attempts, due=row.next_attempt_at, lease=now + LEASE)
     row.attempts += 1
+    row.merchant = row.connection.merchant
     return row if taken else None
 
 
@@ -260,7 +281,7 @@ def _work(row: InboundEvent) -> bool:
     with transaction.atomic():
         # One message of a connection at a time: a checkout and its invoice, or a payment and its refund, never race each other.
         # No stronger lock than this, or storing the next message would have to wait for it.
-        Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
+        _LOCK(pk=row.connection_id)
         try:
             effects = [apply(row, signal) for signal in signals]
         except Ignored as reason:
@@ -332,15 +353,15 @@ def _in_time(signal: Signal, received_at: datetime, ahead: timedelta) -> Signal:
 def _settled(row: InboundEvent, state: str, effect: Effect) -> bool:
     """Write the outcome if the row is still ours; the error of earlier tries goes."""
     return bool(
-        InboundEvent.objects.filter(pk=row.pk, state="received", attempts=row.attempts).update(
+        _SETTLE(
+            pk=row.pk,
+            attempts=row.attempts,
             state=state,
             outcome=effect.code,
             facts=effect.facts,
             event_ref=effect.event_ref,
             email_key=_email_key(effect.facts.get("email")),
-            error="",
-            next_attempt_at=None,
-            processed_at=clock.now(),
+            done=clock.now(),
         )
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Q, QuerySet
 
 from campaigns.models import Campaign, Status
 from participants import invites
@@ -20,18 +20,24 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.money import Money
+from referrals.lib.prepared import PreparedRows, Slot
 
 KEPT = timedelta(days=120)
 CHUNK = 1000
 # A transaction that was slow to commit may show its rows later than their neighbours: look back this far each time.
 LOOK_BACK = 500
 _BY_ITSELF = Q(after_purchase=True) | Q(loop=True)
+# Asked by every payment, with its text made once (ADR 13).
+_WANTED = PreparedRows(
+    lambda: InviteSettings.objects.filter(
+        _BY_ITSELF, campaign__merchant=Slot("merchant"), campaign__is_test=Slot("is_test", BooleanField())
+    ).values_list("pk")[:1]
+)
 
 
 def wanted(tenant: Tenant) -> bool:
     """Whether a campaign of this side invites by itself: else nothing is kept of people who never asked."""
-    chosen = InviteSettings.objects.filter(_BY_ITSELF, campaign__merchant=tenant.merchant)
-    return chosen.filter(campaign__is_test__in=[tenant.is_test]).exists()
+    return bool(_WANTED(merchant=tenant.merchant.pk, is_test=tenant.is_test))
 
 
 def capture(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import BooleanField, CharField
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
@@ -18,7 +19,7 @@ from participants.models import (
     Refund,
     RefundReference,
 )
-from participants.names import Reference, any_of, by_source
+from participants.names import Reference, by_source
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -26,8 +27,30 @@ from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from referrals.lib.prepared import insert
+from referrals.lib.prepared import Prepared, PreparedRows, Slot, insert
+from referrals.lib.queries import Among
 
+# What every payment asks, with its text made once (ADR 13).
+_REFERENCES = Prepared(
+    lambda: (
+        EventReference.objects.filter(
+            Among("reference", Slot("references")),
+            merchant=Slot("merchant"),
+            is_test=Slot("is_test", BooleanField()),
+            source=Slot("source", CharField()),
+        )
+        .order_by("event_id")
+        .select_related("event__participant__campaign__merchant")[:1]
+    )
+)
+_WAITING_REFUNDS = PreparedRows(
+    lambda: RefundReference.objects.filter(
+        Among("reference", Slot("references")),
+        merchant=Slot("merchant"),
+        is_test=Slot("is_test", BooleanField()),
+        source=Slot("source", CharField()),
+    ).values_list("refund")
+)
 CHANGEABLE = frozenset({"first_name", "last_name", "language", "note", "existing_customer", "metadata"})
 
 
@@ -120,13 +143,9 @@ def find_event(tenant: Tenant, source: str, references: Sequence[Reference]) -> 
     named = by_source(source, references)
     if not named:
         return None
-    row = (
-        EventReference.objects.for_tenant(tenant)
-        .filter(any_of(named))
-        .select_related("event__participant__campaign__merchant")
-        .order_by("event_id")
-        .first()
-    )
+    side = {"merchant": tenant.merchant.pk, "is_test": tenant.is_test}
+    rows = [_REFERENCES.first(**side, source=owner, references=list(names)) for owner, names in named.items()]
+    row = min((row for row in rows if row), key=lambda row: row.event_id, default=None)
     return row.event if row else None
 
 
@@ -176,7 +195,8 @@ def name_event(event: QualifyingEvent, references: Sequence[Reference], source: 
         for owner, names in by_source(source or event.source, references).items()
         for name in names
     ]
-    EventReference.objects.bulk_create(rows, ignore_conflicts=True)
+    for row in rows:
+        insert([row], unless_taken=True)
 
 
 def name_customer(participant: Participant, source: str, customer_id: str) -> None:
@@ -243,11 +263,13 @@ def _names_waited_for(refund: Refund, references: Sequence[Reference]) -> list[R
 
 def claim_waiting_refunds(event: QualifyingEvent, references: Sequence[Reference], source: str = "") -> int:
     """Give an event the refunds that came before it under one of these names. Returns how many."""
+    side = {"merchant": event.merchant_id, "is_test": event.is_test}
     named = by_source(source or event.source, references)
-    if not named:
-        return 0
-    waiting = RefundReference.objects.for_tenant(event.tenant).filter(any_of(named))
-    mine = set(waiting.values_list("refund_id", flat=True))
+    mine = {
+        pk
+        for owner, names in named.items()
+        for (pk,) in _WAITING_REFUNDS(**side, source=owner, references=list(set(names)))
+    }
     if not mine:
         return 0
     RefundReference.objects.filter(refund__in=mine).delete()

@@ -173,16 +173,18 @@ def qualify(
         )
         if not created:
             return _again(event, amount, references, actor, source)
+        claimed = 0
         if references:
             facts.name_event(event, references)
-            facts.claim_waiting_refunds(event, [*references, external_id])
+            claimed = facts.claim_waiting_refunds(event, [*references, external_id])
+        if claimed:
             refunds.take_back(event)
         if any(terms.asks_for_customers for _pk, terms in rules_of(event.version_id, event.currency)):
             customers.note(participant, actor, customer_id=customer_id, first_purchase_at=first_purchase_at)
         if not settled:
             fraud.after_event(participant, event, seen)
         decided = redecide(participant, actor, recorded=event)
-        if references:
+        if claimed:
             refunds.tell(event, actor, event.refunds.order_by("occurred_at", "pk"))
         if customer_id and identify(participant=participant, source=source, customer_id=customer_id, actor=actor):
             decided = redecide(participant, actor)

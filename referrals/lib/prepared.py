@@ -8,6 +8,9 @@
 
     insert([Decision(...), Decision(...)])
 
+    _settle = PreparedUpdate(lambda: InboundEvent.objects.filter(pk=Slot("pk")), state=Slot("state", CharField()))
+    _settle(pk=7, state="processed")
+
 For the few queries that every join and every purchase asks (ADR 13). The rows are the same model instances as ever; what
 a call gives are integers, texts, moments, and lists of integers or texts for Among(). The text is kept by kind of database.
 """
@@ -25,6 +28,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, IntegerField, Model, QuerySet
 from django.db.models.query import RelatedPopulator, get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.subqueries import UpdateQuery
 from django.db.transaction import TransactionManagementError
 
 M = TypeVar("M", bound=Model)
@@ -123,6 +127,36 @@ class Prepared(_Prepared, Generic[M]):
     def first(self, **values: Any) -> M | None:
         """The first row, or None."""
         return next(iter(self(**values)), None)
+
+
+class PreparedUpdate(Generic[M]):
+    """An update() of a query set, with Slots in its conditions and its values; each Slot of a value names its field."""
+
+    def __init__(self, rows: Callable[[], QuerySet[M]], **values: Any) -> None:
+        self.rows = rows
+        self.values = values
+        self._texts: dict[str, tuple[str, tuple[Any, ...]]] = {}
+
+    def __call__(self, **values: Any) -> int:
+        """How many rows were changed. KeyError for a value that is missing."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        sql, params = self._texts.get(connection.vendor) or self._make(connection.vendor)
+        given = [_saved(param, values, connection) if isinstance(param, Slot) else param for param in params]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, given)
+            return int(cursor.rowcount)
+
+    def _make(self, vendor: str) -> tuple[str, tuple[Any, ...]]:
+        query: Any = self.rows().query.chain(UpdateQuery)
+        query.add_update_values(self.values)
+        sql, params = query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql()
+        self._texts[vendor] = sql, tuple(params)
+        return self._texts[vendor]
+
+
+def _saved(slot: Slot, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
+    """A value as a field writes it: JSON as JSON, a moment as the database has it."""
+    return slot.output_field.get_db_prep_save(values[slot.name], connection)
 
 
 class _Reader(Generic[M]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -16,9 +17,10 @@ from django.db import connection as database
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from integrations import effects, inbox
+from integrations import effects, inbox, messages, services
 from integrations.models import Connection, InboundEvent
 from participants.models import QualifyingEvent, Refund
+from referrals.lib.errors import Refused
 from rewards.models import LedgerEntry, Reward
 from rewards.verify import differences
 from tests.factories import Cast, make_campaign, make_cast, make_merchant, make_participant, percent_rule
@@ -178,4 +180,45 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_and_the_next_does_it_once(
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("processed", 2)
     assert Reward.objects.count() == 1
+    assert list(differences()) == []
+
+
+def test_two_workers_that_drain_share_the_rows_and_work_on_each_once(connection: Connection, code: str) -> None:
+    rows = _received(
+        connection,
+        *(
+            sample(
+                "checkout.session.completed", id=f"cs_{n}", payment_intent=f"pi_{n}", event_id=f"evt_{n}", customer=None,
+                client_reference_id=code, customer_details={"email": f"friend{n}@example.net"},
+            )
+            for n in range(12)
+        ),
+    )  # fmt: skip
+    tried = _at_once([inbox.drain] * 3)
+    assert sum(tried) >= len(rows)
+    while inbox.drain():  # what another one had claimed as this one came by
+        pass
+    assert list(InboundEvent.objects.order_by("pk").values_list("state", "attempts")) == [("processed", 1)] * 12
+    assert (QualifyingEvent.objects.count(), Reward.objects.count(), LedgerEntry.objects.count()) == (12, 12, 12)
+    assert list(differences()) == []
+
+
+def test_processing_again_from_all_sides_makes_one_reward(connection: Connection, code: str, alice: Cast) -> None:
+    (pk,) = _received(connection, sample("checkout.session.completed", client_reference_id=code))
+    assert inbox.process(pk) == "processed"
+
+    def again() -> None:
+        with contextlib.suppress(Refused):  # a worker has it
+            services.process_again(inbound=InboundEvent.objects.get(pk=pk))
+        inbox.drain()
+
+    def all_of_them() -> None:
+        with contextlib.suppress(Refused):
+            messages.process_all(tenant=alice.tenant, found=messages.MessageFilter(), expected=1)
+        inbox.drain()
+
+    _at_once([again, again, all_of_them, all_of_them])
+    inbox.drain()
+    assert InboundEvent.objects.get().state == "processed"
+    assert (QualifyingEvent.objects.count(), Reward.objects.count(), LedgerEntry.objects.count()) == (1, 1, 1)
     assert list(differences()) == []

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.db.models import Count, DateTimeField, TextField
+from django.db.models import Count, DateTimeField, JSONField, TextField
 from django.db.transaction import TransactionManagementError
 from pytest_django import DjangoAssertNumQueries
 
 from campaigns.models import Campaign
 from participants.models import CustomerReference, Participant
-from referrals.lib.prepared import FEW, Prepared, PreparedRows, Slot, insert
+from referrals.lib.prepared import FEW, Prepared, PreparedRows, PreparedUpdate, Slot, insert
 from referrals.lib.queries import Among
 from tests.factories import make_participant
 
@@ -123,3 +123,23 @@ def test_a_row_of_an_unsaved_one_is_refused(campaign: Campaign) -> None:
     with pytest.raises(ValueError, match="unsaved related object"):
         insert([reference(Participant(merchant=campaign.merchant), "cus_1")])
     assert not CustomerReference.objects.exists()
+
+
+def test_an_update_changes_what_its_conditions_name_and_writes_what_fields_write(campaign: Campaign) -> None:
+    one, other = (make_participant(campaign, f"{name}@example.com", metadata={}) for name in ("asha", "bela"))
+    change = PreparedUpdate(
+        lambda: Participant.objects.filter(pk=Slot("pk"), banned_at=None, email=Slot("email", TextField())),
+        metadata=Slot("metadata", JSONField()),
+        banned_at=Slot("at", DateTimeField()),
+        note="told",
+    )
+    at = datetime(2026, 11, 21, 12, 30, 15, 250_000, tzinfo=UTC)
+    values = {"pk": one.pk, "metadata": {"plan": ["pro", None]}, "at": at}
+    assert change(**values, email="somebody@example.com") == 0
+    assert [change(**values, email="asha@example.com") for _ in range(2)] == [1, 0]
+    one.refresh_from_db()
+    assert (one.metadata, one.banned_at, one.note) == ({"plan": ["pro", None]}, at, "told")
+    other.refresh_from_db()
+    assert (other.metadata, other.banned_at, other.note) == ({}, None, "")
+    with pytest.raises(KeyError):
+        change(pk=one.pk)
