@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 from campaigns.conditions import Found
 from campaigns.conditions import check as check_conditions
-from campaigns.terms import Amount, Fixed, Percent, RuleTerms, Units
+from campaigns.terms import RuleTerms, Units
 from referrals.lib.money import Money
 from rewards.facts import Case, Checked, Facts, Verdict, shared_between
+from rewards.worth import amount_of, minor_fact, money_fact, number_of, time_fact, wanted, wanted_of
 
 # Triggers that go on for as long as the friend pays.
 RECURRING: frozenset[str] = frozenset({"every_event", "from_nth_event", "tier"})
@@ -67,7 +67,7 @@ def _referred(case: Case) -> bool:
 
 
 def _since(case: Case) -> Facts:
-    return {"since": _time(case.bond.since)} if case.bond else {}
+    return {"since": time_fact(case.bond.since)} if case.bond else {}
 
 
 def _not_oneself(case: Case) -> bool:
@@ -83,7 +83,7 @@ def _campaign(code: str) -> Condition:
         code,
         _by_a_friend,
         lambda case: case.event.closed_reason != code,
-        lambda case: {"at": _time(case.event.occurred_at)},
+        lambda case: {"at": time_fact(case.event.occurred_at)},
     )
 
 
@@ -108,7 +108,7 @@ def _times(case: Case) -> Facts:
         return {}
     facts: Facts = {"days": case.terms.within_days or 0}
     if case.bond is not None:
-        facts |= {"since": _time(case.bond.since), "at": _time(case.event.occurred_at)}
+        facts |= {"since": time_fact(case.bond.since), "at": time_fact(case.event.occurred_at)}
     return facts
 
 
@@ -120,12 +120,12 @@ def _banned_at(case: Case) -> datetime | None:
 
 def _ban(case: Case) -> Facts:
     banned = _banned_at(case)
-    return {"banned_at": _time(banned)} if banned else {}
+    return {"banned_at": time_fact(banned)} if banned else {}
 
 
 def _refund(case: Case) -> Facts:
     back = case.event.refunded
-    return {"refunded": _money(back)} if back is not None and back.minor else {}
+    return {"refunded": money_fact(back)} if back is not None and back.minor else {}
 
 
 def _stopped_at(case: Case) -> datetime | None:
@@ -134,12 +134,12 @@ def _stopped_at(case: Case) -> datetime | None:
 
 def _stop(case: Case) -> Facts:
     stopped = _stopped_at(case)
-    return {"cancelled_at": _time(stopped)} if stopped else {}
+    return {"cancelled_at": time_fact(stopped)} if stopped else {}
 
 
 def _dispute(case: Case) -> Facts:
     since = case.event.disputed_at
-    return {"disputed_at": _time(since)} if since else {}
+    return {"disputed_at": time_fact(since)} if since else {}
 
 
 def _kept_minor(case: Case) -> int:
@@ -155,7 +155,7 @@ def _above_minimum(case: Case) -> bool:
 def _purchase(case: Case) -> Facts:
     minimum = case.terms.minimum_purchase
     assert minimum is not None  # noqa: S101 - `asked` has seen to it
-    return {"minimum": _money(minimum), "amount": _minor(_kept_minor(case), minimum.currency)}
+    return {"minimum": money_fact(minimum), "amount": minor_fact(_kept_minor(case), minimum.currency)}
 
 
 def _attributes(case: Case) -> tuple[bool, list[Found]]:
@@ -189,7 +189,7 @@ def _within_friend_limit(case: Case) -> bool:
 
 
 def _tier(case: Case) -> Facts:
-    number, tiers = _number(case), case.terms.tiers
+    number, tiers = number_of(case), case.terms.tiers
     facts: Facts = {"friends": number, "needed": tiers[0].first}
     if number > tiers[0].first:
         facts |= {"last": tiers[-1].last}
@@ -197,12 +197,12 @@ def _tier(case: Case) -> Facts:
 
 
 def _milestone_reached(case: Case) -> bool:
-    number, needed = _number(case), case.terms.nth or 1
+    number, needed = number_of(case), case.terms.nth or 1
     return number % needed == 0 if case.terms.recurring else number == needed
 
 
 def _milestone(case: Case) -> Facts:
-    number, needed = _number(case), case.terms.nth or 1
+    number, needed = number_of(case), case.terms.nth or 1
     return {"friends": number, "needed": -(-number // needed) * needed if case.terms.recurring else needed}
 
 
@@ -234,10 +234,10 @@ def _limit(
 def _room(limit: Money, used: int, wanted: Money, period: str) -> Facts:
     left = max(0, limit.minor - used)
     return {
-        "limit": _money(limit),
-        "used": _minor(used, limit.currency),
-        "wanted": _money(wanted),
-        "granted": _minor(min(left, wanted.minor), limit.currency),
+        "limit": money_fact(limit),
+        "used": minor_fact(used, limit.currency),
+        "wanted": money_fact(wanted),
+        "granted": minor_fact(min(left, wanted.minor), limit.currency),
         "period": period,
     }
 
@@ -348,7 +348,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "tier_not_reached",
         lambda terms: bool(terms.tiers),
-        lambda case: case.terms.tier_of(_number(case)) is not None,
+        lambda case: case.terms.tier_of(number_of(case)) is not None,
         _tier,
         counting=True,
     ),
@@ -429,7 +429,7 @@ def decide(case: Case) -> Verdict:
     if verdict.rewardable:
         return verdict
     currency = case.event.currency
-    minimum = {"minimum": _minor(1, currency), "amount": _minor(0, currency)}
+    minimum = {"minimum": minor_fact(1, currency), "amount": minor_fact(0, currency)}
     found = Checked(verdict.reason, False, minimum)
     return replace(verdict, conditions=(*(item for item in checked if item.code != found.code), found))
 
@@ -451,54 +451,12 @@ def decide_briefly(case: Case) -> Verdict:
 
 def _give(case: Case, questions: Questions, checked: tuple[Checked, ...]) -> Verdict:
     """What there is to give when every condition is met. A share of nothing is nothing: there is no purchase to take it from."""
-    offered = _amount(case)
+    offered = amount_of(case)
     if isinstance(offered, Units):
         return Verdict(True, "", checked, Money.zero(case.event.currency), offered, True)
-    amount = _wanted(offered, case)
+    amount = wanted(offered, case)
     if amount.minor == 0:
         return Verdict(False, "below_minimum_purchase", checked, None)
     if questions.limits:
         amount = Money(min(amount.minor, *(most(case) for most in questions.limits)), amount.currency)
     return Verdict(True, "", checked, amount, None, True)
-
-
-def wanted_of(case: Case) -> Money:
-    """What the rule would pay were there no limits: fixed, or a share of what the friend kept paying, at most the cap."""
-    return _wanted(_amount(case), case)
-
-
-def _wanted(amount: Amount, case: Case) -> Money:
-    if isinstance(amount, Fixed):
-        return amount.money
-    kept = case.event.kept
-    if kept is None or not isinstance(amount, Percent):
-        return Money.zero(case.event.currency)
-    share = kept.percent(amount.rate)
-    return share if amount.cap is None or share <= amount.cap else amount.cap
-
-
-def _amount(case: Case) -> Amount:
-    if not case.terms.tiers:
-        return case.terms.amount
-    tier = case.terms.tier_of(_number(case))
-    return tier.amount if tier else case.terms.amount
-
-
-def _number(case: Case) -> int:
-    """How many friends the referrer has brought with this one; the rank, once a leaderboard is closed."""
-    if case.event.rank is not None:
-        return case.event.rank
-    return case.history.friends + (case.history.counted == 0)
-
-
-@lru_cache(maxsize=256)  # every rule tells of the same few moments
-def _time(value: datetime) -> str:
-    return value.isoformat(timespec="milliseconds")
-
-
-def _money(value: Money) -> dict[str, Any]:
-    return _minor(value.minor, value.currency)
-
-
-def _minor(minor: int, currency: str) -> dict[str, Any]:
-    return {"amount_minor": minor, "currency": currency}
