@@ -379,7 +379,7 @@ class Provider:
     # How a message is answered whose signature does not fit. Shopify wants 401 from apps of its store.
     refusal_status: int = 400
     # What merchants copy into their own pages and servers so that a payment names the code: what it is for, and the text, in which
-    # @CAMPAIGN@ stands for the campaign's id.
+    # @CAMPAIGN@ stands for the campaign's id, @HOST@ for the address of its scripts, and @LINK@ for its page.
     snippets: tuple[tuple[Text, str], ...] = ()
     # Dotted path of an Issuer, for a company that can deliver rewards.
     issuer: str = ""

@@ -10,7 +10,7 @@ from django.utils.html import escape
 
 from campaigns.models import Campaign
 from integrations import registry
-from participants.links import campaign_link, script_tag, widgets_tag
+from participants.links import campaign_link, script_tag, site_of, widgets_tag
 
 # In the address: the name on the tab, and how its page shows who is logged in.
 LANGUAGES = {
@@ -73,6 +73,13 @@ def payment_call(campaign: Campaign) -> str:
   -d '{{"campaign": "{campaign.public_id}", "email": "maya@example.net", "amount": {amount}, "external_id": "order-1042"}}'"""
 
 
+def _filled(campaign: Campaign, text: str) -> str:
+    values = {"@CAMPAIGN@": campaign.public_id, "@HOST@": site_of(campaign), "@LINK@": campaign_link(campaign)}
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
 def of_providers(campaign: Campaign) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
     """What each company has to be told: its slug and name, and for each snippet an id, what it is for, and the text."""
     return [
@@ -80,7 +87,7 @@ def of_providers(campaign: Campaign) -> list[tuple[str, str, list[tuple[str, str
             kind.slug,
             str(kind.label),
             [
-                (f"{kind.slug}-{number}", str(title), text.replace("@CAMPAIGN@", campaign.public_id))
+                (f"{kind.slug}-{number}", str(title), _filled(campaign, text))
                 for number, (title, text) in enumerate(kind.snippets)
             ],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from integrations.base import Provider, SecretField
+from integrations.providers.shopify.snippets import SNIPPETS
 from integrations.providers.shopify.source import ShopifySource
 
 PROVIDER = Provider(
@@ -95,6 +96,7 @@ PROVIDER = Provider(
     pull="integrations.providers.shopify.asking.pull",
     pull_needs=("client_id|access_token",),
     refusal_status=401,
+    snippets=SNIPPETS,
     install="integrations.providers.shopify.installing.ShopifyInstalling",
     install_field="shop",
     app="integrations.providers.shopify.installing.ShopifyApp",

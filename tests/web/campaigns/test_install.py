@@ -93,6 +93,8 @@ def test_each_way_has_the_campaigns_own_ids_and_no_secret(
         "payment": [
             "/api/v2/events",
             "<stripe-pricing-table",
+            f'<script src="http://localhost:8000/js/shopify.js" data-campaign="{campaign.public_id}" defer>',
+            f'<s-button href="http://localhost:8000/campaign?id={campaign.public_id}"',
             "data-referral-pay",
             f'cookies["referral_{campaign.public_id}"]',
             '"currency": "USD"',
