@@ -20,6 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import CharField, DateTimeField, F, JSONField, Q
 
 from integrations import capturing, registry
+from integrations.accounts import account_of
 from integrations.base import (
     Account,
     Code,
@@ -36,13 +37,11 @@ from integrations.effects import Effect, apply
 from integrations.messages import kept_headers
 from integrations.models import Connection, InboundEvent
 from integrations.promotions import known_texts
-from integrations.sandbox import sending as sandbox
 from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
 from referrals.lib.prepared import Prepared, PreparedRows, PreparedUpdate, Slot
 from referrals.lib.queue import enqueue
-from referrals.lib.sealed import SealError
 from referrals.lib.signing import SignatureError
 
 MAX_BYTES = 1024 * 1024
@@ -111,7 +110,7 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
     )
     provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
     try:
-        provider.source.verify(delivery, account_of(connection))
+        provider.source.verify(delivery, account_of(connection) if connection else _NOBODY)
     except Exception as error:
         # Any junk in a header is a refusal, never a fault of ours (RELIABILITY F8).
         if connection is None:
@@ -133,17 +132,6 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
         except PayloadError as error:
             return Receipt(400, "payload", str(error))
         return _store(connection, row)
-
-
-def account_of(connection: Connection | None) -> Account:
-    """What its provider's module may know of a connection; the account of nobody for none."""
-    if connection is None:
-        return _NOBODY
-    try:
-        return Account(connection.secrets, connection.settings, sandbox.send_for(connection))
-    except SealError:
-        logger.exception("the secrets of %s can't be opened", connection.public_id)
-        return Account({}, connection.settings)
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations import inbox, registry
+from integrations.accounts import account_of
 from integrations.base import Account, Delivery, Installing, ProviderError
 from integrations.models import Connection
 from integrations.services import update_secrets
@@ -30,7 +31,7 @@ VALID = timedelta(minutes=30)
 def is_possible(connection: Connection) -> bool:
     """Whether this connection can be made by allowing an app."""
     found = registry.install(connection.provider)
-    return found is not None and connection.removed_at is None and found.is_possible(inbox.account_of(connection))
+    return found is not None and connection.removed_at is None and found.is_possible(account_of(connection))
 
 
 def begin(*, connection: Connection, whose: str, back: str) -> tuple[str, dict[str, str]]:
@@ -120,6 +121,6 @@ def _installing(connection: Connection) -> Installing:
 
 def _account(connection: Connection, whose: str) -> Account:
     """The connection's account, as the one that was asked for."""
-    account = inbox.account_of(connection)
+    account = account_of(connection)
     field = registry.get(connection.provider).install_field
     return replace(account, secrets={**account.secrets, field: whose})

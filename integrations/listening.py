@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from integrations import registry
+from integrations.accounts import account_of
 from integrations.models import Connection, InboundEndpoint
 from integrations.remote import (
     EndpointOrder,
     Listening,
     RemoteError,
-    account_of,
     claim,
     listening_of,
     put_off,

@@ -21,6 +21,7 @@ from campaigns.link_models import OWN_CODE
 from campaigns.models import Campaign
 from campaigns.services import update_campaign
 from integrations import registry
+from integrations.accounts import account_of
 from integrations.discounts import discount_of, from_json, to_json
 from integrations.discounts import friend_rules as friend_rules
 from integrations.models import Connection, PromotionCode, PromotionPlan
@@ -28,7 +29,6 @@ from integrations.remote import (
     CodeOrder,
     Promotions,
     RemoteError,
-    account_of,
     claim,
     promotions_of,
     put_off,

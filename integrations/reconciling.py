@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations import inbox, registry
+from integrations.accounts import account_of
 from integrations.base import ProviderError, Pull, Pulled
 from integrations.models import Connection, Reconciliation
 from integrations.services import is_ready, secrets_of
@@ -183,7 +184,7 @@ def _mine(row: Reconciliation) -> QuerySet[Reconciliation]:
 
 def _compare(row: Reconciliation, pull: Pull) -> bool:
     """Compare span by span; True when it is through, False when the time of this run is."""
-    account = inbox.account_of(row.connection)
+    account = account_of(row.connection)
     end = time.monotonic() + RUN_SECONDS
     span = row.until - row.reached_at
     while row.reached_at < row.until:

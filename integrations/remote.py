@@ -19,12 +19,9 @@ from django.utils.module_loading import import_string
 
 from integrations import registry
 from integrations.base import Account, ProviderError
-from integrations.models import Connection
 from integrations.remote_models import RemoteJob
-from integrations.sandbox.sending import send_for
 from referrals.lib import clock
 from referrals.lib.money import Money
-from referrals.lib.sealed import SealError
 
 Job = TypeVar("Job", bound=RemoteJob)
 LEASE = timedelta(minutes=5)
@@ -138,14 +135,6 @@ def promotions_of(slug: str, account: Account) -> Promotions:
 def listening_of(slug: str, account: Account) -> Listening:
     """The provider's addresses for messages with the merchant's key; RemoteError key_missing without one."""
     return cast(Listening, _ability(registry.get(slug).listening)(account))
-
-
-def account_of(connection: Connection) -> Account:
-    """What the connection knows; no secrets when they can't be opened, because the installation's keys were lost."""
-    try:
-        return Account(connection.secrets, connection.settings, send_for(connection))
-    except SealError:
-        return Account({}, connection.settings, send_for(connection))
 
 
 def claim(model: type[Job], pk: int, states: Collection[str] = ()) -> Job | None:

@@ -15,11 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from integrations import inbox, registry
-from integrations.base import Account, Delivery, SampleKind, Scene
+from integrations.accounts import account_of
+from integrations.base import Delivery, SampleKind, Scene
 from integrations.models import Connection, InboundEvent
-from integrations.sandbox.sending import SETTING, send_for
+from integrations.sandbox.sending import SETTING
 from integrations.sandbox.state import Data, Rows
-from integrations.services import is_ready, secrets_of, update_secrets
+from integrations.services import is_ready, update_secrets
 from integrations.setup import make_up, settings_fit
 from referrals.events.services import Actor
 from referrals.lib import clock
@@ -106,7 +107,7 @@ def send_test(
         message = _("%(provider)s has no such message.") % {"provider": registry.get(connection.provider).label}
         raise Refused("unknown_kind", message, field="kind")
     scene = _scene(connection, found, money, email.strip(), code.strip())
-    account = Account(secrets_of(connection), connection.settings, send_for(connection))
+    account = account_of(connection)
     delivery = samples.delivery(scene, account)
     headers = {"Content-Type": "application/json", "User-Agent": "Passalong test message", **delivery.headers}
     delivery = Delivery(delivery.body, CaseInsensitiveMapping(headers), delivery.query)

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 
 from integrations import inbox, trying
+from integrations.accounts import account_of
 from integrations.base import Delivery
 from integrations.inbox import process
 from integrations.models import Connection, InboundEvent, SandboxRow
-from integrations.remote import account_of
 from integrations.sandbox import messages
 from integrations.sandbox.base import money_of
 from integrations.sandbox.sending import COMPANIES, company, send_for
