@@ -75,7 +75,9 @@ def table(result: dict[str, object]) -> str:
 
 
 def one(module: str) -> int:
-    """`python -m bench whatif`, `decide`, `click`, `lost`, `page`: one measurement, printed; on SQLite if BENCH_DATABASES names only that.
+    """`python -m bench whatif`, `decide`, `click`, `lost`, `page`, `webhooks`: one measurement, printed.
+
+    On SQLite if BENCH_DATABASES names only that.
 
     1 when the measurement says that a limit was missed.
     """
@@ -95,7 +97,7 @@ def one(module: str) -> int:
 
 def main() -> int:
     """Measure, print, write."""
-    if sys.argv[1:] in (["whatif"], ["decide"], ["click"], ["lost"], ["page"]):
+    if sys.argv[1:] in (["whatif"], ["decide"], ["click"], ["lost"], ["page"], ["webhooks"]):
         return one(f"bench.{sys.argv[1]}")
     if shutil.which("wrk") is None:
         print(

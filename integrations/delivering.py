@@ -45,20 +45,24 @@ AT_ONCE, AHEAD = 4, 8
 # Two rounds of messages that each take all their time, and a little.
 LEASE = timedelta(seconds=TOTAL_SECONDS * AHEAD / AT_ONCE + 60)
 MOST_TAKEN = 1000
+GATHER_SECONDS = 0.02
 # A later message of an object waits for an earlier one while that has had fewer tries than this.
 FIRST_TRIES = 2
+# A success is noted on its endpoint no more often than this.
+NOTED_EVERY = timedelta(minutes=1)
 DISABLE_AFTER, DISABLE_TRIES = timedelta(hours=120), 20
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A claimed message, ready to be sent; `lease` says whose it is."""
+    """A claimed message, ready to be sent; `lease` says whose it is. `endpoint_well`: it has just taken one, and nothing is wrong."""
 
     pk: int
     endpoint: int
     attempts: int
     lease: datetime
     post: Post | None
+    endpoint_well: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +73,69 @@ class Done:
     reply: Reply
 
 
-def due(now: datetime, *, late: timedelta = timedelta()) -> QuerySet[WebhookDelivery]:
-    """What may be sent now, or should have been `late` ago. Never two of one object to one endpoint, as far as the database knows."""
+def due(now: datetime) -> QuerySet[WebhookDelivery]:
+    """What may be sent at this time. Never two of one object to one endpoint, as far as the database knows."""
     same = WebhookDelivery.objects.filter(
         endpoint=OuterRef("endpoint"), subject_id=OuterRef("subject_id"), next_attempt_at__isnull=False
     ).exclude(pk=OuterRef("pk"))
     ahead = same.filter(Q(state="sending") | Q(pk__lt=OuterRef("pk"), attempts__lt=FIRST_TRIES))
-    return WebhookDelivery.objects.filter(next_attempt_at__lte=now - late).filter(~Exists(ahead))
+    return WebhookDelivery.objects.filter(next_attempt_at__lte=now).filter(~Exists(ahead))
+
+
+# The next messages of each endpoint, in one statement (PostgreSQL); due() in words that Django has none for.
+_NEXT = """
+SELECT found.id FROM unnest(%s::bigint[], %s::int[]) AS wanted (endpoint_id, room)
+CROSS JOIN LATERAL (
+    SELECT d.id FROM {table} d
+    WHERE d.endpoint_id = wanted.endpoint_id AND d.next_attempt_at <= %s AND NOT EXISTS (
+        SELECT 1 FROM {table} o
+        WHERE o.endpoint_id = d.endpoint_id AND o.subject_id = d.subject_id AND o.next_attempt_at IS NOT NULL AND o.id <> d.id
+          AND (o.state = 'sending' OR (o.id < d.id AND o.attempts < {tries}))
+    )
+    ORDER BY d.next_attempt_at, d.id LIMIT wanted.room FOR UPDATE SKIP LOCKED
+) found
+"""
 
 
 def take(room: Callable[[int], int], *, most: int = MOST_TAKEN, late: timedelta = timedelta()) -> list[Taken]:
-    """Claim messages for this sender: for each endpoint as many as it has `room` for, oldest first."""
+    """Claim messages for this sender: for each endpoint as many as it has `room` for, oldest first. Five queries on PostgreSQL."""
     now = clock.wall()
-    waiting = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), next_attempt_at__lte=now - late)
+    until = now - late
+    waiting = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), next_attempt_at__lte=until)
     ready = WebhookEndpoint.objects.filter(Exists(waiting), removed_at=None, disabled_at=None)
-    taken: list[Taken] = []
+    wanted: dict[int, tuple[WebhookEndpoint, int]] = {}
     for endpoint in ready.select_related("merchant").order_by("pk"):
-        count = min(room(endpoint.pk), most - len(taken))
+        count = min(room(endpoint.pk), most)
         if count > 0:
-            taken += _take_of(endpoint, count, now, late)
-    return taken
-
-
-def _take_of(endpoint: WebhookEndpoint, count: int, now: datetime, late: timedelta) -> list[Taken]:
+            wanted[endpoint.pk] = (endpoint, count)
+            most -= count
+    if not wanted:
+        return []
     lease = now + LEASE
     with transaction.atomic():
-        rows = due(now, late=late).filter(endpoint=endpoint).order_by("next_attempt_at", "pk")
-        if connection.features.has_select_for_update_skip_locked:
-            rows = rows.select_for_update(skip_locked=True, of=("self",))
-        chosen: dict[str, WebhookDelivery] = {}
-        for row in rows[:count]:
-            chosen.setdefault(row.subject_id, row)
-        kept = [row for row in chosen.values() if _claimed(row, lease)]
-    return [_ready(row, endpoint, lease) for row in kept]
+        keys = _next_keys({pk: count for pk, (_endpoint, count) in wanted.items()}, until)
+        chosen: dict[tuple[int, str], WebhookDelivery] = {}
+        for row in WebhookDelivery.objects.filter(pk__in=keys).order_by("next_attempt_at", "pk"):
+            chosen.setdefault((row.endpoint_id, row.subject_id), row)
+        # The rows are locked, on SQLite with everything else, so that nobody else has them.
+        WebhookDelivery.objects.filter(pk__in=[row.pk for row in chosen.values()]).update(
+            state="sending", attempts=F("attempts") + 1, next_attempt_at=lease
+        )
+    return [_ready(row, wanted[row.endpoint_id][0], lease) for row in chosen.values()]
+
+
+def _next_keys(wanted: dict[int, int], until: datetime) -> list[int]:
+    """The primary keys of each endpoint's next messages, so many of each, locked."""
+    if connection.vendor == "postgresql":
+        sql = _NEXT.format(table=WebhookDelivery._meta.db_table, tries=FIRST_TRIES)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [list(wanted), list(wanted.values()), until])
+            return [pk for (pk,) in cursor.fetchall()]
+    found: list[int] = []
+    for endpoint, count in wanted.items():
+        rows = due(until).filter(endpoint=endpoint).order_by("next_attempt_at", "pk")
+        found += rows.values_list("pk", flat=True)[:count]
+    return found
 
 
 def _claimed(row: WebhookDelivery, lease: datetime) -> bool:
@@ -134,7 +168,9 @@ def _ready(row: WebhookDelivery, endpoint: WebhookEndpoint, lease: datetime) -> 
         at = urlsplit(endpoint.url)
         private = endpoints.is_local(at.hostname or "", at.port, endpoint.tenant)
         post = Post(endpoint.url, headers, body, private)
-    return Taken(row.pk, endpoint.pk, row.attempts + 1, lease, post)
+    last = endpoint.last_success_at
+    well = endpoint.failing_since is None and last is not None and now - last < NOTED_EVERY
+    return Taken(row.pk, endpoint.pk, row.attempts + 1, lease, post, well)
 
 
 def settle(done: Sequence[Done]) -> None:
@@ -229,11 +265,12 @@ def _note_tries(done: Sequence[Done], now: datetime) -> None:
 def _note_health(pk: int, done: Sequence[Done], now: datetime) -> None:
     """One good answer ends a series of failures; 410 and five days of nothing but failures disable the endpoint."""
     tried = [one for one in done if one.taken.post is not None]
+    if tried and all(_is_good(one.reply) and one.taken.endpoint_well for one in tried):
+        return
     if any(_is_good(one.reply) for one in tried):
         row = WebhookEndpoint.objects.filter(pk=pk)
         row.filter(Q(failing_since__isnull=False) | Q(failures__gt=0)).update(failing_since=None, failures=0, warned=0)
-        minute_ago = now - timedelta(minutes=1)
-        row.filter(Q(last_success_at=None) | Q(last_success_at__lt=minute_ago)).update(last_success_at=now)
+        row.filter(Q(last_success_at=None) | Q(last_success_at__lt=now - NOTED_EVERY)).update(last_success_at=now)
     elif tried:
         rows = WebhookEndpoint.objects.filter(pk=pk)
         rows.filter(failing_since=None).update(failing_since=now)
@@ -319,7 +356,9 @@ class Drainer:
     def _collect(self, wait: float) -> list[Done]:
         found: list[Done] = []
         try:
-            found.append(self._finished.get(timeout=wait) if wait else self._finished.get_nowait())
+            if wait:
+                found.append(self._finished.get(timeout=wait))
+                time.sleep(GATHER_SECONDS)  # others are coming back as well; one transaction is enough for them
             while True:
                 found.append(self._finished.get_nowait())
         except queue.Empty:
