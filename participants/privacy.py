@@ -268,6 +268,7 @@ NOTHING: dict[str, str] = {
     "rewards.PayoutItem": "Which rewards a payout is for; found by the payout.",
     "rewards.WhatIf": "Names people by their ids only; deleted after seven days.",
     "participants.CustomerUpload": "A merchant's file, deleted as it is applied or after a day; lines that could not be read are scrubbed.",
+    "rewards.ExportSchedule": "Names a list, a filter and a member of the merchant's team.",
     "rewards.Transfer": "Names lists and filters; its file is the merchant's own, deleted after a week.",
     "rewards.Import": "A file's name, its columns' names, and counts.",
     "rewards.ImportFile": "A merchant's file, deleted after a week, and at once when anybody's data is erased.",

@@ -36,6 +36,7 @@ JOBS = (
     Job("tell teams of webhook endpoints that fail", "integrations.webhook_alarms.warn", 10),
     Job("keep addresses for messages at companies", "integrations.listening.sweep", 1),
     Job("make promotion codes", "integrations.promotions.sweep", 1),
+    Job("make and mail scheduled exports", "referrals.web.scheduled_exports.sweep", 5),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),
     Job("send mails that somebody asked for", "referrals.hosted.orders.sweep", 1),
     Job("send mails of the affiliate hub", "referrals.hosted.hub_mail.sweep", 1),

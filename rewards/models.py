@@ -14,6 +14,7 @@ from referrals.events.models import AppendOnlyModel, AppendOnlyQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.money import Money
+from rewards.export_schedule_models import ExportSchedule as ExportSchedule
 from rewards.import_models import Import as Import
 from rewards.import_models import ImportFile as ImportFile
 from rewards.payout_models import SIDES as SIDES

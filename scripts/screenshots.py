@@ -149,6 +149,7 @@ PAGES = [
     Shot("connection-try", "/app/connections/{test_connection}/try/", test=True),
     Shot("connection-tried", "/app/connections/{test_connection}/try/", test=True, press="main form button"),
     Shot("developers", "/app/developers/"),
+    Shot("export-schedules", "/app/settings/exports/scheduled/"),
     Shot("webhooks", "/app/developers/webhooks/", test=True),
     Shot("webhook", "/app/developers/webhooks/{webhook}/", test=True),
     Shot("deliveries", "/app/developers/deliveries/", test=True),

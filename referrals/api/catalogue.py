@@ -61,6 +61,7 @@ CODES: dict[str, tuple[int, str]] = {
     "link_expired": (410, "The mailed link is too old or was replaced."),
     # Understood, but in the way of something.
     "too_many_endpoints": (409, "This side of the business has 16 webhook endpoints already."),
+    "too_many_schedules": (409, "This side of the business has 20 scheduled exports already."),
     "too_many_secrets": (409, "Five secrets of the webhook endpoint sign at present."),
     "url_not_allowed": (422, "The address is not https with a public host name and an allowed port."),
     "signing_secret_missing": (409, "The business has no signing secret yet."),

@@ -96,6 +96,8 @@ CUSTOMERS_REMOVED = "customers.removed"
 ACCOUNT_IMPORTED = "account.imported"
 IMPORT_APPLIED = "import.applied"
 EXPORT_MADE = "export.made"
+EXPORT_SCHEDULED = "export.scheduled"
+EXPORT_UNSCHEDULED = "export.unscheduled"
 TEST_CLOCK_MOVED = "test_clock.moved"
 TEST_DATA_DELETED = "test_data.deleted"
 

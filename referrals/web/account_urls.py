@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import business, customers, developers, history, imports, list_exports, team, testing, transfers
+from referrals.web import (
+    business,
+    customers,
+    developers,
+    history,
+    imports,
+    list_exports,
+    scheduled_exports,
+    team,
+    testing,
+    transfers,
+)
 
 urlpatterns = [
     path("settings/", business.settings_page, name="settings"),
@@ -20,6 +31,8 @@ urlpatterns = [
     path(
         "settings/customers/files/<str:public_id>/wrong.csv", customers.customer_wrong_rows, name="customer_wrong_rows"
     ),
+    path("settings/exports/scheduled/", scheduled_exports.schedules, name="export_schedules"),
+    path("settings/exports/scheduled/<str:public_id>/remove/", scheduled_exports.remove, name="export_schedule_remove"),
     path("settings/exports/", transfers.export_list, name="exports"),
     path("settings/exports/account/", transfers.account_export, name="account_export"),
     path("settings/exports/account/read/", transfers.account_import, name="account_import"),

@@ -47,7 +47,15 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
     ),
     "exports": (
         lazy("Imports and exports"),
-        frozenset({types.IMPORT_APPLIED, types.ACCOUNT_IMPORTED, types.EXPORT_MADE}),
+        frozenset(
+            {
+                types.IMPORT_APPLIED,
+                types.ACCOUNT_IMPORTED,
+                types.EXPORT_MADE,
+                types.EXPORT_SCHEDULED,
+                types.EXPORT_UNSCHEDULED,
+            }
+        ),
     ),
     "test": (lazy("Test mode"), frozenset({types.TEST_CLOCK_MOVED, types.TEST_DATA_DELETED})),
 }
@@ -81,6 +89,8 @@ WORDS: dict[str, tuple[str, Any]] = {
         "upload",
         lazy("Rows %(first)s to %(last)s of %(file)s imported: %(added)s new, %(updated)s changed"),
     ),
+    types.EXPORT_SCHEDULED: ("download", lazy("Scheduled an export: %(what)s")),
+    types.EXPORT_UNSCHEDULED: ("download", lazy("Scheduled export removed: %(what)s")),
     types.EXPORT_MADE: ("download", lazy("List exported")),
     types.FRAUD_LISTS_CHANGED: ("shield-check", lazy("Fraud lists changed: %(value)s")),
     types.TEST_CLOCK_MOVED: ("fast-forward", lazy("Test clock moved to %(to)s")),

@@ -32,7 +32,7 @@ LEFT_OUT: dict[str, str] = {
             "participants.PortalSession", "participants.PortalLink", "participants.MailOrder", "participants.JoinRequest",
             "participants.ApplicationMail", "hosted.Mail", "participants.InviteList", "participants.InviteLine", "participants.Capture",
             "participants.CaptureName", "participants.CustomerUpload", "api.IdempotencyRecord", "rewards.Import", "rewards.ImportFile",
-            "rewards.WhatIf", "rewards.Transfer",
+            "rewards.WhatIf", "rewards.Transfer", "rewards.ExportSchedule",
         ),
         _ON_THE_WAY,
     ),

@@ -90,6 +90,9 @@ def things(alice: Cast) -> dict[str, str]:
         "key": key.public_id,
         "connection": link.public_id,
         "inbound": inbound.public_id,
+        "schedule": export_schedules.create(
+            tenant=alice.tenant, user=alice.user, actor=actor, name="rewards", query="stage=due", every="day"
+        ).public_id,
         "webhook": endpoint.public_id,
         "delivery": endpoints.send_test(endpoint=endpoint, type_="reward.due").public_id,
         "upload": customer_uploads.start(tenant=alice.tenant, name="a.csv", data=b"a@b.example", actor=actor).public_id,
