@@ -26,7 +26,7 @@ from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, 
 from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
 from referrals.web import list_exports
-from rewards import customer_uploads, transfers
+from rewards import customer_uploads, export_schedules, transfers
 from rewards.imports import jobs as imports
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
