@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 Fact = Literal[
-    "signup", "purchase", "refund", "refund_back", "cancelled", "dispute", "dispute_won", "stopped", "resumed",
+    "signup", "purchase", "action", "refund", "refund_back", "cancelled", "dispute", "dispute_won", "stopped", "resumed",
+    # How far a sale has come (rewards.statuses).
+    "pending", "qualified", "approved", "denied",
     # About the account there, not about a payment (integrations.account_facts).
     "uninstalled", "data_asked_for", "erase_person", "erase_account",
 ]  # fmt: skip
@@ -67,6 +69,8 @@ class Signal:
     total taken back so far, because that stays right whatever gets lost, comes twice or in another order; `is_part` where the company
     tells each part by itself. `stopped` and `resumed` are of a subscription, named in `metadata`. `is_first` is None when the company
     does not say. `also` is the same sum in other currencies, as the company itself counted it: the campaign's currency chooses.
+    `action` is whatever else a person did, named by `event` as a rule names it ("demo_booked"), with or without a sum. The four
+    statuses say how far a sale has come; `qualified` and `approved` may come with what it is worth.
     `elsewhere` are names that other companies have for the payment, each as (provider's slug, its name there): two sources that tell of
     one payment count once.
     """
@@ -87,6 +91,7 @@ class Signal:
     first_purchase_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     elsewhere: tuple[tuple[str, str], ...] = ()
+    event: str = ""
 
     def at(self, moment: datetime) -> Signal:
         """The same at another time."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.db.models import BooleanField
 
+from campaigns.terms import STATUS_EVENTS
 from integrations import registry
 from integrations.account_facts import FACTS as ACCOUNT_FACTS
 from integrations.account_facts import account_did
@@ -34,6 +36,7 @@ from rewards import services as rewards
 from rewards.given import given_by_code
 from rewards.loading import RESUMED, STOPPED
 from rewards.locking import lock_people
+from rewards.statuses import STATUSES, set_status
 
 # More partial refunds of one payment than anybody makes.
 MAX_REFUNDS = 200
@@ -59,8 +62,10 @@ def apply(row: InboundEvent, signal: Signal) -> Effect:
     """Carry a signal out; raises Ignored with the reason when there is nothing to do."""
     actor = Actor("provider", row.public_id, str(registry.get(row.connection.provider).label))
     try:
-        if signal.fact in {"purchase", "signup"}:
+        if signal.fact in {"purchase", "action", "signup"}:
             return _customer_did(row, signal, actor)
+        if signal.fact in STATUSES:
+            return _sale_moved(row, signal, actor)
         if signal.fact in _SUBSCRIPTION:
             return _subscription_did(row, signal, actor)
         if signal.fact in ACCOUNT_FACTS:
@@ -120,7 +125,7 @@ def _subscription_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect
 
 def _is_nobody_s(tenant: Tenant, source: str, signal: Signal) -> bool:
     """Whether a payment names only the company's id of a person, and nobody has that id here yet."""
-    if signal.fact != "purchase" or signal.email or not signal.customer_id:
+    if signal.fact not in {"purchase", "action"} or signal.email or not signal.customer_id:
         return False
     return not _by_customer(tenant, source, signal.customer_id)
 
@@ -132,7 +137,7 @@ def _kept(row: InboundEvent, signal: Signal, code: Code | None, referrer: Partic
         campaign=referrer.campaign if referrer else None,
         source=row.connection.provider,
         customer_id=signal.customer_id,
-        type_="purchase",
+        type_=_type(signal),
         amount=signal.money,
         external_id=signal.external_id,
         references=_names(signal),
@@ -160,6 +165,7 @@ def _qualified(
             participant=participant,
             actor=actor,
             source=source,
+            type=_type(signal),
             external_id=signal.external_id,
             amount=signal.money,
             occurred_at=signal.occurred_at,
@@ -177,6 +183,48 @@ def _qualified(
     if not done.created:
         return Effect("same_payment", facts, done.event.public_id)
     return Effect("rewarded" if done.rewards else "recorded", facts, done.event.public_id)
+
+
+def _type(signal: Signal) -> str:
+    """What the event is called: a payment is a purchase, anything else has its own name."""
+    return signal.event if signal.fact == "action" else "purchase"
+
+
+def _sale_moved(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
+    """A sale that takes several steps: who comes with a code and an address joins first. A word older than the last one changes nothing."""
+    tenant, source = row.connection.tenant, row.connection.provider
+    code, referrer = _referrer(tenant, signal.codes)
+    if code is not None and referrer is not None and signal.email:
+        person = _joined(tenant, source, signal, code, referrer, actor, "")
+    else:
+        person = _known_friend(tenant, source, signal)
+    signal = _in_currency(signal, person)
+    lock_people(person)
+    if _is_older(row, signal, person):
+        raise Ignored("status_older", email=person.email, campaign=person.campaign.name)
+    label = str(registry.get(source).label)
+    set_status(
+        participant=person,
+        status=signal.fact,
+        actor=actor,
+        note=(signal.metadata.get("reason") or label)[:300] if signal.fact == "denied" else "",
+        amount=signal.money if signal.fact in STATUS_EVENTS else None,
+        at=signal.occurred_at,
+    )
+    who = {"email": person.email, "campaign": person.campaign.name, "participant": person.public_id}
+    return Effect(f"status_{signal.fact}", {**who, "at": signal.occurred_at.isoformat()})
+
+
+def _is_older(row: InboundEvent, signal: Signal, person: Participant) -> bool:
+    """Whether this connection has told of a later step of the person's sale: messages come in any order."""
+    told = InboundEvent.objects.for_tenant(row.tenant).filter(connection=row.connection_id, email_key=person.email_key)
+    told = told.filter(outcome__in=[f"status_{name}" for name in STATUSES]).exclude(pk=row.pk).order_by("-id")
+    moments = [
+        datetime.fromisoformat(facts["at"])
+        for facts in told.values_list("facts", flat=True)[:50]
+        if facts.get("participant") == person.public_id and "at" in facts
+    ]
+    return any(moment > signal.occurred_at for moment in moments)
 
 
 def _names(signal: Signal) -> list[Reference]:

@@ -36,6 +36,10 @@ SENTENCES = {
     "dispute_won": _("The dispute about the payment of %(email)s in %(campaign)s was won."),
     "subscription_stopped": _("A subscription of %(email)s in %(campaign)s ended; what it paid stays."),
     "subscription_resumed": _("A subscription of %(email)s in %(campaign)s goes on."),
+    "status_pending": _("The sale of %(email)s in %(campaign)s is pending again."),
+    "status_qualified": _("The sale of %(email)s in %(campaign)s is qualified."),
+    "status_approved": _("The sale of %(email)s in %(campaign)s is approved."),
+    "status_denied": _("The sale of %(email)s in %(campaign)s is denied."),
     "refund_waits": _("The payment this belongs to has not arrived here. If it does, this is taken off it."),
     "refund_known": _("This refund was counted before."),
     "waits_for_person": _(
@@ -81,6 +85,7 @@ SENTENCES = {
     "cancels_later": _("A subscription will end. What it pays until then still counts."),
     "fact_unused": _("The mapping has no use for the value %(value)s at %(path)s."),
     "refused": _("%(message)s"),
+    "status_older": _("A later word about the sale of %(email)s in %(campaign)s has come already."),
     # It went wrong.
     "provider_refused": _("The provider refused our question: %(message)s"),
     "gave_up": _(
@@ -102,6 +107,11 @@ NAMES = {
     "dispute_won": _("Dispute that was won"),
     "subscription_stopped": _("Subscription that ended"),
     "subscription_resumed": _("Subscription that goes on"),
+    "status_pending": _("Sale that is pending again"),
+    "status_qualified": _("Sale that is qualified"),
+    "status_approved": _("Sale that is approved"),
+    "status_denied": _("Sale that is denied"),
+    "status_older": _("Older word about a sale"),
     "refund_waits": _("Refund that waits for its payment"),
     "refund_known": _("Refund that was counted before"),
     "waits_for_person": _("Payment that waits for its person"),

@@ -63,7 +63,8 @@ FIELDS = (
         _("What each value means"),
         _(
             "One a line, such as order.paid = purchase. Possible: ignore, purchase, signup, refund_part, refund_total, dispute,"
-            " dispute_won, stopped, resumed."
+            " dispute_won, stopped, resumed; for a sale with several steps pending, qualified, approved, denied; and action with the name"
+            " that your rule has for it, such as action demo_booked."
         ),
         lines=True,
         group=_WHAT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -29,7 +30,15 @@ FACTS = (
     ("dispute_won", gettext_lazy("a dispute that was won")),
     ("stopped", gettext_lazy("a subscription that ended")),
     ("resumed", gettext_lazy("a subscription that goes on")),
+    ("pending", gettext_lazy("a sale that is open again")),
+    ("qualified", gettext_lazy("a lead that is qualified")),
+    ("approved", gettext_lazy("a sale that is approved")),
+    ("denied", gettext_lazy("a sale that came to nothing")),
 )
+# Anything else that people do, by the name that a rule has for it.
+_ACTION = re.compile(r"action ([a-z][a-z0-9_]{0,39})")
+# Of these an amount may be told, and need not.
+_MAYBE_MONEY = {"qualified", "approved", "action"}
 _FACTS = {name for name, _label in FACTS}
 _WITH_MONEY = {"purchase", "refund_part", "refund_total"}
 _ZERO = {0.0, "0", "0.0", "0.00"}
@@ -73,9 +82,13 @@ def check(settings: Mapping[str, str]) -> None:
         _check_path("metadata", path)
     facts = set(table(settings["facts"], "facts").values()) | {settings["fact_else"]}
     for fact in table(settings["facts"], "facts").values():
-        if fact not in _FACTS:
+        if fact not in _FACTS and not _ACTION.fullmatch(fact):
             words = _("%(fact)r is not something that a message can tell; write one of %(facts)s.")
-            raise SettingError("facts", words % {"fact": fact[:40], "facts": ", ".join(name for name, _label in FACTS)})
+            raise SettingError(
+                "facts",
+                words
+                % {"fact": fact[:40], "facts": ", ".join([*(name for name, _label in FACTS), "action demo_booked"])},
+            )
     if settings["facts"] and not settings["fact_path"]:
         raise SettingError("fact_path", _("Say where the value stands that the table below is about."))
     if facts <= {"ignore"}:
@@ -108,6 +121,8 @@ def read(message: Message, settings: Mapping[str, str]) -> Signal:
     """The fact; raises Ignored when there is none for us, and FieldError for a value that can't be one."""
     payload = message.payload
     kind = _fact(payload, settings)
+    action = _ACTION.fullmatch(kind)
+    kind = "action" if action else kind
     order = _id(payload, settings, "order")
     name = _id(payload, settings, "id") or _made_of(payload)
     payment = _id(payload, settings, "payment", own=False)
@@ -124,7 +139,11 @@ def read(message: Message, settings: Mapping[str, str]) -> Signal:
         "codes": _codes(payload, settings),
         "customer_id": _id(payload, settings, "customer_id"),
     }
-    if kind in {"signup", "purchase"} and not about["email"] and not about["customer_id"]:
+    if (
+        kind in {"signup", "purchase", *_MAYBE_MONEY, "pending", "denied"}
+        and not about["email"]
+        and not about["customer_id"]
+    ):
         raise FieldError("email", _nothing(settings["email"] or settings["customer_id"]))
     return Signal(
         fact=cast(Fact, _FACT_OF.get(kind, kind)),
@@ -139,6 +158,7 @@ def read(message: Message, settings: Mapping[str, str]) -> Signal:
         is_part=kind == "refund_part",
         metadata={key: value for key, value in metadata.items() if value},
         elsewhere=_elsewhere(settings, payment),
+        event=action[1] if action else "",
         **about,
     )
 
@@ -204,9 +224,11 @@ def _made_of(payload: Any) -> str:
 
 
 def _money(payload: Any, settings: Mapping[str, str], kind: str) -> Money | None:
-    if kind not in _WITH_MONEY:
+    if kind not in _WITH_MONEY | _MAYBE_MONEY:
         return None
-    amount = look(payload, settings["amount"])
+    amount = look(payload, settings["amount"]) if settings["amount"] else None
+    if kind in _MAYBE_MONEY and (amount is None or amount == "" or _said(amount) in _ZERO or amount == 0):
+        return None
     if amount is None:
         raise FieldError("amount", _nothing(settings["amount"]))
     if kind == "purchase" and (amount if isinstance(amount, float) else _said(amount)) in _ZERO:
