@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import parse_qsl, urlencode
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -22,10 +23,19 @@ from rewards.account.archive import write_archive
 from rewards.account.restore import Restored, restore
 from rewards.models import Transfer
 
-# Every list that can be a file; referrals.web.list_exports writes them, and a test compares.
-LISTS: tuple[str, ...] = (
-    "participants", "referrals", "purchases", "rewards", "payouts", "visits", "customers", "invitations", "fraud_cases", "history",
-)  # fmt: skip
+# Every list that can be a file, with the filters of its page; referrals.web.list_exports writes them.
+LISTS: dict[str, tuple[str, ...]] = {
+    "participants": ("q", "campaign", "role", "banned"),
+    "referrals": ("campaign", "status"),
+    "purchases": ("outcome", "q", "campaign", "type", "source", "reason"),
+    "rewards": ("stage", "campaign", "q", "kind", "side", "currency", "sort"),
+    "payouts": ("campaign",),
+    "visits": ("campaign",),
+    "customers": (),
+    "invitations": ("campaign", "state"),
+    "fraud_cases": ("status", "campaign"),
+    "history": (),
+}
 AN_HOUR = 10
 # An archive that is read back: as large as ours become, and no larger.
 MOST_BYTES = 512 * 1024 * 1024
@@ -36,8 +46,7 @@ _logger = logging.getLogger(__name__)
 def ask_list(*, tenant: Tenant, name: str, query: str, actor: Actor) -> Transfer:
     """Order a list as a file, with the page's filter as a query string. Refused: unknown_list, rate_limited (429)."""
     if name not in LISTS:
-        message = _("There is no list %(name)r; there are %(all)s.")
-        raise Refused("unknown_list", message % {"name": name[:40], "all": ", ".join(LISTS)}, field="list")
+        raise _unknown(name)
     _count(tenant)
     return order_list(tenant=tenant, name=name, query=query, actor=actor)
 
@@ -90,6 +99,28 @@ def ask_restore(*, tenant: Tenant, file: IO[bytes], actor: Actor) -> Transfer:
         made.save(force_insert=True)
         queue.enqueue(_JOB, made.pk)
     return made
+
+
+def check_filters(name: str, given: Mapping[str, object]) -> str:
+    """The filters as a query string. Raises Refused: unknown_list, unknown_filter (400)."""
+    if name not in LISTS:
+        raise _unknown(name)
+    for key, value in given.items():
+        if key not in LISTS[name] or not isinstance(value, str):
+            message = _("The list %(list)s has no filter %(name)s; it has %(all)s.")
+            words = {"list": name, "name": str(key)[:40], "all": ", ".join(LISTS[name]) or _("none")}
+            raise Refused("unknown_filter", message % words, field="filter", status=400)
+    return urlencode(dict(given))
+
+
+def read_filters(query: str) -> dict[str, str]:
+    """What check_filters() made."""
+    return dict(parse_qsl(query))
+
+
+def _unknown(name: str) -> Refused:
+    message = _("There is no list %(name)r; there are %(all)s.")
+    return Refused("unknown_list", message % {"name": name[:40], "all": ", ".join(LISTS)}, field="list")
 
 
 def _count(tenant: Tenant) -> None:
@@ -145,7 +176,7 @@ def carry_out(transfer_id: int, make: Callable[[Transfer], dict[str, Any]]) -> N
     values: dict[str, Any]
     try:
         if row.attempts > Transfer.MOST_ATTEMPTS:
-            raise Refused("failed", _("It failed %(n)d times.") % {"n": Transfer.MOST_ATTEMPTS})
+            raise Refused("gave_up", _("It failed %(n)d times.") % {"n": Transfer.MOST_ATTEMPTS})
         with clocks.running(row.tenant):
             values = {"state": "done", "size": row.path.stat().st_size if row.path.exists() else 0, **make(row)}
     except Refused as error:

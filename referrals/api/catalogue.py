@@ -131,6 +131,8 @@ CODES: dict[str, tuple[int, str]] = {
     "archive_version": (422, "An archive of an account comes from another release."),
     "archive_totals": (422, "An account read from an archive adds up to something else."),
     "account_not_empty": (409, "An archive is read into an empty account only."),
+    "export_not_found": (404, "No such export."),
+    "gave_up": (422, "Something was tried several times, and given up."),
     "unknown_list": (422, "There is no list of that name to export."),
     "too_many_wrong_rows": (422, "More than 10,000 rows of a file are wrong."),
     "column": (422, "A file has no such column."),

@@ -35,12 +35,14 @@ PATH_EXAMPLES = {
     "webhook-endpoints": "whe_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "deliveries": "whd_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "what-ifs": "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "exports": "xp_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
 }
 TAGS = {
     "Campaigns": "What is on offer.",
     "Participants": "Who takes part, and through whom.",
     "Applications": "People who want to take part in a programme of the affiliate hub.",
     "Customers": "The list of existing customers, who can't be referred.",
+    "Exports": "Lists as CSV files, made in the background.",
     "Events": "What they did, what was taken back, and how it was decided.",
     "Rewards": "What is owed.",
     "Payouts": "What was issued.",

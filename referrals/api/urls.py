@@ -10,6 +10,7 @@ from referrals.api import guides, openapi, reference
 from referrals.api.errors import error_answer
 from referrals.api.inbound import urlpatterns as inbound
 from referrals.api.v1.views import API as V1
+from referrals.api.v2.exports import export_file
 from referrals.api.v2.resources import API as V2
 
 
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *inbound,
     *V1.urls(),
     *V2.urls(),
+    path("api/v2/exports/<str:public_id>/file", export_file, name="export-file"),
     path("api/openapi-v1.json", openapi.serve, {"version": "v1"}, name="openapi-v1"),
     path("api/openapi-v2.json", openapi.serve, {"version": "v2"}, name="openapi-v2"),
     path("docs/", reference.overview, name="docs"),

@@ -116,6 +116,8 @@ class MappingForm(forms.Form):
                 label=str(one.label), help_text=str(one.hint), required=False, coerce=int, empty_value=None,
                 choices=[("", _("No column")), *columns],
             )  # fmt: skip
+            shown: Any = self.fields[f"map_{name}"]
+            shown.always = upload.kind in one.required
         self.order_fields([f"map_{name}" for name in names])
         self.fields["campaign"].choices = _campaigns(upload.tenant)  # type: ignore[attr-defined]  # a ChoiceField
 

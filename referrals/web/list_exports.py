@@ -44,11 +44,10 @@ Rows = Iterable[Sequence[object]]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One list: its words, and how its columns and rows are read for a tenant with a filter; `filters` are what it understands."""
+    """One list: its words, and how its columns and rows are read for a tenant with a filter (rewards.transfers.LISTS)."""
 
     label: str | Promise
     read: Callable[[Tenant, QueryDict], tuple[Sequence[str], Rows]]
-    filters: tuple[str, ...] = ("campaign",)
 
 
 def _pieces(rows: QuerySet[Any]) -> Iterator[Any]:
@@ -225,20 +224,16 @@ def _history(tenant: Tenant, _query: QueryDict) -> tuple[Sequence[str], Rows]:
 
 
 LISTS: dict[str, Listed] = {
-    "participants": Listed(lazy("Participants"), _participants, ("q", "campaign", "role", "banned")),
-    "referrals": Listed(lazy("Referrals"), _referrals, ("campaign", "status")),
-    "purchases": Listed(
-        lazy("Purchases and other events"),
-        _purchases,
-        ("outcome", "q", "campaign", "type", "source", "reason", "from", "until"),
-    ),
-    "rewards": Listed(lazy("Rewards"), _rewards, ("stage", "campaign", "q", "kind", "side", "currency", "sort")),
+    "participants": Listed(lazy("Participants"), _participants),
+    "referrals": Listed(lazy("Referrals"), _referrals),
+    "purchases": Listed(lazy("Purchases and other events"), _purchases),
+    "rewards": Listed(lazy("Rewards"), _rewards),
     "payouts": Listed(lazy("Payouts"), _payouts),
     "visits": Listed(lazy("Clicks by day and channel"), _visits),
-    "customers": Listed(lazy("Existing customers"), _customers, ()),
-    "invitations": Listed(lazy("Invitations"), _invitations, ("campaign", "state")),
-    "fraud_cases": Listed(lazy("Fraud cases"), _fraud_cases, ("status", "campaign")),
-    "history": Listed(lazy("History"), _history, ()),
+    "customers": Listed(lazy("Existing customers"), _customers),
+    "invitations": Listed(lazy("Invitations"), _invitations),
+    "fraud_cases": Listed(lazy("Fraud cases"), _fraud_cases),
+    "history": Listed(lazy("History"), _history),
 }
 
 

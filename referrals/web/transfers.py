@@ -60,7 +60,7 @@ def export_list(request: MerchantRequest) -> HttpResponseBase:
         if form.is_valid():
             campaign = form.cleaned_data["campaign"]
             query = (
-                f"campaign={campaign}" if campaign and "campaign" in LISTS[form.cleaned_data["name"]].filters else ""
+                f"campaign={campaign}" if campaign and "campaign" in transfers.LISTS[form.cleaned_data["name"]] else ""
             )
             if form.cleaned_data["name"] == "rewards":
                 query = f"stage=due&{query}".rstrip("&")

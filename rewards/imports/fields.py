@@ -76,7 +76,7 @@ FIELDS: tuple[Field, ...] = (
           hint=lazy("Where the event was first recorded, such as stripe; csv if nothing is said.")),
     Field("refunded", lazy("Refunded so far"), ("refunded", "amountrefunded", "refundedamount"), _EVENTS),
     Field("event_id", lazy("Passalong's own id"), (), _EVENTS),
-    Field("campaign", lazy("Campaign"), ("campaignid",), _ALL, hint=lazy("By id, for a file of several campaigns.")),
+    Field("campaign", lazy("Campaign of the row"), ("campaignid",), _ALL, hint=lazy("By id, for a file of several campaigns.")),
 )  # fmt: skip
 BY_NAME: Mapping[str, Field] = {one.name: one for one in FIELDS}
 

@@ -84,7 +84,7 @@ def _day_first(text: str, one: int, two: int, mark: str, order: str) -> bool:
     # Nobody writes the month first with points.
     if mark == ".":
         return True
-    message = _("Is %(text)s day first or month first? Say it under “Dates” above, or write it as 2026-01-31.")
+    message = _("Is %(text)s day first or month first? Say it under “Dates”, or write it as 2026-01-31.")
     raise Refused("date_ambiguous", message % {"text": text[:40]})
 
 
@@ -165,7 +165,7 @@ def _lonely(number: str, found: str, text: str, currency: str, mark: str) -> str
     after = len(number) - number.index(found) - 1
     if after != 3 or number.startswith("0") or (found == "." and exponent_of(currency) == 3):
         return found
-    message = _("Is %(text)s more than a thousand, or a little more than one? Say it under “Decimals” above.")
+    message = _("Is %(text)s more than a thousand, or a little more than one? Say it under “Decimals”.")
     raise Refused("amount_ambiguous", message % {"text": text[:40]})
 
 

@@ -127,7 +127,7 @@ def test_test_mode(shop: Shop) -> None:
 
 def test_version_2(shop: Shop, values: dict[str, str]) -> None:
     found = examples("v2.md")
-    assert len(found) == 22
+    assert len(found) == 23
     for example in found:
         values["DRAFT"] = Campaign.objects.latest("pk").public_id
         if reward := Reward.objects.filter(side="referrer").first():
@@ -138,7 +138,7 @@ def test_version_2(shop: Shop, values: dict[str, str]) -> None:
         assert reply.status in {200, 201, 202}, (example.command, reply.data)
         if example.answer is not None:
             same_shape(example.answer, reply.data)
-    assert sum(example.answer is not None for example in found) == 7
+    assert sum(example.answer is not None for example in found) == 8
     assert Reward.objects.get(side="referrer").state == "due"
 
 

@@ -75,6 +75,7 @@ def world(kept: None) -> World:
         "participants": maya.public_id,
         "events": event["id"],
         "what-ifs": shop.api.post(f"/api/v2/campaigns/{campaign.public_id}/what-if", {"rules": []}).data["id"],
+        "exports": shop.api.post("/api/v2/exports", {"list": "visits"}).data["id"],
         "rewards": Reward.objects.get(side="referrer").public_id,
         "payouts": payout.public_id,
         "payout-batches": payout.batch.public_id,

@@ -20,7 +20,7 @@ from referrals.api.openapi import document, in_order, request_example
 from referrals.api.operations import Api, Operation
 from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
-from rewards.models import Payout, Reward, WhatIf
+from rewards.models import Payout, Reward, Transfer, WhatIf
 from tests.api.conftest import Reply, Shop, open_shop
 from tests.api.v2.test_applications import wish
 from tests.factories import ACTOR, make_participant
@@ -40,7 +40,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 72)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 75)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -141,6 +141,8 @@ class World:
                 send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
             case "enableWebhookEndpoint":
                 endpoints.disable(endpoint=self.endpoint, actor=ACTOR)
+            case "getExport":
+                send("/api/v2/exports", {"list": "visits"})
             case "getWhatIf":
                 send(f"/api/v2/campaigns/{self.campaign.public_id}/what-if", {"rules": []})
         if operation.name == "reverseReward":
@@ -149,7 +151,7 @@ class World:
     def values(self) -> dict[str, Any]:
         """Sample value to real one."""
         payout = Payout.objects.select_related("batch").first()
-        what_if = WhatIf.objects.first()
+        what_if, export = WhatIf.objects.first(), Transfer.objects.first()
         return {
             "JCu82f30F1": self.campaign.public_id,
             "johndoe@example.com": self.friend.email,
@@ -167,6 +169,7 @@ class World:
             "whe_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.endpoint.public_id,
             "whd_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": self.delivery.public_id,
             "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": what_if.public_id if what_if else "",
+            "xp_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": export.public_id if export else "",
             "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
             "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",
         }

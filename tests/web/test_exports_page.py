@@ -56,7 +56,7 @@ def content(client: Client, url: str) -> bytes:
 def test_every_list_is_a_file_whose_rows_are_its_own_and_no_formula(
     alice: Cast, charlie: Cast, people: Participant, tmp_path: Path
 ) -> None:
-    assert tuple(list_exports.LISTS) == transfers.LISTS
+    assert list(list_exports.LISTS) == list(transfers.LISTS)
     rows = {}
     for name in transfers.LISTS:
         query = "stage=due" if name == "rewards" else ""

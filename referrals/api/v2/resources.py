@@ -8,6 +8,7 @@ from referrals.api.v2 import (
     connections,
     customers,
     events,
+    exports,
     participants,
     payouts,
     personal_links,
@@ -33,6 +34,7 @@ RESOURCES = (
     testing,
     what_if,
     reports,
+    exports,
 )
 
 __all__ = ["API", "RESOURCES"]

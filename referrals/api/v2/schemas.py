@@ -11,6 +11,7 @@ from referrals.api.fraud import FRAUD
 from referrals.api.schema import Schema, array, boolean, instant, optional, record, ref, text, whole
 from referrals.api.v2.application_schemas import APPLICATION
 from referrals.api.v2.base import page_schema
+from referrals.api.v2.export_schemas import EXPORT
 from referrals.api.v2.report_schemas import CAMPAIGN_REPORT
 from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
 from referrals.api.v2.webhook_schemas import SCHEMAS as WEBHOOKS
@@ -466,11 +467,12 @@ SCHEMAS: dict[str, Schema] = {
     "TestData": TEST_DATA,
     "Simulation": SIMULATION,
     "WhatIf": WHAT_IF,
+    "Export": EXPORT,
     "CampaignReport": CAMPAIGN_REPORT,
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
         for name in "Campaign Participant Application Event Decision Refund Reward Payout Batch Connection InboundEvent "
-        "WebhookEndpoint Delivery".split()
+        "WebhookEndpoint Delivery Export".split()
     },
 }
