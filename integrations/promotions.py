@@ -26,6 +26,7 @@ from integrations.discounts import discount_of, from_json, to_json
 from integrations.discounts import friend_rules as friend_rules
 from integrations.models import Connection, PromotionCode, PromotionPlan
 from integrations.remote import (
+    LEASE,
     CodeOrder,
     Promotions,
     RemoteError,
@@ -212,8 +213,9 @@ def _switch(codes: QuerySet[PromotionCode], *, on: bool) -> None:
         codes.filter(state__in=["ending", "ended"]).update(state="wanted", **fresh)
         return
     codes.filter(state="active").update(state="ending", **fresh)
-    # One that was tried may be there, although no answer said so.
-    codes.filter(state="wanted").exclude(attempts=0, remote_id="").update(state="ending", **fresh)
+    # One that was tried may be there, although no answer said so; or the answer is on its way, so it is looked for later.
+    tried = codes.filter(state="wanted").exclude(attempts=0, remote_id="")
+    tried.update(state="ending", **{**fresh, "next_attempt_at": clock.wall() + LEASE})
     codes.filter(state__in=["wanted", "failed"]).update(state="ended", next_attempt_at=None)
 
 

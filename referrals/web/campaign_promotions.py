@@ -112,6 +112,7 @@ def campaign_promotions(request: MerchantRequest, public_id: str) -> HttpRespons
         "plan": plan,
         "connections": connections,
         "chooses": len(connections) > 1,
+        "companies": [str(kind.label) for kind in registry.every() if kind.promotions],
         **_state(plan),
     }
     return render(request, "web/campaigns/promotions.html", context, status=status)

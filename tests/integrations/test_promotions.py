@@ -16,7 +16,7 @@ from campaigns import services as campaigns
 from campaigns.models import Campaign
 from campaigns.rules import current_terms
 from campaigns.terms import Percent
-from integrations import promotions
+from integrations import promotions, services
 from integrations.models import Connection, PromotionCode, PromotionPlan
 from integrations.providers.stripe.keeping import stripe_minor
 from participants.models import Participant, Referral
@@ -235,6 +235,50 @@ def test_bans_the_end_and_switching_off_end_codes_and_unbanning_brings_them_back
     with pytest.raises(Refused) as caught:
         _on(campaign, connection)
     assert caught.value.code == "invalid_state"
+
+
+def test_one_that_is_being_made_as_codes_are_switched_off_is_looked_for_later(
+    campaign: Campaign, connection: Connection, asha: Participant, stripe: Account
+) -> None:
+    """The worker's answer comes after the switch: what it made is found by its mark and switched off."""
+    plan = _on(campaign, connection)
+    promotions.look_over(plan.pk)
+    send = stripe.send
+
+    def slow(method: str, url: str, **more: Any) -> Answer:
+        answer = send(method, url, **more)
+        if (method, url) == ("POST", "https://api.stripe.com/v1/promotion_codes"):
+            promotions.turn_off(campaign=campaign, actor=ACTOR)
+            promotions.look_over(plan.pk)
+            assert promotions.sweep() == 0
+        return answer
+
+    stripe.send = slow  # type: ignore[method-assign]  # an answer that takes its time
+    promotions.work(PromotionCode.objects.get().pk)
+    row = PromotionCode.objects.get()
+    assert (row.state, stripe.rows("promotion_code")[0]["active"]) == ("ending", True)
+    stripe.send = send  # type: ignore[method-assign]  # later
+    _due_again()
+    promotions.sweep()
+    assert (PromotionCode.objects.get().state, stripe.rows("promotion_code")[0]["active"]) == ("ended", False)
+
+
+def test_codes_go_with_the_connection(
+    campaign: Campaign, connection: Connection, asha: Participant, stripe: Account
+) -> None:
+    plan = _on(campaign, connection)
+    promotions.sweep()
+    assert services.leave(connection=connection, actor=ACTOR) is True
+    assert stripe.rows("coupon")[0]["deleted"] is True
+    asked = len(stripe.asked)
+    promotions.sweep()
+    assert (PromotionCode.objects.get().state, len(stripe.asked)) == ("ended", asked)
+    # A coupon of the merchant's own is theirs: its codes go on, and leave() says that something is left.
+    again = connect(connection.tenant, api_key=KEY)
+    promotions.save_plan(campaign=campaign, actor=ACTOR, connection=again, chosen_coupon="MINE")
+    PromotionPlan.objects.filter(pk=plan.pk).update(coupon="MINE")
+    PromotionCode.objects.update(state="active")
+    assert services.leave(connection=again, actor=ACTOR) is False
 
 
 def test_another_reward_is_another_coupon_and_the_code_keeps_its_text(connection: Connection, stripe: Account) -> None:

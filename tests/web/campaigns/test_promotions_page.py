@@ -27,7 +27,7 @@ def _at(campaign: Campaign, end: str = "") -> str:
 
 def test_from_no_connection_to_codes_and_off_again(alice: Cast, bob: Cast, campaign: Campaign, client: Client) -> None:
     page = alice.client.get(_at(campaign)).content.decode()
-    assert "Connect it with an API key first." in page
+    assert "Connect it with a key first." in page
     assert "Give everybody a code" not in page
     connection = connect(alice.tenant, api_key="rk_live_0123456789abcdef")
     page = alice.client.get(_at(campaign)).content.decode()
