@@ -369,6 +369,8 @@ class Provider:
     pull: str = ""
     # ("one|other" for either.)
     pull_needs: tuple[str, ...] = ()
+    # How many days back it can be asked, when a merchant asks for more than the three of each night.
+    pull_days: int = 3
     # Dotted path of the Samples, imported on first use: "send a test payment" on a connection of the test side.
     samples: str = ""
     # Dotted paths of what the company can keep for a merchant (integrations.remote): Promotions and Listening, made from an Account.

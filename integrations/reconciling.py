@@ -77,19 +77,23 @@ def is_possible(connection: Connection) -> bool:
     return is_ready(connection) and not lacks(connection)
 
 
-def ask(*, connection: Connection) -> Reconciliation:
-    """Have it compared now. Asked again while one is under way, it is that one. Refused 409 invalid_state where it is not possible."""
+def ask(*, connection: Connection, longest: bool = False) -> Reconciliation:
+    """Have it compared now; `longest` as far back as its company can be asked (Provider.pull_days).
+
+    Asked again while one is under way, it is that one. Refused 409 invalid_state where it is not possible.
+    """
     if not is_possible(connection):
         raise Refused(
             "invalid_state", _("This connection can't be compared. Its page says what is missing."), status=409
         )
-    row = _begin(connection, clock.wall())
+    days = registry.get(connection.provider).pull_days
+    row = _begin(connection, clock.wall(), timedelta(days=days) if longest else SPAN)
     return row or Reconciliation.objects.filter(connection=connection).latest("pk")
 
 
-def _begin(connection: Connection, now: datetime) -> Reconciliation | None:
+def _begin(connection: Connection, now: datetime, span: timedelta = SPAN) -> Reconciliation | None:
     """A new comparison and its nudge; None while one is under way."""
-    since = now - SPAN
+    since = now - span
     try:
         with transaction.atomic():
             row = Reconciliation.objects.create(

@@ -247,10 +247,10 @@ def connection_reconcile(request: MerchantRequest, public_id: str) -> HttpRespon
     row = own(Connection.objects.all(), request, public_id)
     back = reverse("web:connection", args=[row.public_id])
     try:
-        reconciling.ask(connection=row)
+        reconciling.ask(connection=row, longest="longest" in request.POST)
     except Refused as error:
         return refused(request, error, back=back)
-    messages.success(request, _("The last 72 hours are being compared. Reload the page in a moment."))
+    messages.success(request, _("It is being compared. Reload the page in a moment."))
     return redirect(back)
 
 

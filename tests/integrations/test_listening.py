@@ -155,6 +155,12 @@ def test_what_never_arrived_is_taken_in_at_night_and_counts_once(connection: Con
     listening.sweep()
     connection.refresh_from_db()
     stripe.secrets = {"webhook_secret": connection.secrets["webhook_secret"]}
+    with clock.at(clock.now() - timedelta(days=20)):
+        stripe.deliver = lambda _body, _headers: 503
+        stripe.play("checkout", amount=700, email="old@example.net", client_reference_id=asha.referral_code)
+        stripe.deliver = stripe.got
+        for name, message in stripe.state.each("_message"):
+            stripe.state.put("_message", name, {**message, "tries": 5})  # Stripe has given up
     with clock.at(clock.now() - timedelta(hours=30)):
         stripe.play("checkout", amount=6420, email="maya@example.net", client_reference_id=asha.referral_code)
         stripe.deliver = lambda _body, _headers: 503
@@ -170,3 +176,8 @@ def test_what_never_arrived_is_taken_in_at_night_and_counts_once(connection: Con
     assert (arrived, row.compared, row.missing) == (1, 66, 65)
     assert stripe.asked.count(("GET", "/v1/events")) == 3
     assert InboundEvent.objects.filter(came_by="pull").count() == 65
+    row = reconciling.ask(connection=connection, longest=True)
+    Reconciliation.objects.filter(pk=row.pk).update(next_attempt_at=clock.wall())
+    assert reconciling.work(row.pk) == "done"
+    row.refresh_from_db()
+    assert (row.compared, row.missing) == (67, 1)

@@ -25,7 +25,7 @@ Kept = list[tuple[datetime, Pulled]]
 
 @pytest.fixture
 def connection(alice: Cast) -> Connection:
-    return connect(alice.tenant)
+    return connect(alice.tenant, api_key="rk_live_0123456789abcdef")
 
 
 @pytest.fixture

@@ -87,6 +87,7 @@ PROVIDER = Provider(
     snippets=SNIPPETS,
     pull="integrations.providers.stripe.pull.events",
     pull_needs=("api_key",),
+    pull_days=30,
     samples="integrations.providers.stripe.samples.Samples",
     promotions="integrations.providers.stripe.keeping.StripePromotions",
     listening="integrations.providers.stripe.keeping.StripeListening",
