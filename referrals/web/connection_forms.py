@@ -109,3 +109,19 @@ class MappingForm(forms.Form):
     def add_refusal(self, field: str, message: str) -> None:
         """Say it at the field that it is about, else above the form."""
         self.add_error(field if field in self.fields else None, message)
+
+
+class InstallForm(forms.Form):
+    """The one field of the way by a click: whose account, as far as it is known."""
+
+    def __init__(self, provider: Provider, *, known: str) -> None:
+        super().__init__(auto_id="install-%s")
+        field = next(field for field in provider.secrets if field.name == provider.install_field)
+        attrs = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "dir": "ltr"}
+        self.fields["whose"] = forms.CharField(
+            label=field.label,
+            help_text=str(field.hint),
+            initial=known,
+            max_length=200,
+            widget=forms.TextInput(attrs=attrs),
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -23,7 +22,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import apply_refusal
-from referrals.web.connection_forms import ConnectionForm
+from referrals.web.connection_forms import ConnectionForm, InstallForm
 from referrals.web.inbox_state import STATES
 
 PAGE_SIZE = 50
@@ -150,10 +149,9 @@ def _page(
     return render_part(request, "web/connections/show.html", "web/connections/_inbound.html", context, status=status)
 
 
-def _install_form(row: Connection, provider: Provider) -> dict[str, Any]:
+def _install_form(row: Connection, provider: Provider) -> InstallForm:
     """The one field of the way by a click, as it is known so far."""
-    field = next(field for field in provider.secrets if field.name == provider.install_field)
-    return {"label": field.label, "hint": field.hint, "value": services.secrets_of(row).get(field.name, "")}
+    return InstallForm(provider, known=services.secrets_of(row).get(provider.install_field, ""))
 
 
 def _addresses(request: MerchantRequest, row: Connection, provider: Provider) -> list[dict[str, str]]:
