@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from integrations import inbox, remote
+from integrations import accounts, inbox
 from integrations.models import Connection, InboundEvent
-from integrations.sandbox import sending
 from integrations.sandbox.base import StandIn
 from integrations.sandbox.state import Memory
 from integrations.sandbox.stripe import Stripe
@@ -65,6 +64,5 @@ class Account(StandIn):
 def played(monkeypatch: pytest.MonkeyPatch) -> Account:
     """An account that answers for every connection."""
     account = Account()
-    for module in (sending, remote):
-        monkeypatch.setattr(module, "send_for", lambda _connection: account.send)
+    monkeypatch.setattr(accounts, "send_for", lambda _connection: account.send)
     return account

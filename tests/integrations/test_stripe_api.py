@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from integrations import accounts
 from integrations.base import Account, ProviderError
 from integrations.models import Connection
 from integrations.providers.stripe import api, client
-from integrations.sandbox import sending
 from participants.models import Participant, Referral
 from referrals.lib.http import request
 from rewards.models import Reward
@@ -58,7 +58,7 @@ def stripe_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     monkeypatch.setattr(client, "API_BASE", f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setattr(sending, "send_for", lambda _connection: partial(request, private=True))
+    monkeypatch.setattr(accounts, "send_for", lambda _connection: partial(request, private=True))
     yield stand_in
     server.shutdown()
     server.server_close()
