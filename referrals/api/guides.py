@@ -115,13 +115,16 @@ def _point(tokens: Sequence[Token], folder: str) -> None:
 
 
 def _framed(tokens: Sequence[Token]) -> list[Token]:
-    """Wide tables scroll by themselves, also by keyboard."""
+    """Wide tables and code scroll by themselves, also by keyboard."""
     framed: list[Token] = []
+    number = 0
     for token in tokens:
-        if token.type == "table_open":
-            framed.append(_html('<div class="scroll" tabindex="0" role="region" aria-label="Table">'))
+        if token.type in {"table_open", "fence", "code_block"}:
+            number += 1
+            label = "Table" if token.type == "table_open" else "Code"
+            framed.append(_html(f'<div class="scroll" tabindex="0" role="region" aria-label="{label} {number}">'))
         framed.append(token)
-        if token.type == "table_close":
+        if token.type in {"table_close", "fence", "code_block"}:
             framed.append(_html("</div>"))
     return framed
 

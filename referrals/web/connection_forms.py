@@ -18,6 +18,8 @@ def setting_field(field: SettingField) -> forms.Field:
     """The form's field for a setting; what it may be is checked by integrations.setup."""
     common: dict[str, Any] = {"label": field.label, "help_text": field.hint, "required": field.required}
     if field.choices:
+        # One of them always holds, unless there is one for none.
+        common["required"] = all(name for name, _label in field.choices)
         return forms.ChoiceField(choices=field.choices, **common)
     attrs = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "dir": "ltr"}
     if field.lines:
