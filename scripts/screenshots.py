@@ -143,6 +143,8 @@ PAGES = [
     Shot("payout", "/app/payouts/{batch}/"),
     Shot("connections", "/app/connections/"),
     Shot("connection", "/app/connections/{connection}/"),
+    Shot("connection-outseta", "/app/connections/", press='button[value="outseta"]'),
+    Shot("connection-own", "/app/connections/", press='button[value="webhook"]'),
     Shot("inbox", "/app/connections/messages/"),
     Shot("inbox-process", "/app/connections/messages/process/?state=ignored"),
     Shot("connection-message", "/app/connections/messages/{message}/"),

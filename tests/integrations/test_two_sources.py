@@ -73,8 +73,9 @@ NAMING = {"payment": "payment_intent", "payment_at": "stripe"}
 
 @pytest.mark.parametrize("stripe_first", [True, False])
 def test_stripe_and_one_s_own_system_tell_of_one_payment_once_and_of_its_refund(tell: Tell, stripe_first: bool) -> None:
-    both = [lambda: tell("stripe", _stripe()), lambda: tell("webhook", _own(), **NAMING)]
-    assert [say() for say in (both if stripe_first else reversed(both))] == ["rewarded", "same_payment"]
+    both: list[tuple[str, dict[str, Any], dict[str, str]]] = [("stripe", _stripe(), {}), ("webhook", _own(), NAMING)]
+    order = both if stripe_first else both[::-1]
+    assert [tell(slug, payload, **settings) for slug, payload, settings in order] == ["rewarded", "same_payment"]
     assert QualifyingEvent.objects.filter(type="purchase").count() == 1
     assert Reward.objects.get().amount_minor == 500
     charge = sample("charge.refunded", payment_intent=INTENT, amount_refunded=2000, currency="usd", refunded=False)
