@@ -385,7 +385,7 @@ def run(stopped: Callable[[], bool], *, tick: float = 0.1, idle: float = 0.5) ->
                 log.exception("sending webhooks was interrupted; it goes on")
                 connection.close()
                 time.sleep(5)
-        drainer.finish()
+        drainer.finish(8)  # the supervisor waits 15 seconds; what is not back by then is sent again after its lease
 
 
 def sweep(seconds: float = 40.0, late: timedelta = timedelta(seconds=30)) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,17 @@ def answers_of(person: Participant, language: str) -> list[Answer]:
         for question in questions_of(person.campaign)
         if question.key in person.metadata
     ]
+
+
+def facts_of(person: Participant) -> list[Answer]:
+    """The merchant's own facts about the person, by name: what is in `metadata` and is no answer."""
+    asked = {question.key for question in questions_of(person.campaign)}
+    return [Answer(name, in_words(value)) for name, value in sorted(person.metadata.items()) if name not in asked]
+
+
+def facts_cell(person: Participant) -> str:
+    """All of `metadata` for a file, as JSON with its names in order; "" when there is nothing."""
+    return json.dumps(person.metadata, ensure_ascii=False, sort_keys=True) if person.metadata else ""
 
 
 def in_words(value: Any) -> str:

@@ -27,7 +27,7 @@ from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest, member, own
-from referrals.web.answers import agreements_of, answers_of
+from referrals.web.answers import agreements_of, answers_of, facts_of
 from referrals.web.campaign_forms import apply_refusal, carry_out
 from referrals.web.campaigns import locale
 from referrals.web.limits import limits_of_person
@@ -117,6 +117,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         ],
         "timeline": _timeline(person),
         "answers": answers_of(person, locale()),
+        "facts": facts_of(person),
         "agreements": agreements_of(person),
         "bounce": mailing.bounce_of(person),
         "payout_address": destinations.current(person),

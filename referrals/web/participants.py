@@ -29,7 +29,7 @@ from referrals.lib.money import Money
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web import counts
 from referrals.web.access import MerchantRequest, member
-from referrals.web.answers import AnswerColumns, newest_agreements
+from referrals.web.answers import AnswerColumns, facts_cell, newest_agreements
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.exports import file_name, note_export, stream_csv
 from referrals.web.participant_forms import NewParticipantForm
@@ -193,7 +193,7 @@ def participants_export(request: MerchantRequest) -> HttpResponseBase:
 
 def columns_of(joining: AnswerColumns) -> Sequence[str]:
     """The names of the export's columns."""
-    return (*COLUMNS, *joining.heads, "campaign_id", "language")
+    return (*COLUMNS, *joining.heads, "campaign_id", "language", "metadata")
 
 
 def export_rows(state: PeopleState, tenant: Tenant, joining: AnswerColumns) -> Iterator[list[str]]:
@@ -235,6 +235,7 @@ def export_rows(state: PeopleState, tenant: Tenant, joining: AnswerColumns) -> I
                 *joining.cells(row, accepted),
                 row.campaign.public_id,
                 row.language,
+                facts_cell(row),
             ]
 
 

@@ -91,7 +91,7 @@ def test_answers_and_terms_on_the_persons_page_and_in_the_file(alice: Cast, camp
     for query in ("", f"?campaign={campaign.public_id}"):
         file = b"".join(alice.client.get(f"/app/participants/export.csv{query}")).decode()
         head, first, second = file.splitlines()
-        assert head.endswith('"answer_team_size","terms_version","terms_accepted_at"')
+        assert '"answer_team_size","terms_version","terms_accepted_at"' in head
         assert '"\t=1+1","1","20' in first
-        assert second.endswith(',"","",""')
+        assert ',"","","",' in second
     assert Participant.objects.count() == 2

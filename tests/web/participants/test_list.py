@@ -303,3 +303,13 @@ def test_a_viewer_adds_nobody(bob: Cast, campaign: Campaign) -> None:
     assert bob.client.get(f"{URL}new/").status_code == 403
     assert bob.client.post(f"{URL}new/", _add(campaign)).status_code == 403
     assert Participant.objects.count() == 0
+
+
+def test_the_merchants_own_facts_stand_on_the_page_and_in_the_file(alice: Cast, campaign: Campaign) -> None:
+    asha = make_participant(campaign)
+    Participant.objects.filter(pk=asha.pk).update(metadata={"vip": True, "crm_id": "<A-17>"})
+    text = alice.client.get(f"{URL}{asha.public_id}/").content.decode()
+    assert "<dt><bdi>crm_id</bdi></dt><dd><bdi>&lt;A-17&gt;</bdi></dd>" in text
+    file = b"".join(alice.client.get(f"{URL}export.csv").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]  # a stream
+    (row,) = csv.DictReader(io.StringIO(file))
+    assert row["metadata"] == '{"crm_id": "<A-17>", "vip": true}'
