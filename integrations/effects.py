@@ -81,6 +81,9 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     codes = signal.codes
     if signal.email and not codes and (known := waiting.code_for(tenant, source, signal.customer_id)):
         codes = (Code(known),)  # it came with a message that named no address
+    if signal.fact == "signup" and not codes:
+        # No payment that somebody could still be found for, so it is not listed as one.
+        raise Ignored("no_code")
     code, referrer = _referrer(tenant, codes)
     redeemed = [one.text for one in codes if one.kind == "promotion"]
     if _is_nobody_s(tenant, source, signal):

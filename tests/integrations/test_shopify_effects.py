@@ -99,6 +99,8 @@ def test_a_campaign_counts_the_sum_in_its_own_currency(connection: Connection, a
 
 
 def test_somebody_who_opens_an_account_with_a_code_joins(connection: Connection, asha: Participant) -> None:
+    assert tell(connection, "customers_create", id=1, note=None, email="noor@example.net").outcome == "no_code"
+    assert Capture.objects.get().email == "noor@example.net"
     assert tell(connection, "customers_create").outcome == "joined"
     assert tell(connection, "orders_paid", email=None, contact_email=None, customer={"id": 7450011223344}).outcome == (
         "rewarded"
