@@ -315,5 +315,7 @@ LOGGING: dict[str, Any] = {
         "django.server": {"handlers": ["stderr"], "propagate": False},
         "django_q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        # Two lines for each request otherwise.
+        "stripe": {"level": "WARNING"},
     },
 }

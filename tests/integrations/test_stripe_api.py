@@ -114,6 +114,28 @@ def test_a_refund_finds_its_invoice_which_new_charges_do_not_name(
     assert query["payment[payment_intent]"] == ["pi_Halden0002"]
 
 
+def test_a_subscription_made_with_a_promotion_code_is_known_by_its_first_invoice(
+    connection: Connection, asha: Participant, stripe_api: StandIn
+) -> None:
+    """No checkout tells of it, and the invoice names a discount only. Renewals are not asked about."""
+    discount = {"id": "di_1", "object": "discount", "promotion_code": "promo_1"}
+    stripe_api.answers["/v1/invoices/in_Halden0001"] = (
+        200,
+        {"id": "in_Halden0001", "object": "invoice", "discounts": [discount]},
+    )
+    stripe_api.answers["/v1/promotion_codes/promo_1"] = (
+        200,
+        {"id": "promo_1", "object": "promotion_code", "code": asha.referral_code},
+    )
+    assert deliver(connection, sample("invoice.paid", discounts=["di_1"])).outcome == "rewarded"
+    assert Referral.objects.get().how == "promotion_code"
+    assert [path for path, _query, _key in stripe_api.asked] == [
+        "/v1/invoices/in_Halden0001", "/v1/promotion_codes/promo_1",
+    ]  # fmt: skip
+    deliver(connection, sample("invoice.paid.renewal", discounts=["di_1"]))
+    assert len(stripe_api.asked) == 2
+
+
 def test_a_promotion_code_that_stripe_does_not_know_is_no_fault(
     connection: Connection, asha: Participant, stripe_api: StandIn
 ) -> None:
