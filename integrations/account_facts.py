@@ -23,6 +23,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
+from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 from rewards import personal
 
@@ -140,9 +141,11 @@ def erase_account(connection_id: int, most: int = 50) -> int:
     people = list(_of_shop(row)[:most])
     gone = 0
     for person in people:
-        if Participant.objects.filter(pk=person.pk, erased_at=None).exists():
+        try:
             personal.erase(participant=person, actor=actor)
             gone += 1
+        except Refused:
+            pass  # the same person in another campaign, or another worker was quicker
         Connection.objects.filter(pk=row.pk).update(erase_from=person.pk)
     if len(people) == most:
         enqueue("integrations.account_facts.erase_account", row.pk)

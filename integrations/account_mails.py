@@ -19,7 +19,7 @@ def send(inbound_id: int) -> None:
     if row is None:
         return
     name = row.connection.label or str(registry.get(row.connection.provider).label)
-    ended = row.connection.ended_at is not None
+    ended = row.outcome == "uninstalled"
     words = _("%(name)s is disconnected") if ended else _("Somebody asks for their data")
     context = {
         "row": row,

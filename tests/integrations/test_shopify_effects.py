@@ -19,6 +19,7 @@ from participants.models import Capture, Participant, QualifyingEvent, Refund
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.events.services import SYSTEM
+from referrals.lib import clock
 from rewards.models import Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_friend, make_participant
@@ -135,7 +136,9 @@ def test_a_request_for_data_leads_to_the_person_s_export(connection: Connection,
     told = Event.objects.filter(type="connection.privacy_asked").order_by("pk")
     assert [(event.participant_ref, event.data["found"]) for event in told] == [("", 0), (friend.public_id, 1)]
     assert "maya" not in json.dumps([event.data for event in told])
+    Connection.objects.filter(pk=connection.pk).update(ended_at=clock.now())
     account_mails.send(row.pk)
+    assert mail.outbox[-1].subject == "Somebody asks for their data"
     assert "30 days" in mail.outbox[-1].body
 
 
