@@ -6,6 +6,7 @@ posting.py is its twin for many messages at once.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ import requests
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES, InvalidIPAddress
 
+# A backslash, a blank or control character anywhere, or a user name before the host.
+_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]|^[^/]*//[^/?#]*@")
 CONNECT_SECONDS, READ_SECONDS = 3, 10
 MAX_BYTES = 1024 * 1024
 # What a message can come to without an answer (posting.py).
@@ -55,6 +58,9 @@ def request(
     private: bool = False,
 ) -> Answer:
     """One try at one request; raises HttpError. `private` lets loopback through, for the built-in sandbox only."""
+    if _AMBIGUOUS.search(url):
+        # Two libraries read its host differently: the one that looks whether it is public, and the one that connects.
+        raise HttpError("The address is not a plain one.", retry=False, sent=False)
     session = HTTPSession(
         Config(
             default_timeout=(CONNECT_SECONDS, READ_SECONDS),
