@@ -37,7 +37,7 @@ class ScheduleForm(forms.Form):
         max_length=2000,
         required=False,
         help_text=lazy(
-            "What stands behind the question mark in the address of the list, such as stage=due. Empty is everything."
+            "What stands behind the question mark in the address of the list, such as stage=due. Empty is the list as it opens."
         ),
         widget=forms.TextInput(attrs={"dir": "ltr", "spellcheck": "false"}),
     )

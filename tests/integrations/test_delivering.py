@@ -349,3 +349,13 @@ def test_this_machine_is_for_the_test_side_and_by_the_operators_word_only(alice:
     with pytest.raises(Refused):
         make_endpoint(alice.tenant, "http://127.0.0.1:1/hook")
     assert make_endpoint(alice.tenant, receiver.url)[0].url == receiver.url
+
+
+def test_where_no_worker_runs_the_schedule_sends_what_is_late(alice: Cast, receiver: Receiver) -> None:
+    endpoint, _secret = make_endpoint(alice.tenant, receiver.url)
+    late, fresh = make_delivery(endpoint), make_delivery(endpoint, "rw_2")
+    WebhookDelivery.objects.filter(pk=late.pk).update(next_attempt_at=clock.wall() - timedelta(minutes=1))
+    assert delivering.sweep() == 1
+    states = WebhookDelivery.objects.order_by("pk").values_list("pk", "state")
+    assert list(states) == [(late.pk, "delivered"), (fresh.pk, "pending")]
+    assert delivering.sweep() == 0
