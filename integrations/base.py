@@ -375,6 +375,8 @@ class Provider:
     samples: str = ""
     # Dotted paths of what the company can keep for a merchant (integrations.remote): Promotions and Listening, made from an Account.
     promotions: str = ""
+    # Whether such a code can be made for a coupon that the merchant has there already, and be for first orders only.
+    has_coupons: bool = True
     listening: str = ""
     # The secrets with one of which that address is made, where the company signs with what it told before ("one|other").
     listening_needs: str = ""

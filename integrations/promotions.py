@@ -86,7 +86,7 @@ def save_plan(
     """Give each participant a promotion code from now on, those who are there already too.
 
     Without `chosen_coupon` the coupon is made from the friend's reward `rule_key`; with both, the coupon stands for that reward. Raises
-    Refused: promotions_unsupported, coupon_format, rule_unknown, invalid_state (409, an ended campaign).
+    Refused: promotions_unsupported, coupon_unsupported, coupon_format, rule_unknown, invalid_state (409, an ended campaign).
     """
     rules = {rule.key: rule for rule in friend_rules(campaign)}
     _check_plan(campaign, connection, chosen_coupon, rule_key, known=rule_key in rules)
@@ -128,6 +128,9 @@ def _check_plan(campaign: Campaign, connection: Connection, coupon: str, rule_ke
     if connection.removed_at is not None or not registry.get(connection.provider).promotions:
         message = _("Promotion codes can't be made through this connection. Choose another one.")
         raise Refused("promotions_unsupported", message, field="connection")
+    if coupon and not registry.get(connection.provider).has_coupons:
+        message = _("Codes are made from the friend's reward in this account. Choose that instead of a coupon.")
+        raise Refused("coupon_unsupported", message, field="gives")
     if campaign.status == "ended":
         raise Refused("invalid_state", _("The campaign has ended; codes can't be made any more."), status=409)
     if len(coupon) > 200 or (coupon and not (coupon.isascii() and coupon.isprintable() and " " not in coupon)):

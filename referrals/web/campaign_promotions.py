@@ -62,8 +62,13 @@ class PromotionForm(forms.Form):
             (rule.key, _("The friend’s reward: %(amount)s off") % {"amount": reward_text(rule, locale)})
             for rule in promotions.friend_rules(campaign)
         ]
-        self._choices("gives", [*rules, (OWN_COUPON, _("A coupon of mine"))])
+        has_coupons = not connections or any(registry.get(row.provider).has_coupons for row in connections)
+        own = [(OWN_COUPON, _("A coupon of mine"))] if has_coupons else []
+        self._choices("gives", [*rules, *own])
         self._choices("stands_for", [("", _("Nothing else: it comes on top")), *rules])
+        if not has_coupons:
+            for name in ("chosen_coupon", "stands_for", "first_order_only"):
+                del self.fields[name]
 
     def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
@@ -84,7 +89,7 @@ class PromotionForm(forms.Form):
             "connection": self.connections[data["connection"]],
             "chosen_coupon": data["chosen_coupon"].strip() if is_own else "",
             "rule_key": data["stands_for"] if is_own else data["gives"],
-            "first_order_only": data["first_order_only"],
+            "first_order_only": data.get("first_order_only", False),
         }
 
 

@@ -20,6 +20,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.events.services import SYSTEM
 from referrals.lib import clock
+from referrals.lib.errors import Refused
 from rewards.models import Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_friend, make_participant
@@ -189,6 +190,18 @@ def test_each_referrer_s_code_becomes_a_discount_code_that_counts_however_it_is_
     rules = [fixed_rule(), fixed_rule(side="invitee", trigger="first_event", amount=Percent(Decimal(10)))]
     asha = make_participant(make_campaign(test_side, rules))
     key = next(rule.key for rule in promotions.friend_rules(asha.campaign))
+    page = f"/app/campaigns/{asha.campaign.public_id}/promotion-codes/"
+    session = alice.client.session
+    session["is_test"] = True
+    session.save()
+    shown = alice.client.get(page).content.decode()
+    assert 'name="gives"' in shown
+    assert 'name="chosen_coupon"' not in shown
+    with pytest.raises(Refused) as refused:
+        promotions.save_plan(
+            campaign=asha.campaign, actor=ACTOR, connection=played, chosen_coupon="SPRING", rule_key=key
+        )
+    assert refused.value.code == "coupon_unsupported"
     plan = promotions.save_plan(campaign=asha.campaign, actor=ACTOR, connection=played, rule_key=key)
     promotions.work_on(plan.pk)
     code = PromotionCode.objects.get()

@@ -101,6 +101,7 @@ PROVIDER = Provider(
     install_field="shop",
     app="integrations.providers.shopify.installing.ShopifyApp",
     promotions="integrations.providers.shopify.keeping.ShopifyPromotions",
+    has_coupons=False,
     listening="integrations.providers.shopify.keeping.ShopifyListening",
     listening_needs="client_id|access_token",
     samples="integrations.providers.shopify.samples.Samples",
