@@ -8,15 +8,22 @@ from __future__ import annotations
 import copy
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integrations import registry
+from campaigns.terms import Percent
+from integrations import inbox, registry
 from integrations.base import Code, Delivery, Ignored
+from integrations.models import InboundEvent
+from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
+from rewards.models import Reward
+from tests.factories import Cast, fixed_rule, make_campaign, make_participant
 from tests.integrations.sending import signals_of
+from tests.integrations.speaking import account, connect, send, signed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPECS = Path(os.environ.get("SPECS_DIR") or ROOT.parent / "shared" / "specs")
@@ -113,3 +120,38 @@ def test_cashfree_s_published_payment_and_refund() -> None:
     (refund,) = signals_of(source, read("cashfree/webhook.REFUND_STATUS_WEBHOOK"))
     assert (refund.external_id, refund.money) == ("cf_refund_11325632", Money(200, "INR"))
     assert refund.references == ("cf_789727431", "order:sampleorder0413")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "place", "outcome", "minor"),
+    [
+        ("razorpay/order.paid.card", "payload.order.entity.notes", "rewarded", 10),
+        ("razorpay/payment.captured.upi", "payload.payment.entity.notes", "rewarded", 10),
+        ("razorpay/subscription.charged", "payload.subscription.entity.notes", "rewarded", None),
+        ("cashfree/webhook.PAYMENT_SUCCESS_WEBHOOK", "data.order.order_tags", "rewarded", 1000),
+        ("scoreapp/webhook.QUIZ_STARTED", "data.utm_term", "joined", None),
+    ],
+)
+def test_a_published_message_with_a_code_becomes_a_reward_through_the_front_door(
+    alice: Cast, monkeypatch: pytest.MonkeyPatch, name: str, place: str, outcome: str, minor: int | None
+) -> None:
+    rule = fixed_rule(trigger="every_event", amount=Percent(Decimal(10)))
+    payload, provider = read(name), registry.get(name.partition("/")[0])
+    *path, last = place.split(".")
+    inner = payload
+    for key in path:
+        inner = inner[key]
+    currency = "USD" if provider.slug == "scoreapp" else "INR"
+    asha = make_participant(make_campaign(Tenant(alice.merchant, is_test=True), [rule], currency=currency))
+    inner[last] = asha.referral_code if last == "utm_term" else {"referral_code": asha.referral_code}
+    known = account(provider)
+    connection = connect(provider, asha.tenant, known)
+    delivery = signed(provider, json.dumps(payload).encode(), known, monkeypatch)
+    assert send(connection, delivery).status_code == 200
+    row = InboundEvent.objects.get()
+    inbox.process(row.pk)
+    row.refresh_from_db()
+    assert row.outcome == outcome, row.sentence
+    assert Reward.objects.count() == (outcome == "rewarded")
+    assert minor is None or Reward.objects.get().amount_minor == minor
