@@ -41,6 +41,7 @@ SOURCES: dict[str, str | Promise] = {
     "manual": gettext_lazy("By hand"),
     "passalong": gettext_lazy("Passalong"),
     "import": gettext_lazy("From a file"),
+    "csv": gettext_lazy("From a CSV file"),
     "script": gettext_lazy("Web page"),
 }
 TYPES: dict[str, str | Promise] = {"purchase": gettext_lazy("Purchases"), "join": gettext_lazy("Sign-ups")}

@@ -28,7 +28,7 @@ from referrals.lib.tables import read_table, rows_of
 from rewards.import_models import Import, ImportFile
 from rewards.imports import apply_people, doings
 from rewards.imports.fields import BY_NAME, guess, missing
-from rewards.imports.people import Finder, PeopleReader, Person, Seen, plan
+from rewards.imports.people import BOND, Finder, PeopleReader, Person, Seen, plan
 from rewards.imports.rows import Row, Wrong, file_data, numbered, rows_in
 
 MOST_BYTES = 10 * 1024 * 1024
@@ -366,7 +366,8 @@ def _bind_batch(upload: Import, batch: list[Row], skipped: set[int]) -> bool:
     with transaction.atomic():
         if not _claim(upload, "bound_to", batch):
             return False
-        people, _wrong = _read_people(PeopleReader(upload), [row for row in batch if row.line not in skipped])
+        reader = PeopleReader(upload, only=BOND)
+        people, _wrong = _read_people(reader, [row for row in batch if row.line not in skipped])
         _note_wrong(upload, apply_people.bind_people(upload, people, actor), skipped)
     return True
 

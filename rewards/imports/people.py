@@ -62,11 +62,15 @@ class Person:
         return self.referrer is not None or bool(self.referrer_code)
 
 
-class PeopleReader:
-    """Reads rows as the merchant said that the file is to be read."""
+# What binding people to those who invited them needs of a row.
+BOND = frozenset({"email", "campaign", "referrer_email", "referrer_code", "joined_at", "status"})
 
-    def __init__(self, upload: Import) -> None:
-        self.at = upload.mapping
+
+class PeopleReader:
+    """Reads rows as the merchant said that the file is to be read; `only` some of its fields, where the rest was read before."""
+
+    def __init__(self, upload: Import, *, only: frozenset[str] | None = None) -> None:
+        self.at = {name: column for name, column in upload.mapping.items() if only is None or name in only}
         self.default = upload.campaign
         self.campaigns = campaigns_of(upload.tenant) if "campaign" in self.at else {}
         self.zone: tzinfo = upload.merchant.zone
@@ -438,14 +442,18 @@ class Finder:
     def __init__(self, campaigns: Collection[int], keys: Collection[str], codes: Collection[str]) -> None:
         self.people: dict[Key, Named] = {}
         self.codes: dict[Code, Named] = {}
-        for column, wanted in (("email_key", keys), ("referral_code", codes)):
-            if not wanted:
-                continue
-            rows = Participant.objects.filter(Among(column, wanted), campaign__in=campaigns)
+        # A code is unique anywhere: with the campaign beside it, SQLite would walk through all of the campaign's people.
+        found = []
+        if keys:
+            found.append(Participant.objects.filter(Among("email_key", keys), campaign__in=campaigns))
+        if codes:
+            found.append(Participant.objects.filter(Among("referral_code", codes)))
+        for rows in found:
             for pk, campaign, key, identity, code in rows.values_list(
                 "pk", "campaign_id", "email_key", "identity_key", "referral_code"
             ):
-                self.people[campaign, key] = self.codes[campaign, f"={code}"] = Named(pk, identity)
+                if campaign in campaigns:
+                    self.people[campaign, key] = self.codes[campaign, f"={code}"] = Named(pk, identity)
         if codes:
             looks = {look_of(code) for code in codes}
             chosen = ChosenCode.objects.filter(Among("key", looks), campaign__in=campaigns, released_at=None)
