@@ -183,7 +183,9 @@ def _send(address: str, requests: list[bytes], number: int, begin: float, late: 
                 time.sleep(pause)
             late[number] = max(late[number], -pause)
             wire.sendall(requests[index])
-            answer = wire.recv(65536)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += wire.recv(65536) or b"}"
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(answer[:200])
 

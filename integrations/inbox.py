@@ -55,6 +55,8 @@ BACK_OFF = (30, 120, 600, 1800, 7200, 28800)
 # A message that a lost nudge left behind is picked up when it is this old.
 NUDGE_LOST = timedelta(seconds=60)
 SWEEP_SECONDS = 45.0
+# A process nudges at most so often, and whom it nudged stays for longer than that, at most so long at a time.
+NUDGE_SECONDS, LINGER_SECONDS, ATTEND_SECONDS = 0.1, 0.5, 10.0
 # How many rows are read at once by a worker that works on all that wait.
 BATCH = 100
 _NOBODY = Account({"webhook_secret": "whsec_of_nobody_0000000000000000"})
@@ -94,6 +96,19 @@ class Receipt:
     status: int
     code: str
     message: str = ""
+
+
+class _Nudged:
+    """When this process last nudged."""
+
+    at = float("-inf")
+
+    def now(self) -> None:
+        """It did just now."""
+        self.at = time.monotonic()
+
+
+_nudged = _Nudged()
 
 
 def receive(connection_id: str, delivery: Delivery) -> Receipt:
@@ -183,10 +198,19 @@ def _insert(row: InboundEvent, fresh: Mapping[str, Any]) -> bool:
             row.save(force_insert=True)
             if fresh:
                 Connection.objects.filter(pk=row.connection_id).update(**fresh)
-            enqueue("integrations.inbox.process", row.pk)
+            _nudge()
     except IntegrityError:
         return False
     return True
+
+
+def _nudge() -> None:
+    """Ask a worker to attend, but not for every message of a busy connection: it stays a moment for those that follow."""
+    if time.monotonic() - _nudged.at < NUDGE_SECONDS:
+        return
+    enqueue("integrations.inbox.attend")
+    # Only a nudge that was committed counts.
+    transaction.on_commit(_nudged.now)
 
 
 def take_in(connection: Connection, pulled: Sequence[Pulled]) -> int:
@@ -397,6 +421,27 @@ def drain() -> int:
     return _work_on(Q())
 
 
+def attend() -> int:
+    """What a nudge asks for: work on what waits, and stay until nothing more came for a moment; how many were tried.
+
+    After a few seconds it makes room for other work and asks to be called again.
+    """
+    end = quiet = time.monotonic()
+    end += ATTEND_SECONDS
+    tried = 0
+    while time.monotonic() - quiet < LINGER_SECONDS:
+        if time.monotonic() > end:
+            enqueue("integrations.inbox.attend")
+            break
+        done = _work_on(Q(), max(end - time.monotonic(), 0.0))
+        tried += done
+        if done:
+            quiet = time.monotonic()
+        else:
+            time.sleep(LINGER_SECONDS / 10)
+    return tried
+
+
 def sweep() -> int:
     """Work on what is due: rows whose nudge was lost, whose worker died, or whose next try has come. Returns how many were tried.
 
@@ -405,9 +450,9 @@ def sweep() -> int:
     return _work_on(Q(attempts__gt=0) | Q(next_attempt_at__lte=clock.wall() - NUDGE_LOST))
 
 
-def _work_on(which: Q) -> int:
+def _work_on(which: Q, seconds: float = SWEEP_SECONDS) -> int:
     """Work on those that are due, a batch after the other; each row is claimed by itself, so that several workers share them."""
-    end, tried = time.monotonic() + SWEEP_SECONDS, 0
+    end, tried = time.monotonic() + seconds, 0
     while True:
         due = InboundEvent.objects.filter(which, state="received", next_attempt_at__lte=clock.wall())
         pks = list(due.order_by("next_attempt_at", "pk").values_list("pk", flat=True)[:BATCH])

@@ -110,7 +110,7 @@ def process_all(*, tenant: Tenant, found: MessageFilter, expected: int) -> int:
             raise Refused("selection_changed", words % {"now": len(pks), "before": expected}, status=409)
         moved = sum(_again(pks[at : at + _CHUNK]) for at in range(0, len(pks), _CHUNK))
         if moved:
-            enqueue("integrations.inbox.drain")
+            enqueue("integrations.inbox.attend")
     return moved
 
 

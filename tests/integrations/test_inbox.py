@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -50,7 +51,9 @@ def test_a_genuine_message_is_stored_as_it_came_and_nudged(connection: Connectio
         "Content-Length": str(len(BODY)),
         "Cookie": "•••",
     }
-    assert [task.task["args"] for task in OrmQ.objects.all()] == [(row.pk,)]
+    assert [(task.task["func"], task.task["args"]) for task in OrmQ.objects.all()] == [
+        ("integrations.inbox.attend", ())
+    ]
     connection.refresh_from_db()
     assert connection.last_event_at is not None
 
@@ -231,6 +234,36 @@ def test_a_good_message_forgets_the_refused_ones(connection: Connection) -> None
     assert post(connection, BODY).status_code == 200
     connection.refresh_from_db()
     assert connection.refused == 0
+
+
+def test_a_busy_connection_nudges_once_and_whom_it_nudged_stays_for_what_follows(
+    connection: Connection, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "_nudged", inbox._Nudged())
+    monkeypatch.setattr(inbox, "NUDGE_SECONDS", 60.0)
+    bodies = [json.dumps(sample("customer.created", event_id=f"evt_{n}")).encode() for n in range(4)]
+    with django_capture_on_commit_callbacks(execute=True):
+        post(connection, bodies[0])
+    for body in bodies[1:3]:
+        post(connection, body)
+    assert (InboundEvent.objects.count(), OrmQ.objects.count()) == (3, 1)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        if not pauses:
+            post(connection, bodies[3])  # it comes while the worker lingers
+        pauses.append(seconds)
+
+    monkeypatch.setattr(inbox, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(inbox.time, "sleep", pause)
+    assert inbox.attend() == 4
+    assert set(InboundEvent.objects.values_list("state", flat=True)) == {"ignored"}
+    assert OrmQ.objects.count() == 1
+    # After its time it makes room for others, and asks to be called again.
+    InboundEvent.objects.update(state="received", next_attempt_at=timezone.now())
+    monkeypatch.setattr(inbox, "ATTEND_SECONDS", -1.0)
+    assert inbox.attend() == 0
+    assert OrmQ.objects.count() == 2
 
 
 def test_the_sweeper_takes_what_a_lost_nudge_left(connection: Connection) -> None:
