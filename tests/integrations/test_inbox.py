@@ -255,7 +255,7 @@ def test_a_busy_connection_nudges_once_and_whom_it_nudged_stays_for_what_follows
         pauses.append(seconds)
 
     monkeypatch.setattr(inbox, "LINGER_SECONDS", 0.05)
-    monkeypatch.setattr(inbox.time, "sleep", pause)
+    monkeypatch.setattr("integrations.inbox.time.sleep", pause)
     assert inbox.attend() == 4
     assert set(InboundEvent.objects.values_list("state", flat=True)) == {"ignored"}
     assert OrmQ.objects.count() == 1
