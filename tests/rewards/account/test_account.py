@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.core.management import CommandError, call_command
 
 from campaigns import services as campaign_services
 from campaigns.models import Campaign
@@ -175,3 +176,20 @@ def test_an_account_that_has_something_takes_none(account: Tenant, charlie: Cast
         0,
     )
     assert clock.now() is not None
+
+
+def test_the_commands_write_it_and_read_it(account: Tenant, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, mapping = tmp_path / "a.zip", tmp_path / "ids.csv"
+    call_command("export_account", account.merchant.public_id, str(path))
+    twin = Tenant(make_merchant("Again"))
+    call_command("import_account", twin.merchant.public_id, str(path), "--mapping", str(mapping))
+    assert totals(twin) == totals(account)
+    assert "ids and" in capsys.readouterr().out
+    first = Participant.objects.for_tenant(account).order_by("pk")[0]
+    assert f'"id","{first.public_id}","pt_' in mapping.read_text()
+    for merchant, why in ((twin.merchant.public_id, "not empty"), ("mer_nobody", "no business")):
+        with pytest.raises(CommandError, match=why):
+            call_command("import_account", merchant, str(path))
+    with pytest.raises(CommandError, match="no business"):
+        call_command("export_account", "mer_nobody", str(tmp_path / "b.zip"))
+    assert not (tmp_path / "b.zip").exists()
