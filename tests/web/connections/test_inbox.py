@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from integrations import inbox, messages
@@ -15,12 +16,13 @@ from integrations.messages import MessageFilter, kept_headers, pretty
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import ADVICE, NAMES, SENTENCES
 from participants.models import QualifyingEvent
-from referrals.accounts.models import Role
+from referrals.accounts.keys import create_api_key
+from referrals.accounts.models import Role, Scope
 from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards.models import Reward
-from tests.factories import Cast, make_campaign, make_cast, make_participant
+from tests.factories import ACTOR, Cast, make_campaign, make_cast, make_participant
 from tests.integrations.sending import connect, deliver, sample
 
 pytestmark = pytest.mark.django_db
@@ -218,3 +220,20 @@ def test_messages_go_after_30_days_and_what_they_led_to_stays(
     page = alice.client.get(f"/app/purchases/{event.public_id}/")
     assert page.status_code == 200
     assert "Stripe" in page.content.decode()
+
+
+def test_the_api_finds_the_same(alice: Cast, connection: Connection, paid: InboundEvent) -> None:
+    _row, key = create_api_key(
+        tenant=alice.tenant, name="x", kind="secret", scopes=list(Scope.values), actor=ACTOR, user=alice.user
+    )
+    unused = deliver(connection, sample("customer.created", event_id="evt_2"))
+
+    def ids(query: str) -> list[str]:
+        answer = Client().get(f"/api/v2/inbound-events?{query}", headers={"Authorization": f"Bearer {key}"})
+        return [row["id"] for row in answer.json()["data"]]
+
+    assert ids("") == [unused.public_id, paid.public_id]
+    for query in ("q=maya@example.net", f"q={paid.event_ref}", "outcome=rewarded", "type=checkout.session.completed"):
+        assert ids(query) == [paid.public_id], query
+    assert ids("state=ignored&since=2026-01-01T00:00:00Z") == [unused.public_id]
+    assert ids("until=2026-01-01T00:00:00Z") == []
