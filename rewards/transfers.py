@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qsl, urlencode
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
@@ -160,7 +161,17 @@ def sweep(make: Callable[[Transfer], dict[str, Any]]) -> int:
         row.path.unlink(missing_ok=True)
         row.mapping_path.unlink(missing_ok=True)
         Transfer.objects.filter(pk=row.pk).update(gone_at=clock.wall())
+    _remove_strays()
     return len(waiting)
+
+
+def _remove_strays() -> None:
+    """Files whose rows went before them, with a test side that was emptied or a worker that died while it wrote."""
+    folder = Path(settings.DATA_DIR) / "exports"
+    oldest = (clock.wall() - Transfer.KEPT).timestamp()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
 
 
 def carry_out(transfer_id: int, make: Callable[[Transfer], dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,13 @@ def test_a_list_is_made_in_the_background_and_fetched(
     Transfer.objects.update(state="working", claimed_at=clock.wall() - 2 * Transfer.LEASE)
     assert list_exports.sweep() == 1
     Transfer.objects.update(created_at=clock.wall() - 2 * Transfer.KEPT)
+    stray = row.path.with_name("xp_stray.csv")
+    stray.write_text("of a row that is gone")
     list_exports.sweep()
+    assert stray.exists()
+    os.utime(stray, (0, 0))
+    list_exports.sweep()
+    assert not stray.exists()
     assert (row.path.exists(), alice.client.get(f"{PAGE}{row.public_id}/list.csv").status_code) == (False, 404)
 
 
