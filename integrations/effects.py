@@ -81,7 +81,7 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     codes = signal.codes
     if signal.email and not codes and (known := waiting.code_for(tenant, source, signal.customer_id)):
         codes = (Code(known),)  # it came with a message that named no address
-    if signal.fact == "signup" and not codes:
+    if signal.fact == "signup" and not codes and not _tells_whose_id(tenant, signal):
         # No payment that somebody could still be found for, so it is not listed as one.
         raise Ignored("no_code")
     code, referrer = _referrer(tenant, codes)
@@ -107,6 +107,13 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
             return Effect("identified", {**who, "customer": signal.customer_id})
         return Effect("joined", {**who, "referrer": referrer.email})
     return _qualified(row, signal, participant, actor, who)
+
+
+def _tells_whose_id(tenant: Tenant, signal: Signal) -> bool:
+    """Whether a sign-up without a code says which of the company's ids belongs to somebody's friend, for whom a payment may wait."""
+    if not signal.customer_id:
+        return False
+    return any(_is_referred(person) for person in _by_keys(tenant, _key(signal.email)))
 
 
 def _subscription_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:

@@ -190,6 +190,7 @@ CODES: dict[str, tuple[int, str]] = {
     "limits": (422, "Limits count money; this rule gives none, or a fixed list of prizes."),
     "too_deep": (422, "Groups of conditions stand more than 4 deep."),
     "event": (422, "The name of an event is not 1 to 40 of a-z, 0-9 and _."),
+    "same_person": (409, "Two people have to agree, and this is the first one again."),
     "secret_unknown": (422, "The provider has no secret of this name."),
     "unknown_kind": (422, "The provider has no test message of this kind."),
     "setting_malformed": (
