@@ -74,7 +74,6 @@ CODES: dict[str, tuple[int, str]] = {
     "external_id_reused": (409, "The external id already names something else."),
     "selection_changed": (409, "Another number matches now than you expected."),
     "recipient_banned": (409, "One of the recipients is banned."),
-    "same_person": (409, "Who made the batch can't approve it."),
     "confirmation_needed": (409, "The campaign confirms addresses by mail; join on its page or by the browser script."),
     "changed_meanwhile": (409, "Somebody changed the object in the meantime."),
     "budget_spent": (409, "The campaign's budget does not allow it."),

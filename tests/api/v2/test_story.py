@@ -332,9 +332,3 @@ def test_people_are_filtered_as_on_the_page(shop: Shop, friend: Participant, que
     shop.api.post(f"/api/v2/participants/{friend.public_id}/ban", {"reason": "x"})
     found = shop.api.get(f"/api/v2/participants?{query}").data["data"]
     assert [person["email"].split("@")[0] for person in found] == names
-
-
-def test_a_later_release_is_absent(shop: Shop) -> None:
-    for path in ("webhook-endpoints", "exports"):
-        reply = shop.api.post(f"/api/v2/{path}", {})
-        assert (reply.status, reply.data["code"]) == (404, "not_found")
