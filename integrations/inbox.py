@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import CharField, DateTimeField, F, JSONField, Q
 
 from integrations import capturing, registry
@@ -40,7 +40,7 @@ from integrations.promotions import known_texts
 from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
-from referrals.lib.prepared import Prepared, PreparedRows, PreparedUpdate, Slot
+from referrals.lib.prepared import Prepared, PreparedRows, PreparedUpdate, Slot, insert
 from referrals.lib.queue import enqueue
 from referrals.lib.signing import SignatureError
 
@@ -63,6 +63,9 @@ _NOBODY = Account({"webhook_secret": "whsec_of_nobody_0000000000000000"})
 _ACCEPTED = "received"
 logger = logging.getLogger(__name__)
 # What every message asks, with its text made once (ADR 13).
+_CONNECTION = Prepared(
+    lambda: Connection.objects.select_related("merchant").filter(public_id=Slot("public_id"), removed_at=None)
+)
 _WAITING = Prepared(
     lambda: InboundEvent.objects.filter(
         pk=Slot("pk"), state="received", next_attempt_at__lte=Slot("now", DateTimeField())
@@ -120,9 +123,7 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
     """
     if len(delivery.body) > MAX_BYTES:
         return Receipt(413, "too_large", "A message may have 1 MiB.")
-    connection = (
-        Connection.objects.select_related("merchant").filter(public_id=connection_id[:32], removed_at=None).first()
-    )
+    connection = _CONNECTION.first(public_id=connection_id[:32])
     provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
     try:
         provider.source.verify(delivery, account_of(connection) if connection else _NOBODY)
@@ -193,14 +194,12 @@ def _store(connection: Connection, row: InboundEvent) -> Receipt:
 
 def _insert(row: InboundEvent, fresh: Mapping[str, Any]) -> bool:
     """Whether it is new; `fresh` are changes of its connection."""
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-            if fresh:
-                Connection.objects.filter(pk=row.connection_id).update(**fresh)
-            _nudge()
-    except IntegrityError:
-        return False
+    with transaction.atomic():
+        if not insert([row], unless_taken=True):
+            return False
+        if fresh:
+            Connection.objects.filter(pk=row.connection_id).update(**fresh)
+        _nudge()
     return True
 
 
