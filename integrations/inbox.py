@@ -6,7 +6,6 @@ The row is the job: it carries its state, its attempts and when it is next due; 
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import random
 import time
@@ -37,6 +36,7 @@ from integrations.effects import Effect, apply
 from integrations.messages import kept_headers
 from integrations.models import Connection, InboundEvent
 from integrations.promotions import known_texts
+from integrations.reading import read_json
 from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
@@ -151,11 +151,8 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
 
 
 def _read(body: bytes) -> dict[str, Any]:
-    """A JSON object; raises PayloadError for everything else, also for one nested too deeply to be read."""
-    try:
-        payload = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise PayloadError("The body is not JSON in UTF-8.") from error
+    """A JSON object; raises PayloadError for everything else."""
+    payload = read_json(body)
     if not isinstance(payload, dict):
         raise PayloadError("The body is not a JSON object.")
     return payload

@@ -16,8 +16,10 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from integrations.base import PayloadError
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import UNREAD
+from integrations.reading import read_json
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.emails import EmailError, parse_email
@@ -146,8 +148,8 @@ def kept_headers(headers: Mapping[str, str], signature_header: str, secrets: Ite
 def pretty(body: bytes) -> str:
     """A payload to read: indented JSON with secrets masked, or the text as it is where it is no JSON."""
     try:
-        return json.dumps(_masked(json.loads(body)), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        return json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False)
+    except (PayloadError, RecursionError):
         return body.decode("utf-8", "replace")
 
 

@@ -5,10 +5,12 @@ What has to be there raises PayloadError; what may be missing is empty.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NoReturn
 
 from integrations.base import Code, Ignored, PayloadError
 from referrals.lib.money import Money, MoneyError, check_currency, exponent_of
@@ -17,6 +19,35 @@ Object = Mapping[str, Any]
 # Under which names merchants put a referral code in a payment's metadata.
 CODE_KEYS = ("referral_code", "referralCode", "ref")
 MAX_AMOUNT = 10**12
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def read_json(body: bytes) -> Any:
+    """What stands in a body. PayloadError for what is no JSON in UTF-8 (a byte order mark before it does no harm), for NaN and the
+    like, and for one nested too deeply to be read.
+
+    NUL and halves of surrogate pairs, such as an emoji that somebody cut, can be neither kept nor shown: they become U+FFFD, because
+    the message itself is good.
+    """
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        return _printable(value) if b"\\u" in body else value
+    except (ValueError, RecursionError) as error:
+        raise PayloadError("The body is not JSON in UTF-8.") from error
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNPRINTABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {_printable(name): _printable(item) for name, item in value.items()}
+    return value
 
 
 def text(value: Any) -> str:

@@ -159,7 +159,7 @@ def approve_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
         row.approved_at, row.approved_by = clock.now(), actor.label
         row.save(update_fields=["approved_at", "approved_by"])
         Payout.objects.filter(batch=row, status="queued").update(next_attempt_at=Now())
-        told = Happening(types.PAYOUT_BATCH_APPROVED, "batch", row.public_id, data={"by": actor.label})
+        told = Happening(types.PAYOUT_BATCH_APPROVED, "payout_batch", row.public_id, data={"by": actor.label})
         record(row.tenant, actor, told)
         enqueue(NUDGE)
     return row

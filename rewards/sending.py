@@ -414,5 +414,5 @@ def _complete(batch: PayoutBatch, actor: Actor) -> None:
         return
     if not PayoutBatch.objects.filter(pk=batch.pk, completed_at=None).update(completed_at=clock.now()):
         return
-    told = Happening(types.PAYOUT_BATCH_COMPLETED, "batch", batch.public_id, data={"method": batch.method})
+    told = Happening(types.PAYOUT_BATCH_COMPLETED, "payout_batch", batch.public_id, data={"method": batch.method})
     record(batch.tenant, actor, told)

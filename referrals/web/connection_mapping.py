@@ -15,6 +15,7 @@ from integrations import registry, services, setup
 from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, Signal
 from integrations.models import Connection, InboundEvent
 from integrations.outcomes import sentence
+from integrations.reading import read_json
 from referrals.accounts.models import Role
 from referrals.lib.errors import Refused
 from referrals.web.access import MerchantRequest, member, own
@@ -72,8 +73,8 @@ def _initial(request: MerchantRequest, row: Connection, provider: Provider) -> d
 def _laid_out(body: bytes) -> str:
     """JSON to be read and mapped: as it is, because a masked value would be read as one. Only admins come here."""
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        return json.dumps(read_json(body), indent=2, ensure_ascii=False)
+    except (PayloadError, RecursionError):
         return body.decode("utf-8", "replace")
 
 
@@ -82,9 +83,9 @@ def _tried(provider: Provider, chosen: dict[str, str], sample: str, form: Mappin
     if not sample.strip():
         return None
     try:
-        payload = json.loads(sample)
-    except (ValueError, RecursionError) as error:
-        words = _("This is no JSON: %(problem)s") % {"problem": str(error)[:100]}
+        payload = read_json(sample.encode("utf-8", "replace"))
+    except PayloadError as error:
+        words = _("This is no JSON: %(problem)s") % {"problem": str(error.__cause__)[:100]}
         form.add_refusal("sample", words)
         return None
     if not isinstance(payload, dict):

@@ -19,6 +19,7 @@ from integrations import registry
 from integrations.base import Account, Code, Delivery, Ignored, Message, PayloadError, Signal
 from integrations.providers.webhook.mapping import FieldError
 from integrations.providers.webhook.paths import look, steps_of
+from integrations.reading import read_json
 from integrations.setup import check_settings
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
@@ -247,3 +248,11 @@ def test_a_secret_in_a_header_or_in_the_address() -> None:
     ):
         with pytest.raises(SignatureError):
             WEBHOOK.source.verify(Delivery(b"{}", CaseInsensitiveMapping(headers), query), known)
+
+
+def test_a_body_is_read_as_json_is_written() -> None:
+    assert read_json(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+    assert read_json(b'{"a\\u0000": ["\\ud800"]}') == {"a\ufffd": ["\ufffd"]}
+    for wrong in (b'{"a": NaN}', b'{"a": -Infinity}', b"\xff{}", b"[" * 100_000, b""):
+        with pytest.raises(PayloadError, match=r"The body is not JSON in UTF-8\."):
+            read_json(wrong)

@@ -237,3 +237,17 @@ def test_the_api_finds_the_same(alice: Cast, connection: Connection, paid: Inbou
         assert ids(query) == [paid.public_id], query
     assert ids("state=ignored&since=2026-01-01T00:00:00Z") == [unused.public_id]
     assert ids("until=2026-01-01T00:00:00Z") == []
+
+
+def test_a_message_with_half_an_emoji_is_counted_and_hides_nothing(alice: Cast, connection: Connection) -> None:
+    """What was cut in the middle can be neither kept nor shown; the payment is good all the same."""
+    code = make_participant(make_campaign(alice.tenant)).referral_code
+    payment = sample("checkout.session.completed", client_reference_id=code)
+    payment["data"]["object"]["customer_details"]["name"] = "Maya \ud83d"
+    payment["data"]["object"]["metadata"] = {"note \ud800": "a\x00b"}
+    row = deliver(connection, payment)
+    assert b"\\ud83d" in bytes(row.body)
+    assert (row.state, Reward.objects.count()) == ("processed", 1)
+    for path in (LIST, f"{LIST}{row.public_id}/", f"/app/connections/{connection.public_id}/"):
+        assert alice.client.get(path).status_code == 200
+    assert "Maya \ufffd" in pretty(bytes(row.body))

@@ -60,6 +60,8 @@ def test_from_nothing_to_a_system_that_is_connected(alice: Cast, row: Connection
     [
         ({"sample": "nonsense"}, "This is no JSON: Expecting value"),
         ({"sample": "[1]"}, "This is JSON, but no object"),
+        ({"sample": '{"amount": NaN}'}, "This is no JSON: NaN is no JSON"),
+        ({"sample": SAMPLE.replace("49.00", "\\ud800")}, "At amount stands &quot;\ufffd&quot;, which is no amount"),
         ({"sample": json.dumps({"event": "order.paid", "amount": "lots"})}, "At customer.email stands nothing."),
         (
             {"sample": SAMPLE.replace("49.00", "lots")},
