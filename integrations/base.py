@@ -394,3 +394,10 @@ class Provider:
     issuer: str = ""
     # How to get the key that lets us make the address for messages, and which rights it has to have.
     key_steps: tuple[Text, ...] = ()
+    # Its label in the middle of a sentence, where that is not a company's name.
+    mid_label: Text = ""
+
+    @property
+    def inline(self) -> Text:
+        """What it is called in the middle of a sentence."""
+        return self.mid_label or self.label

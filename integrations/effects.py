@@ -14,6 +14,7 @@ from integrations import registry
 from integrations.account_facts import FACTS as ACCOUNT_FACTS
 from integrations.account_facts import account_did
 from integrations.base import Code, Ignored, Signal
+from integrations.ignored_payments import refund_without_payment
 from integrations.models import InboundEvent
 from integrations.outcomes import Effect as Effect
 from integrations.outcomes import money_fact
@@ -45,6 +46,12 @@ _SUBSCRIPTION = {
     "stopped": (STOPPED, "subscription_stopped"),
     "resumed": (RESUMED, "subscription_resumed"),
 }
+# What says that something was done before -> what the message that did it says.
+_DONE_BEFORE = {
+    "same_payment": ("rewarded", "recorded"),
+    "joined_before": ("joined",),
+    "refund_known": ("refunded", "refund_back", "order_cancelled", "disputed", "dispute_won"),
+}
 
 # Asked by every payment, with its text made once (ADR 13).
 _BY_CODES = Prepared(
@@ -59,7 +66,27 @@ _BY_CODES = Prepared(
 
 
 def apply(row: InboundEvent, signal: Signal) -> Effect:
-    """Carry a signal out; raises Ignored with the reason when there is nothing to do."""
+    """Carry a signal out; raises Ignored with the reason when there is nothing to do.
+
+    A message that is worked on again, and finds only what it did itself, keeps its outcome.
+    """
+    try:
+        effect = _applied(row, signal)
+    except Ignored as reason:
+        if _did_it_itself(row, reason.code):
+            return Effect(row.outcome, row.facts, row.event_ref)
+        raise
+    if _did_it_itself(row, effect.code, effect.event_ref):
+        return Effect(row.outcome, row.facts, row.event_ref)
+    return effect
+
+
+def _did_it_itself(row: InboundEvent, code: str, event_ref: str = "") -> bool:
+    """Whether what is said to have been done before was done by this very message. No `event_ref`: nobody said which event it is."""
+    return row.outcome in _DONE_BEFORE.get(code, ()) and event_ref in {"", row.event_ref}
+
+
+def _applied(row: InboundEvent, signal: Signal) -> Effect:
     actor = Actor("provider", row.public_id, str(registry.get(row.connection.provider).label))
     try:
         if signal.fact in {"purchase", "action", "signup"}:
@@ -91,8 +118,10 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     if code is not None and referrer is not None:
         signal = _in_currency(signal, referrer)
         given = reward_given(referrer.campaign, redeemed)
-        participant = _joined(tenant, source, signal, code, referrer, actor, given)
+        joined = _joined(tenant, source, signal, code, referrer, actor, given)
+        participant, is_new = joined.participant, joined.created or joined.referral_created
     else:
+        is_new = False
         participant = _known_friend(tenant, source, signal)
         signal = _in_currency(signal, participant)
     if redeemed and (given := reward_given(participant.campaign, redeemed)):
@@ -105,7 +134,7 @@ def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
             raise Ignored("nothing_paid")
         if referrer is None:
             return Effect("identified", {**who, "customer": signal.customer_id})
-        return Effect("joined", {**who, "referrer": referrer.email})
+        return Effect("joined", {**who, "referrer": referrer.email}) if is_new else Effect("joined_before", who)
     return _qualified(row, signal, participant, actor, who)
 
 
@@ -205,7 +234,7 @@ def _sale_moved(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     tenant, source = row.connection.tenant, row.connection.provider
     code, referrer = _referrer(tenant, signal.codes)
     if code is not None and referrer is not None and signal.email:
-        person = _joined(tenant, source, signal, code, referrer, actor, "")
+        person = _joined(tenant, source, signal, code, referrer, actor, "").participant
     else:
         person = _known_friend(tenant, source, signal)
     signal = _in_currency(signal, person)
@@ -267,16 +296,16 @@ def _referrer(tenant: Tenant, codes: Sequence[Code]) -> tuple[Code | None, Parti
 
 def _joined(
     tenant: Tenant, source: str, signal: Signal, code: Code, referrer: Participant, actor: Actor, given: str
-) -> Participant:
+) -> rewards.Joined:
     """The payer as a participant of the referrer's campaign; joins them when they are not in it yet."""
     if not signal.email:
         known = _by_customer(tenant, source, signal.customer_id)
         mine = [person for person in known if person.campaign_id == referrer.campaign_id]
         if not mine:
             raise Ignored("no_email")
-        return mine[0]
+        return rewards.Joined(mine[0], created=False, referral=None)
     first, _, last = signal.name.partition(" ")
-    done = rewards.join(
+    return rewards.join(
         campaign=referrer.campaign,
         email=signal.email,
         actor=actor,
@@ -287,7 +316,6 @@ def _joined(
         promotion_code=code.text if code.kind == "promotion" else "",
         given_rule=given,
     )
-    return done.participant
 
 
 def _known_friend(tenant: Tenant, source: str, signal: Signal) -> Participant:
@@ -399,7 +427,7 @@ def _taken_back(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:
     if not done.created:
         return Effect("refund_known", event_ref=done.event.public_id if done.event else "")
     if done.event is None:
-        return Effect("refund_waits")
+        return refund_without_payment(row, signal)
     words = {
         "refund": "refunded",
         "refund_back": "refund_back",

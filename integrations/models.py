@@ -9,7 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from integrations.outcomes import UNIDENTIFIED, advice, sentence
+from integrations import registry
+from integrations.outcomes import ADVICE_WITH_PULL, UNIDENTIFIED, advice, sentence
 from integrations.remote_models import InboundEndpoint as InboundEndpoint
 from integrations.remote_models import PromotionCode as PromotionCode
 from integrations.remote_models import PromotionPlan as PromotionPlan
@@ -163,7 +164,9 @@ class InboundEvent(TenantModel):
     @property
     def advice(self) -> str:
         """What the merchant can do about it; "" where there is nothing to do."""
-        return advice(self.outcome)
+        # The connection is looked at only where it matters.
+        has_pull = self.outcome in ADVICE_WITH_PULL and bool(registry.get(self.connection.provider).pull)
+        return advice(self.outcome, has_pull=has_pull)
 
     @property
     def is_waiting(self) -> bool:

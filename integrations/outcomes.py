@@ -28,6 +28,7 @@ SENTENCES = {
     "recorded": _("Payment of %(amount)s by %(email)s recorded in %(campaign)s; it earns nothing. Its page says why."),
     "same_payment": _("The same payment was counted before, under another of its names."),
     "joined": _("%(email)s joined %(campaign)s through %(referrer)s. Nothing was paid yet."),
+    "joined_before": _("%(email)s was in %(campaign)s already. A sign-up counts once."),
     "identified": _("%(email)s in %(campaign)s is now known as the customer %(customer)s. Nothing was paid yet."),
     "refunded": _("%(amount)s taken back from the payment of %(email)s in %(campaign)s."),
     "order_cancelled": _("The order of %(email)s in %(campaign)s was cancelled."),
@@ -40,7 +41,10 @@ SENTENCES = {
     "status_qualified": _("The sale of %(email)s in %(campaign)s is qualified."),
     "status_approved": _("The sale of %(email)s in %(campaign)s is approved."),
     "status_denied": _("The sale of %(email)s in %(campaign)s is denied."),
-    "refund_waits": _("The payment this belongs to has not arrived here. If it does, this is taken off it."),
+    "refund_waits": _("No payment that counted here belongs to this. If one counts later, this is taken off it."),
+    "refund_of_ignored": _(
+        "It belongs to a payment that was ignored: message %(payment_message)s. If that counts later, this is taken off it."
+    ),
     "refund_known": _("This refund was counted before."),
     "waits_for_person": _(
         "Payment of %(amount)s by the customer %(customer)s, whom nobody knows yet. It counts when somebody has this id."
@@ -102,6 +106,7 @@ NAMES = {
     "recorded": _("Payment that earns nothing"),
     "same_payment": _("Payment that was counted before"),
     "joined": _("Somebody joined"),
+    "joined_before": _("Sign-up of somebody who was in already"),
     "refunded": _("Refund"),
     "disputed": _("Dispute"),
     "dispute_won": _("Dispute that was won"),
@@ -113,6 +118,7 @@ NAMES = {
     "status_denied": _("Sale that is denied"),
     "status_older": _("Older word about a sale"),
     "refund_waits": _("Refund that waits for its payment"),
+    "refund_of_ignored": _("Refund of a payment that was ignored"),
     "refund_known": _("Refund that was counted before"),
     "waits_for_person": _("Payment that waits for its person"),
     "type_unused": _("Type that is not used"),
@@ -173,7 +179,9 @@ ADVICE = {
         "Check the code for a slip. Or add the person at Participants with the right code. Then process it again."
     ),
     "no_participant_promotion": _("Paste the API key on the connection's page. Then process it again."),
-    "no_code": _("Pass the referral code along with the payment; the connection's page says in which field."),
+    "no_code": _(
+        "If somebody referred them, let the sign-up carry the referral code; the connection's page says in which field."
+    ),
     "no_email": _("Pass the customer's address or the referral code along; the connection's page says in which field."),
     "not_referred": _("If somebody did refer them, say so on the person's page. Then process it again."),
     "refused": _("If what it says can be mended, mend it. Then process it again."),
@@ -184,7 +192,18 @@ ADVICE = {
     "waits_for_person": _(
         "Nothing has to be done. It counts by itself when a message or your system names this customer with an address."
     ),
-    "refund_waits": _("Nothing has to be done, unless the payment should have arrived: then reconcile the connection."),
+    "refund_waits": _(
+        "Nothing has to be done, unless the payment should have counted: look for it among the messages."
+    ),
+    "refund_of_ignored": _("Nothing has to be done. The payment's own message says why it was ignored."),
+}
+
+# The same, for a company that can be asked what it sent.
+ADVICE_WITH_PULL = {
+    "refund_waits": _(
+        "Nothing has to be done, unless the payment should have counted: look for it among the messages,"
+        " and if it never arrived, reconcile the connection."
+    ),
 }
 
 
@@ -193,9 +212,9 @@ def name(code: str) -> str:
     return str(NAMES.get(code, code.replace("_", " ").capitalize()))
 
 
-def advice(code: str) -> str:
-    """What the merchant can do about a message; "" where there is nothing to do."""
-    return str(ADVICE.get(code, ""))
+def advice(code: str, *, has_pull: bool = False) -> str:
+    """What the merchant can do about a message; "" where there is nothing to do. `has_pull`: its company can be asked what it sent."""
+    return str((ADVICE_WITH_PULL if has_pull and code in ADVICE_WITH_PULL else ADVICE).get(code, ""))
 
 
 def sentence(code: str, facts: Mapping[str, Any]) -> str:

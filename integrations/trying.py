@@ -41,6 +41,8 @@ WORDS: dict[SampleKind, _StrPromise] = {
 }
 # These begin a new customer; the others are about the last one.
 NEW: frozenset[SampleKind] = frozenset({"payment", "lead"})
+# These say what is paid.
+WITH_MONEY: frozenset[SampleKind] = frozenset({"payment", "renewal"})
 _MEMORY = ("_sample", "last")
 
 

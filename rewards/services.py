@@ -36,11 +36,12 @@ from rewards.models import Decision, Reward
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Who joined, whether just now, and through whom."""
+    """Who joined, whether just now, and through whom; `referral_created`: whether this call bound them to their referrer."""
 
     participant: Participant
     created: bool
     referral: Referral | None
+    referral_created: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def join(
             fraud.after_joining(done.participant, seen, referred=done.referral_created, is_new=done.created)
         if done.referral_created:
             award_joining(done.participant, actor)
-    return Joined(done.participant, done.created, done.referral)
+    return Joined(done.participant, done.created, done.referral, done.referral_created)
 
 
 def award_joining(participant: Participant, actor: Actor, at: datetime | None = None) -> None:

@@ -35,7 +35,7 @@ class TryForm(forms.Form):
         label=lazy("Referral code"),
         required=False,
         max_length=64,
-        help_text=lazy("Who sent this customer. Leave it empty for a payment without a code."),
+        help_text=lazy("Who sent them. Leave it empty for somebody who comes without a code."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}),
     )
     email = forms.EmailField(
@@ -58,10 +58,14 @@ class TryForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["kind"].choices = [(kind, trying.WORDS[kind]) for kind in kinds]  # type: ignore[attr-defined]  # a ChoiceField
         self.fields["currency"].choices = [(name, name) for name in currencies]  # type: ignore[attr-defined]  # a ChoiceField
+        if not trying.WITH_MONEY & set(kinds):
+            del self.fields["amount"], self.fields["currency"]
 
     def clean(self) -> dict[str, Any]:
-        """The amount in its currency, as `money`."""
+        """The amount in its currency, as `money`; None where nothing is ever paid."""
         data = super().clean() or {}
+        if "amount" not in self.fields:
+            return {**data, "money": None}
         try:
             data["money"] = Money.parse(data.get("amount") or "50", data.get("currency", "USD"))
             if data["money"].minor == 0:
@@ -99,7 +103,8 @@ def connection_try(request: MerchantRequest, public_id: str) -> HttpResponse:
         "form": form,
         "kinds": kinds,
         "is_ready": services.is_ready(row),
-        "customer": trying.last_customer(row) if kinds else None,
+        # Whom a message that begins nobody new is about; where there is none, nobody.
+        "customer": trying.last_customer(row) if set(kinds) - trying.NEW else None,
     }
     return render(request, "web/connections/try.html", context, status=status)
 

@@ -89,6 +89,7 @@ def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
         "error": last_line(row.error),
         "event": event,
         "person": event.participant if event else _person(request.tenant, row),
+        "payment": _ignored_payment(request.tenant, row),
         "rewards": Reward.objects.filter(event=event).order_by("pk")[:20] if event else [],
         "may_change": request.membership.may(Role.MANAGER),
         "can_try": bool(trying.kinds(row.connection)),
@@ -113,6 +114,12 @@ def _person(tenant: Tenant, row: InboundEvent) -> Participant | None:
     """Whom a message without an event led to, such as a sign-up."""
     who = row.facts.get("participant")
     return Participant.objects.for_tenant(tenant).filter(public_id=who).first() if isinstance(who, str) else None
+
+
+def _ignored_payment(tenant: Tenant, row: InboundEvent) -> InboundEvent | None:
+    """The message of the payment that a refund belongs to, as long as it is kept."""
+    name = row.facts.get("payment_message")
+    return InboundEvent.objects.for_tenant(tenant).filter(public_id=name).first() if name else None
 
 
 @require_POST

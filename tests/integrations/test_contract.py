@@ -219,7 +219,7 @@ def test_bad_input_is_refused_with_its_reason_and_the_good_message_still_counts(
         assert send(connection, good).status_code == 200
         _work()
     assert set(InboundEvent.objects.values_list("outcome", flat=True)) <= {
-        "rewarded", "joined", "type_unused", "unreadable", "fact_unused",
+        "rewarded", "joined", "joined_before", "type_unused", "unreadable", "fact_unused",
     }  # fmt: skip
     earns = first(provider) == "payment"
     assert list(Reward.objects.values_list("amount_minor", flat=True)) == ([500] if earns else [])

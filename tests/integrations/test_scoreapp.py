@@ -73,6 +73,7 @@ def test_several_messages_of_one_lead_join_once(alice: Cast) -> None:
         inbox.process(row.pk)
         row.refresh_from_db()
         outcomes.append((row.state, row.outcome))
-    assert outcomes == [("ignored", "no_email"), ("processed", "joined"), ("processed", "joined")]
+    assert outcomes == [("ignored", "no_email"), ("processed", "joined"), ("processed", "joined_before")]
+    assert row.sentence == "maya@example.net was in Spring refer-a-friend already. A sign-up counts once."
     assert Referral.objects.get().invitee.email == "maya@example.net"
     assert not QualifyingEvent.objects.exclude(type="join").exists()

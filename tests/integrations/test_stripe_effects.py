@@ -81,10 +81,13 @@ def test_delivered_again_under_another_event_id_it_still_counts_once(connection:
 
 def test_processing_a_row_again_changes_nothing(connection: Connection, asha: Participant) -> None:
     row = deliver(connection, sample("checkout.session.completed", client_reference_id=asha.referral_code))
+    back = deliver(connection, sample("charge.refunded"))
+    before = [(one.pk, one.outcome, one.facts, one.event_ref, 2) for one in (row, back)]
+    assert [one[1] for one in before] == ["rewarded", "refunded"]
     InboundEvent.objects.update(state="received", next_attempt_at=timezone.now())
-    again = deliver(connection, sample("checkout.session.completed"))
-    assert (again.pk, again.outcome) == (row.pk, "same_payment")
-    assert len(_rewards()) == 1
+    again = [deliver(connection, sample(name)) for name in ("checkout.session.completed", "charge.refunded")]
+    assert [(one.pk, one.outcome, one.facts, one.event_ref, one.attempts) for one in again] == before
+    assert (len(_rewards()), Refund.objects.count()) == (1, 1)
 
 
 @pytest.mark.parametrize("invoice", ["invoice.paid", "invoice.paid.old"])
@@ -433,6 +436,23 @@ def test_a_refund_of_something_unknown_waits(connection: Connection, asha: Parti
     row = deliver(connection, sample("charge.refunded"))
     assert (row.state, row.outcome) == ("processed", "refund_waits")
     assert Refund.objects.get().event is None
+    _nothing()
+
+
+def test_a_refund_of_a_payment_that_was_ignored_names_its_message(
+    alice: Cast, connection: Connection, asha: Participant
+) -> None:
+    deliver(connection, sample("checkout.session.completed", event_id="evt_other", payment_intent="pi_other"))
+    ignored = deliver(connection, sample("checkout.session.completed"))
+    deliver(connection, sample("customer.created"))
+    row = deliver(connection, sample("charge.refunded"))
+    assert (row.state, row.outcome, row.facts) == (
+        "processed",
+        "refund_of_ignored",
+        {"payment_message": ignored.public_id},
+    )
+    page = alice.client.get(f"/app/connections/messages/{row.public_id}/").content.decode()
+    assert f"/app/connections/messages/{ignored.public_id}/" in page
     _nothing()
 
 

@@ -18,6 +18,7 @@ from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from referrals.web.connection_try import TryForm
 from rewards.models import Reward
 from tests.factories import Cast, fixed_rule, make_campaign, make_participant
 
@@ -137,6 +138,20 @@ def test_the_live_side_gets_no_test_messages(alice: Cast) -> None:
             refused()
         assert error.value.code == "live_side"
     assert (InboundEvent.objects.count(), SandboxRow.objects.count()) == (0, 0)
+
+
+def test_money_is_asked_for_only_where_something_is_paid() -> None:
+    lead = TryForm({"kind": "lead", "code": "ASHACODE"}, kinds=["lead"], currencies=["USD"])
+    assert list(lead.fields) == ["kind", "code", "email"]
+    assert lead.is_valid()
+    assert lead.cleaned_data["money"] is None
+    both = TryForm({"kind": "lead", "currency": "USD"}, kinds=["lead", "payment"], currencies=["USD"])
+    assert both.is_valid()
+    assert both.cleaned_data["money"] == Money(5000, "USD")
+
+
+def test_what_is_no_company_reads_well_in_a_sentence() -> None:
+    assert [str(registry.get(slug).inline) for slug in ("stripe", "webhook")] == ["Stripe", "your own system"]
 
 
 def test_the_page_sends_a_payment_and_shows_what_it_led_to(alice: Cast, test_side: Tenant, asha: Participant) -> None:

@@ -132,7 +132,9 @@ def test_outseta_s_account_joins_pays_and_pays_again(tell: Tell) -> None:
     outseta = fixtures(registry.get("outseta"))
     paid = "AccountSubscriptionPaymentCollected"
     assert tell("outseta", outseta["AccountCreated"], "AccountCreated") == "joined"
-    assert tell("outseta", outseta["AccountPaidSubscriptionCreated"], "AccountPaidSubscriptionCreated") == "joined"
+    assert (
+        tell("outseta", outseta["AccountPaidSubscriptionCreated"], "AccountPaidSubscriptionCreated") == "joined_before"
+    )
     no_code = outseta[f"{paid}.no_code"]
     no_code["PrimaryContact"]["Email"] = None
     assert [tell("outseta", no_code, paid), tell("outseta", no_code, paid)] == ["rewarded", "same_payment"]

@@ -12,6 +12,7 @@ from integrations.providers.webhook.source import WebhookSource
 PROVIDER = Provider(
     slug="webhook",
     label=_("Your own system"),
+    mid_label=_("your own system"),
     summary=_(
         "Anything that can send JSON: your shop, a form builder, a CRM, Zapier or Make. You say where in it everything stands."
     ),

@@ -203,7 +203,7 @@ def test_a_failed_message_says_so_without_a_traceback_and_is_processed_again(
     alice.client.post(f"{path}process/")
     inbox.process(message.pk)
     message.refresh_from_db()
-    assert message.outcome == "same_payment"
+    assert message.outcome == "rewarded"
 
 
 def test_a_message_in_a_worker_s_hands_is_left_alone(alice: Cast, connection: Connection) -> None:

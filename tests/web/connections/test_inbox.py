@@ -11,10 +11,10 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from integrations import inbox, messages
+from integrations import inbox, messages, registry
 from integrations.messages import MessageFilter, kept_headers, pretty
 from integrations.models import Connection, InboundEvent
-from integrations.outcomes import ADVICE, NAMES, SENTENCES
+from integrations.outcomes import ADVICE, ADVICE_WITH_PULL, NAMES, SENTENCES
 from participants.models import QualifyingEvent
 from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import Role, Scope
@@ -146,6 +146,14 @@ def test_secrets_are_masked_in_payloads_and_never_stored_of_headers() -> None:
 def test_every_outcome_has_a_name_for_the_filter_and_no_advice_is_for_nothing() -> None:
     assert NAMES.keys() == SENTENCES.keys()
     assert ADVICE.keys() <= SENTENCES.keys()
+    assert ADVICE_WITH_PULL.keys() <= ADVICE.keys()
+
+
+@pytest.mark.parametrize("slug", list(registry.SLUGS))
+def test_reconciling_is_advised_only_where_the_company_can_be_asked(slug: str) -> None:
+    row = InboundEvent(connection=Connection(provider=slug), outcome="refund_waits")
+    assert ("reconcile" in row.advice) is bool(registry.get(slug).pull)
+    assert row.advice.startswith("Nothing has to be done, unless the payment should have counted")
 
 
 def test_many_are_processed_again_once_the_count_is_confirmed(
@@ -166,7 +174,7 @@ def test_many_are_processed_again_once_the_count_is_confirmed(
     assert alice.client.post(f"{LIST}process/", {"count": "4"}).status_code == 302
     assert inbox.drain() == 4
     paid.refresh_from_db()
-    assert (paid.state, paid.outcome) == ("processed", "same_payment")
+    assert (paid.state, paid.outcome) == ("processed", "rewarded")
     assert (Reward.objects.count(), QualifyingEvent.objects.exclude(type="join").count()) == (1, 1)
 
 
