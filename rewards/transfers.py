@@ -21,15 +21,15 @@ from referrals.lib import clock, queue
 from referrals.lib.cells import csv_lines
 from referrals.lib.errors import Refused
 from rewards.account.archive import write_archive
-from rewards.account.restore import Restored, restore
+from rewards.account.restore import Restored, look_at, restore
 from rewards.models import Transfer
 
 # Every list that can be a file, with the filters of its page; referrals.web.list_exports writes them.
 LISTS: dict[str, tuple[str, ...]] = {
     "participants": ("q", "campaign", "role", "banned"),
     "referrals": ("campaign", "status"),
-    "purchases": ("outcome", "q", "campaign", "type", "source", "reason"),
-    "rewards": ("stage", "campaign", "q", "kind", "side", "currency", "sort"),
+    "purchases": ("outcome", "q", "campaign", "type", "source", "reason", "since", "until"),
+    "rewards": ("stage", "status", "campaign", "q", "kind", "side", "currency", "sort"),
     "payouts": ("campaign",),
     "visits": ("campaign",),
     "customers": (),
@@ -74,7 +74,7 @@ def ask_account(*, tenant: Tenant, actor: Actor) -> Transfer:
 def ask_restore(*, tenant: Tenant, file: IO[bytes], actor: Actor) -> Transfer:
     """Take an archive, and read it in the background into this account, which has to be empty.
 
-    Refused: file_too_large (413), rate_limited (429).
+    Refused: file_too_large (413), rate_limited (429); archive_damaged, archive_version for what is no archive at first sight.
     """
     _count(tenant)
     made = Transfer(merchant=tenant.merchant, is_test=tenant.is_test, kind="restore", actor=_who(actor))
@@ -95,6 +95,11 @@ def ask_restore(*, tenant: Tenant, file: IO[bytes], actor: Actor) -> Transfer:
             field="file",
             status=413,
         )
+    try:
+        look_at(made.path)
+    except Refused:
+        made.path.unlink(missing_ok=True)
+        raise
     made.size = size
     with transaction.atomic():
         made.save(force_insert=True)

@@ -26,6 +26,7 @@ from referrals.lib.pages import PageError, keyset, render_part, wants_part
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.counts import capped, words
+from referrals.web.filters import one_of
 from referrals.web.timeline import entries_of
 from rewards.applications import REASON_LENGTH, approve, decide_many, decline, reconsider
 
@@ -51,9 +52,7 @@ class DecisionForm(forms.Form):
 @member()
 def application_list(request: MerchantRequest) -> HttpResponse:
     """Applications of one state, the newest first; POST approves or declines those that were ticked."""
-    status = request.GET.get("status", Application.WAITING)
-    if status not in TABS:
-        raise BadRequest(_("There is no list of that name."))
+    status = one_of(request.GET, "status", TABS, Application.WAITING)
     campaign = _campaign(request)
     if request.method == "POST":
         return _decide_many(request, status, campaign)

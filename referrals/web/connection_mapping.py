@@ -34,7 +34,10 @@ FACTS = {
 
 @member(change=Role.ADMIN)
 def connection_mapping(request: MerchantRequest, public_id: str) -> HttpResponse:
-    """The form; a POST with `try` shows what the sample would be, without saving; else saves what can read the sample."""
+    """The form; a POST with `try` shows what the sample would be, without saving; else saves what can read the sample.
+
+    Who may not change it reads it, without the last message, which names people and is shown whole.
+    """
     row = own(Connection.objects.all(), request, public_id)
     provider = registry.get(row.provider)
     if not provider.tries_samples or row.removed_at is not None:
@@ -62,6 +65,8 @@ def connection_mapping(request: MerchantRequest, public_id: str) -> HttpResponse
 def _initial(request: MerchantRequest, row: Connection, provider: Provider) -> dict[str, str]:
     """The saved settings, or an example's; and the last real message to try them on, if one has come."""
     initial = setup.settings_of(row)
+    if not _may_change(request):
+        return initial
     preset = next((one for one in provider.presets if one.slug == request.GET.get("example")), None)
     last = InboundEvent.objects.for_tenant(request.tenant).filter(connection=row).order_by("-pk").first()
     if preset is not None:
@@ -70,8 +75,12 @@ def _initial(request: MerchantRequest, row: Connection, provider: Provider) -> d
     return {**initial, "sample": _laid_out(bytes(last.body)) if last is not None else ""}
 
 
+def _may_change(request: MerchantRequest) -> bool:
+    return request.membership.may(Role.ADMIN)
+
+
 def _laid_out(body: bytes) -> str:
-    """JSON to be read and mapped: as it is, because a masked value would be read as one. Only admins come here."""
+    """JSON to be read and mapped: as it is, because a masked value would be read as one. Admins only."""
     try:
         return json.dumps(read_json(body), indent=2, ensure_ascii=False)
     except (PayloadError, RecursionError):
@@ -131,8 +140,12 @@ def _page(
     found: dict[str, Any] | None = None,
 ) -> HttpResponse:
     chosen = next((one for one in provider.presets if one.slug == request.GET.get("example")), None)
+    if not _may_change(request):
+        for field in form.fields.values():
+            field.disabled = True
     context = {
         "row": row,
+        "may_change": _may_change(request),
         "provider": provider,
         "form": form,
         "found": found,

@@ -23,6 +23,7 @@ from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member, own, refused
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.connection_forms import ConnectionForm, InstallForm
+from referrals.web.filters import one_of
 from referrals.web.inbox_state import STATES
 
 PAGE_SIZE = 50
@@ -111,9 +112,7 @@ def _page(
     status: int = 200,
     made: tuple[str, str] | None = None,
 ) -> HttpResponse:
-    state = request.GET.get("state", "")
-    if state and state not in STATES:
-        raise BadRequest(f"state: {state[:40]!r}")
+    state = one_of(request.GET, "state", STATES)
     found = InboundEvent.objects.for_tenant(request.tenant).filter(connection=row).defer("body", "headers", "error")
     if state:
         found = found.filter(state=state)

@@ -25,6 +25,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.pages import Page, PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member, refused
 from referrals.web.exports import file_name, note_export, stream_csv, utc
+from referrals.web.filters import one_of
 from referrals.web.webhooks import STATES
 
 PAGE_SIZE = 50
@@ -58,12 +59,11 @@ class DeliveryState:
 
     @classmethod
     def read(cls, query: QueryDict) -> DeliveryState:
-        """From the address; what is not known there is left out."""
-        state, type_ = query.get("state", ""), query.get("type", "")
+        """From the address. BadFilter names a value that is in no list."""
         return cls(
             query.get("endpoint", "")[:32],
-            state if state in STATES else "",
-            type_ if type_ in ABOUT else "",
+            one_of(query, "state", STATES),
+            one_of(query, "type", ABOUT),
             query.get("q", "").strip()[:64],
             query.get("after", "")[:600],
         )

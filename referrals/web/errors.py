@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from referrals.lib.problems import problem
 from referrals.lib.requests import request_id
+from referrals.web.filters import BadFilter
 
 
 def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
@@ -17,8 +18,9 @@ def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpRe
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400: the request can't be understood."""
-    return _error(request, 400, "bad_request", _("This request can't be understood. Go back and try again."))
+    """400: the request can't be understood; a filter that does not exist is named."""
+    message = str(exception) if isinstance(exception, BadFilter) else _("This request can't be understood.")
+    return _error(request, 400, "bad_request", f"{message} {_('Go back and try again.')}")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -109,13 +109,14 @@ def reward_lines(state: ListState, rows: QuerySet[Reward]) -> Iterator[Sequence[
     """The cells of each reward of a list, all pages, in pieces of fixed cost."""
     while True:
         page = state.page(rows, limit=_CHUNK)
-        yield from (_reward_line(reward) for reward in page.rows)
+        yield from (reward_line(reward) for reward in page.rows)
         if page.next is None:
             return
         state = replace(state, after=page.next)
 
 
-def _reward_line(reward: Reward) -> Sequence[object]:
+def reward_line(reward: Reward) -> Sequence[object]:
+    """The cells of one reward; its campaign, people, event and payout are read along."""
     person, event = reward.participant, reward.event
     friend = event.participant
     return (

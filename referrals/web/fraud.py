@@ -28,6 +28,7 @@ from referrals.lib.pages import Page, PageError, keyset
 from referrals.web.access import MerchantRequest, member
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.counts import capped, words
+from referrals.web.filters import one_of
 from referrals.web.fraud_rows import (
     findings_of,
     previews,
@@ -70,9 +71,7 @@ class DecisionForm(forms.Form):
 @member()
 def queue(request: MerchantRequest) -> HttpResponse:
     """Referrals that wait for a decision, the worst first; POST approves the Medium ones that were ticked."""
-    status = request.GET.get("status", FraudCase.OPEN)
-    if status not in dict(FraudCase.STATUSES):
-        raise BadRequest(_("There is no list of that name."))
+    status = one_of(request.GET, "status", dict(FraudCase.STATUSES), FraudCase.OPEN)
     problem, answer = "", 200
     if request.method == "POST":
         try:

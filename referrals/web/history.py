@@ -15,6 +15,7 @@ from referrals.events import types
 from referrals.events.models import Event
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member
+from referrals.web.filters import one_of
 from referrals.web.timeline import Entry, entries_of
 
 PER_PAGE = 50
@@ -116,12 +117,10 @@ PAGES = {
 @member(role=Role.VIEWER)
 def history(request: MerchantRequest) -> HttpResponse:
     """One page of the history, filtered by kind; `part` for htmx."""
-    kind = request.GET.get("kind", "")
+    kind = one_of(request.GET, "kind", GROUPS)
     rows = Event.objects.for_tenant(request.tenant)
-    if kind in GROUPS:
+    if kind:
         rows = rows.filter(type__in=GROUPS[kind][1])
-    else:
-        kind = ""
     status = 200
     try:
         page = keyset(rows, sort="-id", cursor=request.GET.get("page", ""), limit=PER_PAGE)

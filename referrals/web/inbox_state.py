@@ -19,6 +19,7 @@ from integrations.models import InboundEvent
 from integrations.outcomes import SENTENCES
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.pages import Page, PageError, keyset
+from referrals.web.filters import one_day, one_of
 
 PAGE_SIZE = 50
 # State of a message -> the tag's colour and words.
@@ -45,14 +46,14 @@ class InboxState:
 
     @classmethod
     def read(cls, query: QueryDict) -> InboxState:
-        """From a query string; BadRequest names a value that is in no list."""
+        """From a query string; BadFilter names a value that is in no list."""
         return cls(
-            state=_one_of(query, "state", STATES),
-            outcome=_one_of(query, "outcome", SENTENCES),
+            state=one_of(query, "state", STATES),
+            outcome=one_of(query, "outcome", SENTENCES),
             connection=_text(query, "connection", 32),
             type=_text(query, "type", 80),
-            since=_date(query, "since"),
-            until=_date(query, "until"),
+            since=one_day(query, "since"),
+            until=one_day(query, "until"),
             q=_text(query, "q", 255),
             after=_text(query, "after", 400),
         )
@@ -117,23 +118,3 @@ def _midnight(day: date) -> datetime:
 
 def _text(query: QueryDict, name: str, limit: int) -> str:
     return query.get(name, "").replace("\x00", "").strip()[:limit]
-
-
-def _one_of(query: QueryDict, name: str, allowed: Any) -> str:
-    value = query.get(name, "")
-    if value and value not in allowed:
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return value
-
-
-def _date(query: QueryDict, name: str) -> date | None:
-    value = query.get(name, "")
-    if not value:
-        return None
-    try:
-        found = date.fromisoformat(value)
-    except ValueError as error:
-        raise BadRequest(f"{name}: {value[:40]!r}") from error
-    if not 2000 <= found.year <= 2199:
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return found

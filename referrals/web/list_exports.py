@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import BadRequest
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
 from django.http import Http404, HttpResponseBase, QueryDict
@@ -31,12 +30,13 @@ from referrals.web import exports, participants, purchases
 from referrals.web.access import MerchantRequest, member
 from referrals.web.answers import AnswerColumns
 from referrals.web.exports import PAYOUT_COLUMNS, REWARD_COLUMNS, file_name, note_export, stream_csv, utc
+from referrals.web.filters import BadFilter, bad_value, one_of
 from referrals.web.participants import PeopleState
 from referrals.web.purchase_list import for_rows
 from referrals.web.purchase_state import PurchaseState
 from referrals.web.reward_state import ListState
 from rewards import transfers
-from rewards.models import PayoutItem, Transfer
+from rewards.models import PayoutItem, State, Transfer
 
 CHUNK = 1000
 Rows = Iterable[Sequence[object]]
@@ -68,13 +68,6 @@ def _campaign(tenant: Tenant, query: QueryDict) -> Campaign | None:
     return found
 
 
-def _one_of(query: QueryDict, name: str, allowed: Iterable[str]) -> str:
-    value = query.get(name, "")
-    if value and value not in set(allowed):
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return value
-
-
 def _participants(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows]:
     state = PeopleState.read(query, tenant)
     joining = AnswerColumns.of(tenant, state.campaign)
@@ -84,12 +77,22 @@ def _participants(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows
 def _purchases(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows]:
     state = replace(PurchaseState.read(query, tenant), after="")
     if state.is_waiting:
-        raise BadRequest("outcome")
+        raise bad_value("outcome", state.outcome)
     return purchases.COLUMNS, purchases.export_lines(state, for_rows(state.rows(tenant)))
 
 
 def _rewards(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows]:
+    """By the page's `stage`, in its order; or by `status` as in API v2, several parted by commas, in the order they were earned."""
     state = replace(ListState.read(query, tenant), after="")
+    if status := query.get("status", ""):
+        statuses = set(status.split(","))
+        if query.get("stage"):
+            raise BadFilter(_("Give stage or status, not both."))
+        if not statuses <= set(State.values):
+            raise bad_value("status", status)
+        found = replace(state, stage="").rows(tenant).filter(state__in=statuses)
+        found = found.select_related("campaign", "participant", "event__participant", "payout")
+        return REWARD_COLUMNS, (exports.reward_line(row) for row in _pieces(found))
     rows = state.rows(tenant).select_related("campaign", "participant", "event__participant", "payout")
     return REWARD_COLUMNS, exports.reward_lines(state, rows)
 
@@ -104,7 +107,7 @@ def _referrals(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows]:
     rows = Referral.objects.for_tenant(tenant).filter(detached_at=None)
     if campaign := _campaign(tenant, query):
         rows = rows.filter(campaign=campaign)
-    if status := _one_of(query, "status", dict(Referral.STATUSES)):
+    if status := one_of(query, "status", dict(Referral.STATUSES)):
         rows = rows.filter(status=status)
     rows = rows.select_related("invitee", "referrer", "campaign").prefetch_related("shares__participant")
     return REFERRAL_COLUMNS, (
@@ -178,7 +181,7 @@ def _invitations(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows]
     rows = Invite.objects.for_tenant(tenant).select_related("campaign", "participant")
     if campaign := _campaign(tenant, query):
         rows = rows.filter(campaign=campaign)
-    if state := _one_of(query, "state", dict(Invite.STATES)):
+    if state := one_of(query, "state", dict(Invite.STATES)):
         rows = rows.filter(state=state)
     return INVITATION_COLUMNS, (
         (
@@ -196,7 +199,7 @@ FRAUD_COLUMNS = (
 
 def _fraud_cases(tenant: Tenant, query: QueryDict) -> tuple[Sequence[str], Rows]:
     rows = FraudCase.objects.for_tenant(tenant).select_related("participant", "referrer", "campaign")
-    if status := _one_of(query, "status", dict(FraudCase.STATUSES)):
+    if status := one_of(query, "status", dict(FraudCase.STATUSES)):
         rows = rows.filter(status=status)
     if campaign := _campaign(tenant, query):
         rows = rows.filter(campaign=campaign)
@@ -238,15 +241,20 @@ LISTS: dict[str, Listed] = {
 
 
 def read_list(tenant: Tenant, name: str, query: str) -> tuple[Sequence[str], Rows]:
-    """The columns and rows of a named list with a page's filter. Raises Refused: unknown_list, unknown_filter, campaign_not_found."""
+    """The columns and rows of a named list with a page's filter; where in the list the page stood (`after`) does not count.
+
+    Raises Refused: unknown_list, unknown_filter, campaign_not_found.
+    """
     listed = LISTS.get(name)
     if listed is None:
         raise Refused("unknown_list", _("There is no list %(name)r.") % {"name": name[:40]}, field="list")
+    asked = QueryDict(query, mutable=True)
+    asked.pop("after", None)
+    transfers.check_filters(name, asked.dict())
     try:
-        return listed.read(tenant, QueryDict(query))
-    except BadRequest as error:
-        message = _("The list can't be filtered like this: %(why)s.")
-        raise Refused("unknown_filter", message % {"why": str(error)[:80]}, field="filter", status=400) from error
+        return listed.read(tenant, asked)
+    except BadFilter as error:
+        raise Refused("unknown_filter", str(error), field="filter", status=400) from error
     except Http404 as error:
         raise Refused("campaign_not_found", _("No such campaign."), field="filter", status=404) from error
 
@@ -283,6 +291,11 @@ def list_export(request: MerchantRequest) -> HttpResponseBase:
     name = request.GET.get("list", "participants")
     if name not in LISTS:
         raise Http404
-    columns, rows = LISTS[name].read(request.tenant, request.GET)
+    query = request.GET.copy()
+    query.pop("list", None)
+    try:
+        columns, rows = read_list(request.tenant, name, query.urlencode())
+    except Refused as error:
+        raise (Http404() if error.status == 404 else BadFilter(error.message)) from error
     note_export(request, name, request.merchant.public_id, request.GET.urlencode())
     return stream_csv(file_name(name.replace("_", "-")), columns, rows)

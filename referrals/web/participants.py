@@ -32,6 +32,7 @@ from referrals.web.access import MerchantRequest, member
 from referrals.web.answers import AnswerColumns, facts_cell, newest_agreements
 from referrals.web.campaign_forms import apply_refusal
 from referrals.web.exports import file_name, note_export, stream_csv
+from referrals.web.filters import one_of
 from referrals.web.participant_forms import NewParticipantForm
 from rewards.balances import balances_of
 from rewards.services import join
@@ -55,7 +56,7 @@ class PeopleState:
 
     @classmethod
     def read(cls, query: QueryDict, tenant: Tenant) -> PeopleState:
-        """From a query string. BadRequest names a value that is no choice; Http404 for a campaign that is not the tenant's."""
+        """From a query string. BadFilter names a value that is no choice; Http404 for a campaign that is not the tenant's."""
         campaign = None
         if public_id := query.get("campaign", ""):
             campaign = Campaign.objects.for_tenant(tenant).filter(public_id=public_id).first()
@@ -64,8 +65,8 @@ class PeopleState:
         return cls(
             q=" ".join(query.get("q", "").split())[:120],
             campaign=campaign,
-            role=_one_of(query, "role", ROLES),
-            banned=_one_of(query, "banned", BANNED),
+            role=one_of(query, "role", ROLES),
+            banned=one_of(query, "banned", BANNED),
             after=query.get("after", "")[:400],
         )
 
@@ -108,13 +109,6 @@ class PeopleState:
         if self.banned:
             rows = rows.filter(banned_at__isnull=self.banned == "no")
         return rows
-
-
-def _one_of(query: QueryDict, name: str, allowed: Any) -> str:
-    value = query.get(name, "")
-    if value and value not in allowed:
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return value
 
 
 @member()

@@ -19,6 +19,7 @@ from campaigns.models import Campaign
 from participants.models import QualifyingEvent
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.pages import Page, PageError, keyset
+from referrals.web.filters import bad_value, one_day, one_of
 from rewards.purchases import OUTCOMES, EventFilter
 from rewards.reasons import CODES
 
@@ -46,21 +47,21 @@ class PurchaseState:
 
     @classmethod
     def read(cls, query: QueryDict, tenant: Tenant) -> PurchaseState:
-        """From a query string; BadRequest names a value that is in no list, Http404 is for a campaign that is not the tenant's."""
+        """From a query string; BadFilter names a value that is in no list, Http404 is for a campaign that is not the tenant's."""
         campaign = None
         if campaign_id := query.get("campaign", "").replace("\x00", ""):
             campaign = Campaign.objects.for_tenant(tenant).filter(public_id=campaign_id).first()
             if campaign is None:
                 raise Http404
         return cls(
-            outcome=_one_of(query, "outcome", {*OUTCOMES, WAITING}),
+            outcome=one_of(query, "outcome", {*OUTCOMES, WAITING}),
             campaign=campaign,
             type=_name(query, "type"),
             source=_name(query, "source"),
-            reason=_one_of(query, "reason", CODES),
-            since=_date(query, "since"),
-            until=_date(query, "until"),
-            waits=_one_of(query, "waits", WAITS) or "payment",
+            reason=one_of(query, "reason", CODES),
+            since=one_day(query, "since"),
+            until=one_day(query, "until"),
+            waits=one_of(query, "waits", WAITS) or "payment",
             q=" ".join(query.get("q", "").replace("\x00", "").split())[:120],
             after=query.get("after", "").replace("\x00", "")[:400],
         )
@@ -129,28 +130,8 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))
 
 
-def _one_of(query: QueryDict, name: str, allowed: Any) -> str:
-    value = query.get(name, "")
-    if value and value not in allowed:
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return value
-
-
 def _name(query: QueryDict, name: str) -> str:
     value = query.get(name, "")
     if value and not _NAME.fullmatch(value):
-        raise BadRequest(f"{name}: {value[:40]!r}")
+        raise bad_value(name, value)
     return value
-
-
-def _date(query: QueryDict, name: str) -> date | None:
-    value = query.get(name, "")
-    if not value:
-        return None
-    try:
-        found = date.fromisoformat(value)
-    except ValueError as error:
-        raise BadRequest(f"{name}: {value[:40]!r}") from error
-    if not 2000 <= found.year <= 2199:
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return found

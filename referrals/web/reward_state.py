@@ -16,6 +16,7 @@ from campaigns.models import Campaign, RewardRule
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import CURRENCIES
 from referrals.lib.pages import Page, PageError, keyset
+from referrals.web.filters import one_of
 from rewards.models import SIDES, Reward, RewardQuerySet
 from rewards.pipeline import STAGES
 from rewards.selection import RewardFilter
@@ -41,20 +42,20 @@ class ListState:
 
     @classmethod
     def read(cls, query: QueryDict, tenant: Tenant) -> ListState:
-        """From a query string; BadRequest names a value that is in no list, Http404 is for a campaign that is not the tenant's."""
+        """From a query string; BadFilter names a value that is in no list, Http404 is for a campaign that is not the tenant's."""
         campaign = None
         if campaign_id := query.get("campaign", "").replace("\x00", ""):
             campaign = Campaign.objects.for_tenant(tenant).filter(public_id=campaign_id).first()
             if campaign is None:
                 raise Http404
         return cls(
-            stage=_one_of(query, "stage", STAGES, "due"),
+            stage=one_of(query, "stage", STAGES, "due"),
             campaign=campaign,
             q=" ".join(query.get("q", "").replace("\x00", "").split())[:120],
-            kind=_one_of(query, "kind", dict(RewardRule.KINDS)),
-            side=_one_of(query, "side", dict(SIDES)),
-            currency=_one_of(query, "currency", CURRENCIES),
-            sort=_one_of(query, "sort", {f"{sign}{name}" for name in SORTS for sign in ("", "-")}, DEFAULT_SORT),
+            kind=one_of(query, "kind", dict(RewardRule.KINDS)),
+            side=one_of(query, "side", dict(SIDES)),
+            currency=one_of(query, "currency", CURRENCIES),
+            sort=one_of(query, "sort", {f"{sign}{name}" for name in SORTS for sign in ("", "-")}, DEFAULT_SORT),
             after=query.get("after", "").replace("\x00", "")[:400],
         )
 
@@ -120,12 +121,3 @@ class ListState:
             return keyset(parts, sort=sort, cursor=self.after, limit=limit or PAGE_SIZE)
         except (PageError, TypeError, ValueError, ValidationError) as error:
             raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
-
-
-def _one_of(query: QueryDict, name: str, allowed: Any, default: str = "") -> str:
-    value = query.get(name, "")
-    if not value:
-        return default
-    if value not in allowed:
-        raise BadRequest(f"{name}: {value[:40]!r}")
-    return value

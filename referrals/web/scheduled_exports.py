@@ -69,7 +69,10 @@ def schedules(request: MerchantRequest) -> HttpResponse:
                     every=data["every"], hour=data["hour"],
                 )  # fmt: skip
             except Refused as error:
-                status = apply_refusal(form, error)
+                if error.field == "filter":
+                    form.add_error("query", error.message)
+                else:
+                    status = apply_refusal(form, error)
             else:
                 messages.success(request, _("Scheduled. You get a mail with a link each time."))
                 return redirect("web:export_schedules")

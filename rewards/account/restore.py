@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import zipfile
 import zlib
@@ -36,15 +37,18 @@ from rewards.wiping import Emptied
 
 # More than this unpacked is no account of ours, or a bomb.
 MOST_BYTES = 20 * 1024**3
+_MOST_MANIFEST = 4 * 1024**2
 _CHUNK = 5000
 _PUBLIC = re.compile(r"[a-z]{2,4}_[A-Za-z0-9]{22}")
 _CAMPAIGN = re.compile(r'"([A-Za-z0-9]{10})"')
 _STATUS = re.compile(r'"status:(\d+):')
-# Unique texts of the whole installation, and what stands in their place when they are taken.
 # What reading something else than our own archive runs into.
-_BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, ValidationError)
+_NO_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError)
+_BROKEN = (*_NO_ZIP, KeyError, TypeError, AttributeError, ValidationError)
+# Unique texts of the whole installation, and what stands in their place when they are taken.
 _CODES = {"participants.Participant": ("referral_code",), "participants.Invite": ("code",), "rewards.Payout": ("key",)}
 _LOOSE = {"campaigns.Campaign": ("link_name", "host")}
+_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -59,6 +63,7 @@ class Restored:
 def restore(*, tenant: Tenant, path: Path, actor: Actor) -> Restored:
     """Read an archive into this side. Raises Refused, with nothing changed: archive_damaged, archive_version, account_not_empty (409),
     archive_totals (what was read adds up to something else)."""
+    look_at(path)
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = read_manifest(archive)
@@ -66,20 +71,49 @@ def restore(*, tenant: Tenant, path: Path, actor: Actor) -> Restored:
                 # Two at once: the second waits, and then finds it full.
                 Merchant.objects.select_for_update().get(pk=tenant.merchant.pk)
                 return _Restoring(tenant, archive, manifest).run(actor)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, *_BROKEN) as error:
-        raise _damaged(str(error)[:120]) from error
+    except _BROKEN as error:
+        _logger.info("an archive can't be read", exc_info=True)
+        raise _damaged(_("it was changed or cut")) from error
+
+
+def look_at(path: Path) -> None:
+    """Whether it is an archive of an account at all, by its manifest alone: cheap, before the rest is read in the background.
+
+    Raises Refused: archive_damaged, archive_version.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _manifest(archive)
+    except FileNotFoundError as error:
+        raise _damaged(_("there is no such file")) from error
+    except _NO_ZIP as error:
+        raise _damaged(_("it is no zip file, or not the whole of it")) from error
+
+
+def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """What the archive says of itself. Raises Refused as look_at()."""
+    if MANIFEST not in archive.namelist():
+        raise _damaged(_("there is no %(name)s in it") % {"name": MANIFEST})
+    if archive.getinfo(MANIFEST).file_size > _MOST_MANIFEST:
+        raise _damaged(_("its %(name)s is too large") % {"name": MANIFEST})
+    try:
+        manifest = json.loads(archive.read(MANIFEST))
+    except _BROKEN as error:
+        raise _damaged(_("its %(name)s is no JSON, or was changed") % {"name": MANIFEST}) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _damaged(_("it is no archive of an account"))
+    if manifest.get("version") != VERSION:
+        message = _("The archive has version %(found)s of the format; this installation reads version %(known)s.")
+        found = str(manifest.get("version"))[:20]
+        raise Refused("archive_version", message % {"found": found, "known": VERSION}, field="file")
+    return manifest
 
 
 def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     """The manifest, once every file is what it says. Raises Refused as restore()."""
     if sum(item.file_size for item in archive.infolist()) > MOST_BYTES:
         raise _damaged(_("it is too large"))
-    manifest = json.loads(archive.read(MANIFEST))
-    if manifest.get("format") != FORMAT:
-        raise _damaged(_("it is no archive of an account"))
-    if manifest["version"] != VERSION:
-        message = _("The archive has version %(found)s of the format; this installation reads version %(known)s.")
-        raise Refused("archive_version", message % {"found": manifest["version"], "known": VERSION}, field="file")
+    manifest = _manifest(archive)
     known = {table.model._meta.label: {one.attname for one in columns(table.model)} for table in tables()}
     for item in manifest["files"]:
         strange = set(item["columns"]) - known.get(item["table"], set())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from rewards import statuses, transfers
 from rewards.account.totals import totals
 from rewards.imports import jobs
 from rewards.models import Transfer
-from tests.factories import ACTOR, Cast, buy, make_cast, make_friend, make_merchant, make_participant
+from tests.factories import ACTOR, Cast, buy, make_cast, make_friend, make_merchant, make_participant, make_reward, walk
 from tests.web.helpers import freshen
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +85,33 @@ def test_every_list_is_a_file_whose_rows_are_its_own_and_no_formula(
         with pytest.raises(Refused) as caught:
             list_exports.read_list(alice.tenant, name, query)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("list=rewards&state=bogus", "The list rewards has no filter state; it has stage, status, campaign, q, kind,"),
+        ("list=rewards&stage=bogus", "The filter stage can&#x27;t be &#x27;bogus&#x27;."),
+        ("list=referrals&status=bogus", "The filter status can&#x27;t be &#x27;bogus&#x27;."),
+        ("list=history&kind=team", "The list history has no filter kind; it has none."),
+    ],
+)
+def test_a_filter_that_a_list_has_not_is_named_and_no_file_is_sent(alice: Cast, query: str, words: str) -> None:
+    answer = alice.client.get(f"/app/exports/list.csv?{query}")
+    assert (answer.status_code, words in answer.content.decode()) == (400, True)
+    assert Event.objects.filter(type="export.made").count() == 0
+
+
+def test_rewards_are_filtered_by_stage_as_on_their_page_or_by_status_as_in_the_api(
+    alice: Cast, campaign: Campaign
+) -> None:
+    due, held = make_reward(campaign), make_reward(campaign, "charlie@example.com", "noor@example.net")
+    walk([held.pk], "held")
+    for query, wanted in (
+        ("", [due]), ("stage=attention", [held]), ("status=held", [held]), ("status=due,held", [due, held]), ("status=void", []),
+    ):  # fmt: skip
+        _columns, rows = list_exports.read_list(alice.tenant, "rewards", query)
+        assert [row[0] for row in rows] == [one.public_id for one in wanted]
 
 
 @pytest.mark.parametrize(
@@ -161,15 +189,46 @@ def test_the_account_leaves_and_comes_back_by_its_owner_only(alice: Cast, people
     assert (full.status_code, Transfer.objects.count()) == (409, 1)
     eve = make_cast("eve@example.org", make_merchant("Empty"))
     there = _fresh(eve)
-    assert there.post(read, {"file": SimpleUploadedFile("a.zip", data[:-40])}).status_code == 302
+    assert there.post(read, {"file": SimpleUploadedFile("a.zip", data[:-40])}).status_code == 422
+    changed = data[:900] + bytes([data[900] ^ 1]) + data[901:]
+    assert there.post(read, {"file": SimpleUploadedFile("a.zip", changed)}).status_code == 302
     assert there.post(read, {"file": SimpleUploadedFile("a.zip", data)}).status_code == 302
     list_exports.sweep()
     bad, good = Transfer.objects.for_tenant(eve.tenant).order_by("pk")
     assert (bad.state, good.state, good.result["ids"] > 0) == ("failed", "done", True)
     assert totals(Tenant(eve.merchant)) == totals(alice.tenant)
     assert b'"id","' + people.public_id.encode() in content(there, f"{PAGE}account/{good.public_id}.zip")
-    html = there.get(PAGE).content.decode()
-    assert "can&#x27;t be read" in html or "can&#39;t be read" in html
+    assert bad.error == "The archive can't be read: it was changed or cut. Nothing was changed."
+    assert "The archive can&#x27;t be read: it was changed or cut. " in there.get(PAGE).content.decode()
+
+
+def _zip(name: str, content: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(name, content)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"email\na@example.com\n", "The archive can't be read: it is no zip file, or not the whole of it. Nothing was changed."),
+        (_zip("a.csv", ""), "The archive can't be read: there is no manifest.json in it. Nothing was changed."),
+        (_zip("manifest.json", "{"), "The archive can't be read: its manifest.json is no JSON, or was changed. Nothing was changed."),
+        (_zip("manifest.json", "[]"), "The archive can't be read: it is no archive of an account. Nothing was changed."),
+        (
+            _zip("manifest.json", '{"format": "passalong-account", "version": 2}'),
+            "The archive has version 2 of the format; this installation reads version 1.",
+        ),
+    ],
+    ids=["no zip", "no manifest", "no json", "no object", "version"],
+)  # fmt: skip
+def test_what_is_no_archive_is_refused_at_the_form(alice: Cast, data: bytes, words: str) -> None:
+    folder = Transfer(kind="restore").path.parent
+    kept = set(folder.iterdir())
+    answer = _fresh(alice).post(f"{PAGE}account/read/", {"file": SimpleUploadedFile("a.zip", data)})
+    assert (answer.status_code, dict(answer.context["form"].errors)) == (422, {"file": [words]})
+    assert (Transfer.objects.count(), set(folder.iterdir())) == (0, kept)
 
 
 def _fresh(cast: Cast) -> Client:

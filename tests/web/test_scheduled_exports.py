@@ -70,11 +70,33 @@ def test_a_file_is_made_once_and_mailed_as_a_link_that_needs_the_log_in(
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "secrets"}, {"query": "stage=nowhere&campaign=nothing"}, {"every": "hour"}]
+    ("change", "field", "words"),
+    [
+        ({"name": "secrets"}, "name", "Select a valid choice. secrets is not one of the available choices."),
+        ({"every": "hour"}, "every", "Select a valid choice. hour is not one of the available choices."),
+        ({"query": "stage=nowhere&campaign=nothing"}, "query", "No such campaign."),
+        ({"query": "stage=nowhere"}, "query", "The filter stage can't be 'nowhere'."),
+        ({"query": "status=due,paid"}, "query", "The filter status can't be 'due,paid'."),
+        ({"query": "stage=due&status=due"}, "query", "Give stage or status, not both."),
+        (
+            {"name": "participants", "query": "zz=1&x"},
+            "query",
+            "The list participants has no filter zz; it has q, campaign, role, banned.",
+        ),
+        ({"name": "customers", "query": "x"}, "query", "The list customers has no filter x; it has none."),
+        ({"name": "purchases", "query": "since=abc"}, "query", "The filter since can't be 'abc'."),
+        ({"name": "purchases", "query": "outcome=waiting"}, "query", "The filter outcome can't be 'waiting'."),
+    ],
 )
-def test_what_can_not_be_made_is_not_scheduled(alice: Cast, change: dict[str, str]) -> None:
-    assert alice.client.post(PAGE, FORM | change).status_code in {404, 422}
+def test_what_can_not_be_made_is_not_scheduled(alice: Cast, change: dict[str, str], field: str, words: str) -> None:
+    answer = alice.client.post(PAGE, FORM | change)
+    assert (answer.status_code, dict(answer.context["form"].errors)) == (422, {field: [words]})
     assert ExportSchedule.objects.count() == 0
+
+
+def test_the_address_of_a_page_further_on_is_the_whole_list(alice: Cast) -> None:
+    query = "outcome=refused&since=2026-11-01&until=2026-11-20&campaign=&after=MTI"
+    assert alice.client.post(PAGE, FORM | {"name": "purchases", "query": query}).status_code == 302
 
 
 def test_who_left_the_team_gets_no_mail(alice: Cast, campaign: Campaign) -> None:

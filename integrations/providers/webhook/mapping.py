@@ -57,8 +57,8 @@ class FieldError(PayloadError):
         self.field = field
 
 
-def table(lines: str, field: str) -> dict[str, str]:
-    """`value = fact` or `name = path`, one a line; raises SettingError that names the line."""
+def table(lines: str, field: str, *, once: bool = False) -> dict[str, str]:
+    """`value = fact` or `name = path`, one a line; raises SettingError that names the line. `once`: also for what stands there twice."""
     found: dict[str, str] = {}
     for number, line in enumerate(lines.splitlines(), 1):
         if not line.strip():
@@ -67,6 +67,9 @@ def table(lines: str, field: str) -> dict[str, str]:
         if not sign or not left.strip() or not right.strip():
             words = _("Line %(number)d is %(line)r; write a value, an equals sign, and what it means.")
             raise SettingError(field, words % {"number": number, "line": line[:60]})
+        if once and left.strip() in found:
+            words = _("Line %(number)d says again what %(value)r means. Leave one line for it.")
+            raise SettingError(field, words % {"number": number, "value": left.strip()[:60]})
         found[left.strip()] = right.strip()
     return found
 
@@ -78,9 +81,9 @@ def check(settings: Mapping[str, str]) -> None:
     for name, joint in (("code", ","), ("name", "+")):
         for path in settings[name].split(joint) if settings[name] else ():
             _check_path(name, path.strip() or "..")
-    for path in table(settings["metadata"], "metadata").values():
+    for path in table(settings["metadata"], "metadata", once=True).values():
         _check_path("metadata", path)
-    facts = set(table(settings["facts"], "facts").values()) | {settings["fact_else"]}
+    facts = set(table(settings["facts"], "facts", once=True).values()) | {settings["fact_else"]}
     for fact in table(settings["facts"], "facts").values():
         if fact not in _FACTS and not _ACTION.fullmatch(fact):
             words = _("%(fact)r is not something that a message can tell; write one of %(facts)s.")

@@ -148,6 +148,22 @@ def list_inbound_events(call: Call) -> Answer:
 
 
 @API.operation(
+    "GET",
+    "inbound-events/{id}",
+    tag=TAG,
+    scope=Scope.READ,
+    answer=ref("InboundEvent"),
+    errors=("inbound_event_not_found",),
+)
+def get_inbound_event(call: Call) -> Answer:
+    """Get what arrived.
+
+    One message, with what it led to.
+    """
+    return Answer(inbound_json(_inbound(call)))
+
+
+@API.operation(
     "POST",
     "inbound-events/{id}/process",
     tag=TAG,
@@ -161,9 +177,12 @@ def process_inbound_event(call: Call) -> Answer:
 
     From the start; what it did before is not done twice.
     """
+    return Answer(inbound_json(services.process_again(inbound=_inbound(call))))
+
+
+def _inbound(call: Call) -> InboundEvent:
     rows = InboundEvent.objects.for_tenant(call.tenant).select_related("connection")
-    found = one(rows, "inbound_event", call.params["id"])
-    return Answer(inbound_json(services.process_again(inbound=found)))
+    return one(rows, "inbound_event", call.params["id"])
 
 
 def connection_json(row: Connection) -> dict[str, Any]:

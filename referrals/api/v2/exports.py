@@ -35,7 +35,7 @@ _SIGNER = TimestampSigner(salt="referrals.api.exports")
     body={
         "list": Choice(about="Which list.", options=tuple(transfers.LISTS), required=True, example="participants"),
         "filter": Json(
-            about="The filter of the list's page, as texts: such as `campaign`, `status`, `q`.",
+            about="The filter of the list's page, as texts: such as `campaign`, `q`; of rewards `status`, as in their list, or `stage`.",
             kind=dict,
             shape={"type": "object", "additionalProperties": {"type": "string"}},
             example={"banned": "no"},

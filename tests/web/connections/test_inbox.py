@@ -27,6 +27,7 @@ from tests.integrations.sending import connect, deliver, sample
 
 pytestmark = pytest.mark.django_db
 LIST = "/app/connections/messages/"
+DELIVERIES = "/app/developers/deliveries/"
 
 
 @pytest.fixture
@@ -81,9 +82,27 @@ def test_messages_are_found_by_what_a_merchant_knows(
     assert "Nothing has to be done." in detail
 
 
-@pytest.mark.parametrize("query", ["state=gone", "outcome=gone", "since=yesterday", "until=0001-01-01", "after=junk"])
-def test_junk_in_the_address_is_refused(alice: Cast, query: str) -> None:
-    assert alice.client.get(f"{LIST}?{query}").status_code == 400
+@pytest.mark.parametrize(
+    ("address", "name", "value"),
+    [
+        (LIST, "state", "gone"),
+        (LIST, "outcome", "gone"),
+        (LIST, "since", "yesterday"),
+        (LIST, "until", "0001-01-01"),
+        (DELIVERIES, "state", "gone"),
+        (DELIVERIES, "type", "gone"),
+        (f"{DELIVERIES}export/", "state", "gone"),
+        ("/app/settings/history/", "kind", "gone"),
+    ],
+)
+def test_junk_in_the_address_is_refused_by_name(alice: Cast, address: str, name: str, value: str) -> None:
+    page = alice.client.get(address, {name: value})
+    assert page.status_code == 400
+    assert f"The filter {name} can&#x27;t be &#x27;{value}&#x27;. Go back and try again." in page.content.decode()
+
+
+def test_a_damaged_place_in_the_list_is_refused(alice: Cast) -> None:
+    assert alice.client.get(f"{LIST}?after=junk").status_code == 400
 
 
 def test_the_list_is_paged_by_key_with_a_fixed_number_of_queries(

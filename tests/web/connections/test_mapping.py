@@ -69,6 +69,11 @@ def test_from_nothing_to_a_system_that_is_connected(alice: Cast, row: Connection
         ),
         ({"email": "a..b"}, "&#x27;a..b&#x27; is no place in a message"),
         ({"facts": "order.paid = sale"}, "&#x27;sale&#x27; is not something that a message can tell"),
+        (
+            {"facts": "a = purchase\nb = signup\n a= signup"},
+            "Line 3 says again what &#x27;a&#x27; means. Leave one line for it.",
+        ),
+        ({"metadata": "plan = a\nplan = b"}, "Line 2 says again what &#x27;plan&#x27; means. Leave one line for it."),
         ({"scheme": "rot13"}, "rot13 is not one of the available choices"),
     ],
 )
@@ -88,6 +93,22 @@ def test_the_last_real_message_is_there_to_be_tried(alice: Cast, row: Connection
     )
     page = alice.client.get(f"/app/connections/{row.public_id}/mapping/").content.decode()
     assert "&quot;token&quot;: &quot;as-it-came&quot;" in page
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.MANAGER])
+def test_who_may_not_change_it_reads_it(alice: Cast, row: Connection, role: Role) -> None:
+    path = f"/app/connections/{row.public_id}/mapping/"
+    assert alice.client.post(path, _form()).status_code == 302
+    InboundEvent.objects.create(
+        merchant=alice.merchant, connection=row, event_id="1", type="message", body=b'{"token":"as-it-came"}'
+    )
+    Membership.objects.filter(user=alice.user).update(role=role)
+    page = alice.client.get(path).content.decode().partition("<h1")[2].partition("</main>")[0]
+    assert "Only admins of your team can change this." in page
+    assert OWN["email"] in page
+    for gone in ("<button", "<form", "as-it-came", "?example="):
+        assert gone not in page
+    assert page.count("<input") + page.count("<select") + page.count("<textarea") == page.count(" disabled")
 
 
 def test_outseta_s_page_has_an_address_for_each_activity_and_keeps_its_currency(alice: Cast) -> None:
