@@ -16,6 +16,7 @@ from integrations.base import Delivery, Message, Signal, Source
 from integrations.inbox import process
 from integrations.models import Connection, InboundEvent
 from referrals.accounts.tenancy import Tenant
+from rewards.models import Reward
 
 SECRET = "whsec_" + "t3St" * 8
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "stripe"
@@ -73,3 +74,9 @@ def deliver(connection: Connection, event: Mapping[str, Any]) -> InboundEvent:
     process(row.pk)
     row.refresh_from_db()
     return row
+
+
+def rewards_now() -> list[tuple[str, str, int, str]]:
+    """(address, side, minor units, state) of every reward, the oldest first."""
+    rows = Reward.objects.order_by("pk").select_related("participant")
+    return [(row.participant.email, row.side, row.amount_minor, row.state) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,11 +16,10 @@ from integrations.models import Connection, InboundEvent
 from participants.models import CustomerReference, Participant, QualifyingEvent, Referral, Refund
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
-from rewards import refunds
 from rewards.models import LedgerEntry, Reward
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_friend, make_participant, percent_rule
-from tests.integrations.sending import connect, deliver, sample
+from tests.integrations.sending import connect, deliver, rewards_now, sample
 
 pytestmark = pytest.mark.django_db
 
@@ -38,11 +36,6 @@ def asha(campaign: Campaign) -> Participant:
 
 def _nothing() -> None:
     assert [model.objects.count() for model in (QualifyingEvent, Reward, LedgerEntry)] == [0, 0, 0]
-
-
-def _rewards() -> list[tuple[str, str, int, str]]:
-    rows = Reward.objects.order_by("pk").select_related("participant")
-    return [(row.participant.email, row.side, row.amount_minor, row.state) for row in rows]
 
 
 CODE_PLACES: dict[str, Any] = {
@@ -68,7 +61,7 @@ def test_a_checkout_with_a_code_makes_the_payer_a_friend_and_the_reward_due(
     event = QualifyingEvent.objects.get()
     assert (event.source, event.external_id, event.amount) == ("stripe", "cs_test_halden0001", Money(6420, "USD"))
     assert row.event_ref == event.public_id
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
+    assert rewards_now() == [("asha@example.com", "referrer", 1500, "due")]
     assert list(differences()) == []
 
 
@@ -76,7 +69,7 @@ def test_delivered_again_under_another_event_id_it_still_counts_once(connection:
     deliver(connection, sample("checkout.session.completed", client_reference_id=asha.referral_code))
     again = deliver(connection, sample("checkout.session.completed", event_id="evt_again"))
     assert (again.state, again.outcome) == ("processed", "same_payment")
-    assert len(_rewards()) == 1
+    assert len(rewards_now()) == 1
 
 
 def test_processing_a_row_again_changes_nothing(connection: Connection, asha: Participant) -> None:
@@ -87,7 +80,7 @@ def test_processing_a_row_again_changes_nothing(connection: Connection, asha: Pa
     InboundEvent.objects.update(state="received", next_attempt_at=timezone.now())
     again = [deliver(connection, sample(name)) for name in ("checkout.session.completed", "charge.refunded")]
     assert [(one.pk, one.outcome, one.facts, one.event_ref, one.attempts) for one in again] == before
-    assert (len(_rewards()), Refund.objects.count()) == (1, 1)
+    assert (len(rewards_now()), Refund.objects.count()) == (1, 1)
 
 
 @pytest.mark.parametrize("invoice", ["invoice.paid", "invoice.paid.old"])
@@ -100,11 +93,11 @@ def test_a_subscription_s_checkout_and_its_first_invoice_count_once(
     messages = [session, sample(invoice)]
     for message in messages if session_first else reversed(messages):
         deliver(connection, message)
-    assert _rewards() == [("asha@example.com", "referrer", 240, "due")]
+    assert rewards_now() == [("asha@example.com", "referrer", 240, "due")]
     assert QualifyingEvent.objects.count() == 1
     renewal = deliver(connection, sample("invoice.paid.renewal"))
     assert renewal.outcome == "rewarded"
-    assert [minor for _who, _side, minor, _state in _rewards()] == [240, 240]
+    assert [minor for _who, _side, minor, _state in rewards_now()] == [240, 240]
 
 
 def test_a_checkout_without_its_invoice_s_name_is_known_by_the_subscription(
@@ -113,7 +106,7 @@ def test_a_checkout_without_its_invoice_s_name_is_known_by_the_subscription(
     code = asha.referral_code
     deliver(connection, sample("checkout.session.completed.subscription", client_reference_id=code, invoice=None))
     assert deliver(connection, sample("invoice.paid")).outcome == "same_payment"
-    assert len(_rewards()) == 1
+    assert len(rewards_now()) == 1
 
 
 SHAPES: dict[str, Any] = {
@@ -143,7 +136,7 @@ def test_a_trial_brings_the_friend_in_and_its_first_payment_the_reward(
     assert deliver(connection, sample("invoice.paid.trial")).outcome == "nothing_paid"
     paid = deliver(connection, sample("invoice.paid.renewal", customer_email="other@example.net"))
     assert paid.outcome == "rewarded"
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
+    assert rewards_now() == [("asha@example.com", "referrer", 1500, "due")]
 
 
 def test_a_known_customer_s_payment_counts_for_the_campaign_they_were_invited_to_since(
@@ -155,7 +148,7 @@ def test_a_known_customer_s_payment_counts_for_the_campaign_they_were_invited_to
     second = make_campaign(alice.tenant, [percent_rule("10")])
     make_friend(make_participant(second, "bob@example.com"), maya.email)
     assert deliver(connection, sample("invoice.paid.renewal")).outcome == "rewarded"
-    assert [who for who, _side, _minor, _state in _rewards()] == ["asha@example.com", "bob@example.com"]
+    assert [who for who, _side, _minor, _state in rewards_now()] == ["asha@example.com", "bob@example.com"]
 
 
 def test_a_slow_payment_counts_when_it_arrives(connection: Connection, asha: Participant) -> None:
@@ -165,7 +158,7 @@ def test_a_slow_payment_counts_when_it_arrives(connection: Connection, asha: Par
     _nothing()
     assert Participant.objects.count() == 1
     deliver(connection, sample("checkout.session.async_payment_succeeded", client_reference_id=code))
-    assert len(_rewards()) == 1
+    assert len(rewards_now()) == 1
 
 
 def test_a_known_friend_is_found_by_e_mail_however_it_is_written(connection: Connection, asha: Participant) -> None:
@@ -185,7 +178,7 @@ def test_a_payment_counts_in_the_campaign_where_somebody_referred_the_payer(
     make_friend(asha)
     row = deliver(connection, sample("checkout.session.completed"))
     assert row.facts["campaign"] == "Spring refer-a-friend"
-    assert len(_rewards()) == 1
+    assert len(rewards_now()) == 1
 
 
 def _message(name: str, **changes: Any) -> dict[str, Any]:
@@ -275,7 +268,7 @@ def test_a_purchase_that_earns_nothing_is_recorded_with_its_reason(alice: Cast, 
     row = deliver(connection, sample("checkout.session.completed", client_reference_id=asha.referral_code))
     assert (row.state, row.outcome) == ("processed", "recorded")
     assert [d.reason for d in QualifyingEvent.objects.get().decisions.all()] == ["below_minimum_purchase"]
-    assert _rewards() == []
+    assert rewards_now() == []
 
 
 def test_codes_and_people_of_another_merchant_do_not_exist(charlie: Cast, asha: Participant) -> None:
@@ -344,130 +337,6 @@ def test_junk_in_any_field_is_never_a_fault_of_ours(connection: Connection, asha
         assert row.attempts == 1
 
 
-# --- Taken back ---
-
-
-def _paid(connection: Connection, asha: Participant) -> None:
-    deliver(connection, sample("checkout.session.completed", client_reference_id=asha.referral_code))
-
-
-def test_a_full_refund_voids_the_reward(connection: Connection, asha: Participant) -> None:
-    _paid(connection, asha)
-    row = deliver(connection, sample("charge.refunded"))
-    assert row.sentence == "$64.20 taken back from the payment of maya@example.net in Spring refer-a-friend."
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "void")]
-    assert list(differences()) == []
-
-
-def test_partial_refunds_count_exactly_once_each_in_old_and_new_shapes(alice: Cast, connection: Connection) -> None:
-    asha = make_participant(make_campaign(alice.tenant, [percent_rule("10")]))
-    _paid(connection, asha)
-    part = sample("charge.refunded.part")  # 20 of 64.20
-    more = sample("charge.refunded.old")  # 30 so far
-    rest = sample("charge.refunded")  # all of it
-    for message, refunded in [(part, 2000), (part | {"id": "evt_x"}, 2000), (more, 3000), (rest, 6420)]:
-        deliver(connection, message)
-        assert QualifyingEvent.objects.get().refunded_minor == refunded
-    assert list(Refund.objects.order_by("pk").values_list("amount_minor", flat=True)) == [2000, 1000, 3420]
-    assert Reward.objects.get().state == "void"
-    assert list(differences()) == []
-
-
-MESSAGES = {
-    "paid": "checkout.session.completed",
-    "part": "charge.refunded.part",
-    "more": "charge.refunded.old",
-    "disputed": "charge.dispute.created",
-    "won": "charge.dispute.closed.won",
-}
-
-
-@pytest.mark.parametrize("order", list(itertools.permutations(["paid", "part", "more"])), ids="-".join)
-def test_any_order_of_payment_and_refunds_ends_alike(
-    alice: Cast, connection: Connection, order: tuple[str, ...]
-) -> None:
-    asha = make_participant(make_campaign(alice.tenant, [percent_rule("10")]))
-    for name in order:
-        changes = {"client_reference_id": asha.referral_code} if name == "paid" else {}
-        deliver(connection, sample(MESSAGES[name], **changes))
-        deliver(connection, sample(MESSAGES[name], **changes, event_id=f"evt_twin_{name}"))
-    event = QualifyingEvent.objects.get()
-    assert event.refunded_minor == 3000
-    assert _rewards() == [("asha@example.com", "referrer", 342, "due")]
-    assert Refund.objects.filter(event=None).count() == 0
-    assert list(differences()) == []
-
-
-@pytest.mark.parametrize("order", list(itertools.permutations(["paid", "disputed", "won"])), ids="-".join)
-def test_a_dispute_that_is_won_leaves_the_reward_standing(
-    connection: Connection, asha: Participant, order: tuple[str, ...]
-) -> None:
-    started = int((timezone.now() - timedelta(hours=3)).timestamp())
-    for name in order:
-        changes = {"client_reference_id": asha.referral_code} if name == "paid" else {}
-        created = started + 3600 * ["paid", "disputed", "won"].index(name)
-        deliver(connection, sample(MESSAGES[name], created=created, **changes))
-    event = QualifyingEvent.objects.get()
-    assert event.disputed_at is None
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
-
-
-def test_a_dispute_takes_the_reward_and_losing_it_changes_nothing(connection: Connection, asha: Participant) -> None:
-    _paid(connection, asha)
-    assert deliver(connection, sample("charge.dispute.created")).outcome == "disputed"
-    before = _rewards()
-    assert before[0][3] != "due"
-    assert deliver(connection, sample("charge.dispute.closed.lost")).outcome == "dispute_lost"
-    assert _rewards() == before
-
-
-def test_a_refund_under_a_name_that_only_a_later_message_knows(connection: Connection, asha: Participant) -> None:
-    code = asha.referral_code
-    deliver(connection, sample("charge.refunded.invoice"))  # of ch_Halden0001
-    deliver(connection, sample("checkout.session.completed.subscription", client_reference_id=code))
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
-    assert deliver(connection, sample("invoice.paid.old")).outcome == "same_payment"  # names the charge
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "void")]
-    assert Refund.objects.filter(event=None).count() == 0
-    assert list(differences()) == []
-
-
-def test_a_refund_of_something_unknown_waits(connection: Connection, asha: Participant) -> None:
-    row = deliver(connection, sample("charge.refunded"))
-    assert (row.state, row.outcome) == ("processed", "refund_waits")
-    assert Refund.objects.get().event is None
-    _nothing()
-
-
-def test_a_refund_of_a_payment_that_was_ignored_names_its_message(
-    alice: Cast, connection: Connection, asha: Participant
-) -> None:
-    deliver(connection, sample("checkout.session.completed", event_id="evt_other", payment_intent="pi_other"))
-    ignored = deliver(connection, sample("checkout.session.completed"))
-    deliver(connection, sample("customer.created"))
-    row = deliver(connection, sample("charge.refunded"))
-    assert (row.state, row.outcome, row.facts) == (
-        "processed",
-        "refund_of_ignored",
-        {"payment_message": ignored.public_id},
-    )
-    page = alice.client.get(f"/app/connections/messages/{row.public_id}/").content.decode()
-    assert f"/app/connections/messages/{ignored.public_id}/" in page
-    _nothing()
-
-
-def test_more_than_is_left_takes_all_that_is_left(connection: Connection, asha: Participant) -> None:
-    _paid(connection, asha)
-    event = QualifyingEvent.objects.get()
-    refunds.refund(
-        tenant=event.tenant, actor=ACTOR, source="manual", external_id="m1", event=event, amount=Money(5000, "USD")
-    )
-    assert deliver(connection, sample("charge.refunded")).outcome == "refunded"
-    event.refresh_from_db()
-    assert event.refunded_minor == 6420
-    assert deliver(connection, sample("charge.refunded", event_id="evt_y")).outcome == "refund_known"
-
-
 # --- Time ---
 
 
@@ -514,6 +383,6 @@ def test_a_payment_by_an_unknown_customer_waits_for_the_message_that_names_them(
     _nothing()
     second = deliver(connection, sample("invoice.paid.renewal", customer="cus_late"))
     assert second.state == "processed"
-    assert _rewards() == [("asha@example.com", "referrer", 1500, "due")]
+    assert rewards_now() == [("asha@example.com", "referrer", 1500, "due")]
     assert QualifyingEvent.objects.count() == 2
     assert list(differences()) == []
