@@ -15,9 +15,11 @@ from django.utils import timezone, translation
 from django.utils.safestring import SafeString
 from pytest_django import DjangoDbBlocker
 
-from campaigns import rules
+from campaigns import rules, sightings
 from campaigns.models import Campaign
+from integrations import inbox
 from referrals.accounts.models import Role
+from referrals.hosted import clicks, hosts
 from scripts.translations import compile_stale
 from tests import databases, worlds
 from tests.factories import Cast, make_campaign, make_cast, make_merchant
@@ -104,12 +106,16 @@ def _copy(request: pytest.FixtureRequest) -> Path | None:
 
 @pytest.fixture(autouse=True)
 def _begin_anew() -> None:
-    """Keys and addresses come again after a rolled-back test; what is remembered about the old ones must not: rules, attempts to log in.
+    """Keys and addresses come again after a rolled-back test; what a process remembers about the old ones must not: rules, attempts
+    to log in, host names, the clicks of this second, what was seen at work, the last nudge.
 
     And a request leaves its reader's language and time zone with the thread; a server's next request sets its own.
     """
     rules._rules.cache_clear()
     cache.clear()
+    for remembered in (hosts._known, clicks._bursts, sightings._noted):
+        remembered.clear()
+    inbox._nudged.at = float("-inf")
     translation.activate(settings.LANGUAGE_CODE)
     timezone.deactivate()
 

@@ -16,17 +16,10 @@ from django.test import Client, override_settings
 from campaigns.models import Campaign
 from campaigns.terms import Fixed
 from participants.models import Participant
-from referrals.hosted import clicks
 from referrals.lib.money import Money
 from tests.factories import Cast, fixed_rule, make_campaign, make_participant
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-
-
-@pytest.fixture(autouse=True)
-def _forget_bursts() -> None:
-    """Every test starts with no recent clicks."""
-    clicks._bursts.clear()
 
 
 @pytest.fixture

@@ -83,7 +83,9 @@ def test_known_and_new_addresses_are_asked_alike(careful: Campaign, browser_clie
     for email in ("maya@example.net", "ines@example.org"):
         client = browser_client()
         answer = submit(client, careful, email=email)
-        answers.append((len(answer["Location"]), client.get(answer["Location"]).content.decode().replace(email, "")))
+        # The token names the request by its number, which may have a digit more than the one before.
+        address, token = answer["Location"].rstrip("/").rsplit("/", 1)
+        answers.append((address, client.get(answer["Location"]).content.decode().replace(email, "").replace(token, "")))
     assert answers[0][0] == answers[1][0]
     assert answers[0][1] == answers[1][1]
     address = mailed()
