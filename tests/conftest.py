@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -100,6 +101,10 @@ def _copy(request: pytest.FixtureRequest) -> Path | None:
         return None
     return databases.copy_in(request.config.cache.mkdir("migrated"))
 
+
+# How long an example takes says more about the machine than about us.
+hypothesis.settings.register_profile("ours", deadline=None)
+hypothesis.settings.load_profile("ours")
 
 # --- The cast: Alice (owner), Bob (her teammate) and Charlie (a stranger with his own merchant) ---
 
