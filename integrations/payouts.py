@@ -19,6 +19,7 @@ from integrations.base import Account, Issuer, ProviderError
 from integrations.models import Connection
 from integrations.sandbox.sending import send_for
 from referrals.accounts import clocks
+from referrals.accounts.tenancy import Tenant
 from referrals.lib.http import HttpError
 from referrals.lib.sealed import SealError
 from rewards import payout_guards, sending
@@ -69,7 +70,7 @@ def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
         order = sending.claim(payout_id, lease=lease)
         if order is None:
             return False
-        issuer, account = registry.issuer(order.method), _account(order)
+        issuer, account = registry.issuer(order.method), _account(order, payout.tenant)
         if issuer is None or account is None:
             message = "Its connection is gone or can't be opened. Connect anew."
             gone = Outcome("failed" if order.first_call else "unknown", "", message, "")
@@ -79,8 +80,10 @@ def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
     return True
 
 
-def _account(order: Order) -> Account | None:
-    row = Connection.objects.filter(public_id=order.account, provider=order.method, removed_at=None).first()
+def _account(order: Order, tenant: Tenant) -> Account | None:
+    """The payout's own side's connection: one that an archive names may be somebody else's here."""
+    mine = Connection.objects.for_tenant(tenant).filter(removed_at=None)
+    row = mine.filter(public_id=order.account, provider=order.method).first()
     if row is None:
         return None
     try:

@@ -432,3 +432,15 @@ def test_who_has_no_payout_address_waits_and_the_others_are_paid(
     with pytest.raises(Refused) as refused:
         queue(tenant=alice.tenant, reward_ids=[reward.pk], method=needs, actor=ACTOR, key="request-1")
     assert (refused.value.code, state(reward)[0]) == ("nothing_payable", "due")
+
+
+def test_nothing_leaves_through_somebody_else_s_connection(
+    alice: Cast, charlie: Cast, asha: Participant, method: Method, company: Company
+) -> None:
+    reward = earn(asha)
+    payout = intend(alice, method, reward)
+    Connection.objects.update(merchant=charlie.merchant)
+    assert carrier.work(payout.pk)
+    payout.refresh_from_db()
+    assert (payout.status, company.transfers, state(reward)) == ("failed", [], ("due", ""))
+    assert payout.message == "Its connection is gone or can't be opened. Connect anew."
