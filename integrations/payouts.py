@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.db.models.functions import Now
 
 from integrations import registry
@@ -50,22 +50,33 @@ def sweep() -> int:
 def _several(keys: list[int], end: float) -> list[bool]:
     """Each in a thread of its own where the database can do that; SQLite has one writer, and gets them in turn."""
     if connection.vendor == "sqlite" or connection.in_atomic_block:
-        return [work(key) for key in keys if time.monotonic() < end]
+        return [_whatever_comes(key) for key in keys if time.monotonic() < end]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda key: time.monotonic() < end and _in_thread(key), keys))
 
 
 def _in_thread(key: int) -> bool:
     try:
-        return work(key)
+        return _whatever_comes(key)
     finally:
-        close_old_connections()
         connection.close()
+
+
+def _whatever_comes(key: int) -> bool:
+    """One payout that can't be worked on keeps no other one waiting: it is put aside for a while, and says why."""
+    try:
+        return work(key)
+    except Exception as error:
+        logger.exception("payout %s could not be worked on", key)
+        sending.put_aside(key, f"It could not be worked on ({type(error).__name__}); it will be tried again.")
+        return False
 
 
 def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
     """One try at one payout, from claiming it to settling it; False when somebody else has it or there is nothing to send."""
-    payout = Payout.objects.select_related("merchant").get(pk=payout_id)
+    payout = Payout.objects.select_related("merchant").filter(pk=payout_id).first()
+    if payout is None:
+        return False  # the test side was emptied meanwhile
     with clocks.running(payout.tenant):
         order = sending.claim(payout_id, lease=lease)
         if order is None:

@@ -76,6 +76,7 @@ def in_one_batch(
                 created_by_id=f"{actor.kind}:{actor.ref}"[:80],
             )
             fill(batch)
+            complete(batch, actor)
     except IntegrityError:
         # The twin of a double click was first: its batch is the answer.
         known = PayoutBatch.objects.for_tenant(tenant).filter(key=key).first()
@@ -115,6 +116,15 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     write_ledger(payouts, "pay", actor, batch.note)
     targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
     lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
+
+
+def complete(batch: PayoutBatch, actor: Actor) -> None:
+    """Tell, once, that nothing of a batch is on its way any more. In the caller's transaction."""
+    if Payout.objects.filter(batch=batch, status__in=Payout.OPEN).exists():
+        return
+    if PayoutBatch.objects.filter(pk=batch.pk, completed_at=None).update(completed_at=clock.now()):
+        told = Happening(types.PAYOUT_BATCH_COMPLETED, "payout_batch", batch.public_id, data={"method": batch.method})
+        record(batch.tenant, actor, told)
 
 
 def cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:

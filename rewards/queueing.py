@@ -24,6 +24,7 @@ from rewards import lifecycle, payout_guards
 from rewards.models import Payout, PayoutBatch, Reward, State
 from rewards.payouts import (
     add,
+    complete,
     cut,
     in_one_batch,
     lock_recipients,
@@ -193,6 +194,8 @@ def withdraw(*, payouts: Collection[int], tenant: Tenant, actor: Actor, note: st
         lifecycle.move(lifecycle.ACTS["unqueue"], targets, actor=actor, note=note, extra={"payout": None})
         if done:
             record_many(tenant, actor, [payout_happening(types.PAYOUT_UNDONE, row) for row in done])
+            for batch in {row.batch_id: row.batch for row in done}.values():
+                complete(batch, actor)
     return len(done)
 
 

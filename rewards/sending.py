@@ -20,14 +20,14 @@ from django.db.models.functions import Coalesce, Now
 from participants.destinations import payable_destination
 from participants.models import Participant
 from referrals.events import types
-from referrals.events.services import SYSTEM, Actor, Happening, record
+from referrals.events.services import SYSTEM, Actor, record
 from referrals.lib import clock
 from referrals.lib.money import Money
 from rewards import lifecycle, payout_guards
 from rewards.deciding import redecide
 from rewards.locking import lock_all
-from rewards.models import Decision, Payout, PayoutAttempt, PayoutBatch, PayoutItem, Reward, State
-from rewards.payouts import carried_over, payout_happening, write_ledger
+from rewards.models import Decision, Payout, PayoutAttempt, PayoutItem, Reward, State
+from rewards.payouts import carried_over, complete, payout_happening, write_ledger
 
 # How long a worker may take before another may believe it dead: more than an asking and a sending with all their time-outs.
 LEASE = timedelta(seconds=60)
@@ -37,6 +37,8 @@ BACK_OFF = (30, 120, 600, 1800, 3600, 7200)
 SAFE_PART = 0.8
 # A company that can't be reached, or does not say what happened, is asked for this long; then a person is.
 PATIENCE = timedelta(days=3)
+# How long a payout waits that could not be worked on at all.
+ASIDE = timedelta(minutes=10)
 CLAIMABLE = ("queued", "sending", "unknown")
 
 Result = Literal["paid", "sent", "failed", "unknown", "unsent", "ask"]
@@ -252,6 +254,12 @@ def _again(row: Payout, status: str, wait: timedelta, message: str, called_at: d
     return _become(row, SYSTEM, status, message=message, keep_turn=True)
 
 
+def put_aside(payout_id: int, message: str) -> None:
+    """An error of ours on the way: the payout stays what it is, and is looked at again later."""
+    open_still = Payout.objects.filter(pk=payout_id, status__in=CLAIMABLE, next_attempt_at__isnull=False)
+    open_still.update(next_attempt_at=Now() + ASIDE, message=message[:500])
+
+
 def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
     """What a company says later by itself, or when asked: a status message, a reconciliation. Returns the payout's status.
 
@@ -405,14 +413,5 @@ def _become(
         told = {"from": before, "to": status, "message": row.message, "reason": reason}
         record(row.tenant, actor, payout_happening(types.PAYOUT_CHANGED, row, **told))
     if status not in Payout.OPEN:
-        _complete(row.batch, actor)
+        complete(row.batch, actor)
     return status
-
-
-def _complete(batch: PayoutBatch, actor: Actor) -> None:
-    if Payout.objects.filter(batch=batch, status__in=Payout.OPEN).exists():
-        return
-    if not PayoutBatch.objects.filter(pk=batch.pk, completed_at=None).update(completed_at=clock.now()):
-        return
-    told = Happening(types.PAYOUT_BATCH_COMPLETED, "payout_batch", batch.public_id, data={"method": batch.method})
-    record(batch.tenant, actor, told)

@@ -444,3 +444,38 @@ def test_nothing_leaves_through_somebody_else_s_connection(
     payout.refresh_from_db()
     assert (payout.status, company.transfers, state(reward)) == ("failed", [], ("due", ""))
     assert payout.message == "Its connection is gone or can't be opened. Connect anew."
+
+
+def test_a_payout_that_can_not_be_worked_on_keeps_no_other_one_waiting(
+    alice: Cast, asha: Participant, method: Method, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = intend(alice, method, earn(asha, "f1")), intend(alice, method, earn(asha, "f2"))
+    leave = sending._leave
+
+    def broken(row: Payout) -> bool:
+        if row.pk == bad.pk:
+            raise RuntimeError("Never mind.")
+        return leave(row)
+
+    monkeypatch.setattr(sending, "_leave", broken)
+    assert (carrier.sweep(), company.transfers) == (1, [(good.key, 1500)])
+    bad.refresh_from_db()
+    assert (bad.status, bad.attempts, bad.called_at) == ("queued", 0, None)
+    assert bad.message == "It could not be worked on (RuntimeError); it will be tried again."
+    assert carrier.sweep() == 0
+    monkeypatch.undo()
+
+
+def test_a_batch_is_completed_once_also_when_nothing_of_it_leaves(
+    alice: Cast, asha: Participant, method: Method, company: Company
+) -> None:
+    payout = intend(alice, method, earn(asha, "f1"))
+    assert withdraw(payouts=[payout.pk], tenant=alice.tenant, actor=ACTOR) == 1
+    first = earn(asha, "f2")
+    payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[first.pk], actor=ACTOR, key="by-hand-1")
+    take_back(alice, first)
+    netted = intend(alice, method, earn(asha, "f3"))
+    assert (netted.amount_minor, netted.status) == (0, "paid")
+    told = Event.objects.filter(type="payout.batch.completed").order_by("pk").values_list("subject_id", flat=True)
+    assert list(told) == [row.public_id for row in PayoutBatch.objects.order_by("pk")]
+    assert PayoutBatch.objects.filter(completed_at=None).count() == 0
