@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -20,7 +20,7 @@ from referrals.events.services import SYSTEM, Actor, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import lifecycle, payout_guards
+from rewards import lifecycle, payout_guards, sending
 from rewards.models import Payout, PayoutBatch, Reward, State
 from rewards.payouts import (
     add,
@@ -162,12 +162,12 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor
             # All of it is set off against what was taken back before: there is nothing to send.
             payout.status, payout.paid_at = "paid", now
     add(payouts, rewards, actor)
-    sending = [payout.pk for payout in payouts if payout.amount_minor]
+    to_send = [payout.pk for payout in payouts if payout.amount_minor]
     if payout_guards.needs_second_person(batch.tenant, payouts):
         PayoutBatch.objects.filter(pk=batch.pk).update(needs_approval=True)
         batch.needs_approval = True
     else:
-        Payout.objects.filter(pk__in=sending).update(next_attempt_at=Now())
+        Payout.objects.filter(pk__in=to_send).update(next_attempt_at=Now())
     gone = [row for row in rewards if row.payout is not None and not row.payout.amount_minor]
     leaving = [row for row in rewards if row.payout is not None and row.payout.amount_minor]
     issued = [lifecycle.Target(row, State.ISSUED) for row in gone]
@@ -177,7 +177,7 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor
     enqueue(NUDGE)
 
 
-def withdraw(*, payouts: Collection[int], tenant: Tenant, actor: Actor, note: str = "") -> int:
+def withdraw(*, payouts: Iterable[int], tenant: Tenant, actor: Actor, note: str = "") -> int:
     """Take back payouts that have not left: their rewards are due again. Returns how many; those on their way are left alone."""
     with transaction.atomic():
         rows = list(
@@ -197,6 +197,22 @@ def withdraw(*, payouts: Collection[int], tenant: Tenant, actor: Actor, note: st
             for batch in {row.batch_id: row.batch for row in done}.values():
                 complete(batch, actor)
     return len(done)
+
+
+def let_nothing_leave(*, tenant: Tenant, actor: Actor, note: str) -> int:
+    """An account that was read from an archive sends nothing by itself: it may have been sent where it comes from, with other keys.
+
+    What no company was asked for is taken back, so that its rewards are due; the rest waits for a person's word. Returns how many.
+    """
+    rows = Payout.objects.for_tenant(tenant)
+    with transaction.atomic():
+        done = withdraw(
+            payouts=rows.filter(status="queued").values_list("pk", flat=True), tenant=tenant, actor=actor, note=note
+        )
+        for pk in rows.filter(status__in=sending.CLAIMABLE).order_by("pk").values_list("pk", flat=True):
+            sending.ask_a_person(pk, actor=actor, message=note)
+            done += 1
+    return done
 
 
 def _give_up(row: Payout) -> bool:

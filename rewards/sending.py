@@ -297,6 +297,13 @@ def decide(payout_id: int, *, paid: bool, actor: Actor, note: str) -> str:
         return _failed(row, Outcome("failed", row.reference, note, ""), actor)
 
 
+def ask_a_person(payout_id: int, *, actor: Actor, message: str) -> str:
+    """No automatic try any more of a payout that is on its way: a person looks at both sides' facts. Returns the status."""
+    with transaction.atomic():
+        row = _row(payout_id)
+        return _become(row, actor, "needs_attention", message=message) if row.status in CLAIMABLE else row.status
+
+
 def _row(payout_id: int) -> Payout:
     rows = Payout.objects.select_related("participant__campaign__merchant", "merchant", "batch")
     return rows.select_for_update(of=("self",)).get(pk=payout_id)

@@ -1,7 +1,8 @@
 """Reading an account back into an empty one: all of it or nothing. Checked before anything is written: the format, every file's sum.
 
 Rows get new primary keys. Public ids are kept where nobody has them, and made anew where somebody does (an account copied beside its
-original); wherever a text names one, it names the new one. What changed is in the answer.
+original); wherever a text names one, it names the new one. What changed is in the answer. Nothing begins to move by it: what was on its
+way to be paid waits for a person, no webhook tells of the history that was read, and host names are to be proven anew.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import connection, models, transaction
+from django.db import DataError, IntegrityError, connection, models, transaction
 from django.utils.translation import gettext as _
 
-from referrals.accounts.models import Merchant
+from referrals.accounts.models import Merchant, check_currency_code, check_zone
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
+from referrals.events.models import Event
 from referrals.events.services import Actor, Happening, record
 from referrals.lib.bulk import insert_rows
 from referrals.lib.codes import BASE62, random_text, referral_code
@@ -33,6 +35,7 @@ from referrals.lib.queries import Among
 from rewards.account.archive import FORMAT, MANIFEST, VERSION
 from rewards.account.tables import columns, is_empty, pointed_at, tables
 from rewards.account.totals import totals
+from rewards.queueing import let_nothing_leave
 from rewards.wiping import Emptied
 
 # More than this unpacked is no account of ours, or a bomb.
@@ -44,10 +47,12 @@ _CAMPAIGN = re.compile(r'"([A-Za-z0-9]{10})"')
 _STATUS = re.compile(r'"status:(\d+):')
 # What reading something else than our own archive runs into.
 _NO_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError)
-_BROKEN = (*_NO_ZIP, KeyError, TypeError, AttributeError, ValidationError)
+_BROKEN = (*_NO_ZIP, KeyError, TypeError, AttributeError, ValidationError, IntegrityError, DataError)
 # Unique texts of the whole installation, and what stands in their place when they are taken.
 _CODES = {"participants.Participant": ("referral_code",), "participants.Invite": ("code",), "rewards.Payout": ("key",)}
 _LOOSE = {"campaigns.Campaign": ("link_name", "host")}
+# What a public id may look like: it stands in addresses.
+_ID = re.compile(r"([a-z]{2,4}_)?[A-Za-z0-9]{10,22}", re.ASCII)
 _logger = logging.getLogger(__name__)
 
 
@@ -174,9 +179,11 @@ class _Restoring:
                 "What was read adds up to something else than the archive says (%(what)s). Nothing was changed."
             )
             raise Refused("archive_totals", message % {"what": wrong}, field="file")
+        self._tell_no_endpoint()
+        let_nothing_leave(tenant=tenant, actor=actor, note=_("It was on its way when the account was written away."))
         data = {
-            "rows": sum(self.done.rows.values()), "from": self.manifest["business"]["name"], "ids_changed": len(self.done.ids),
-            "codes_changed": len(self.done.codes),
+            "rows": sum(self.done.rows.values()), "from": str(self.manifest["business"]["name"])[:120],
+            "ids_changed": len(self.done.ids), "codes_changed": len(self.done.codes),
         }  # fmt: skip
         record(tenant, actor, Happening(types.ACCOUNT_IMPORTED, "merchant", tenant.merchant.public_id, data=data))
         return self.done
@@ -185,7 +192,16 @@ class _Restoring:
         """The time zone and the usual currency belong to what rewards and reports say."""
         business = self.manifest["business"]
         values = {"time_zone": business["time_zone"], "currency": business["currency"]}
+        check_zone(values["time_zone"])
+        check_currency_code(values["currency"])
         Merchant.objects.filter(pk=self.tenant.merchant.pk).update(**values)
+
+    def _tell_no_endpoint(self) -> None:
+        """What was read is history: an endpoint that stands here already is told of what comes after it."""
+        newest = Event.objects.for_tenant(self.tenant).aggregate(pk=models.Max("pk"))["pk"]
+        if newest is not None:
+            endpoints = apps.get_model("integrations.WebhookEndpoint")._default_manager
+            endpoints.filter(merchant=self.tenant.merchant, is_test=self.tenant.is_test).update(starts_after=newest)
 
     def _lines(self, table: Emptied) -> Iterator[str]:
         item = self.files.get(table.model._meta.label)
@@ -206,6 +222,8 @@ class _Restoring:
             olds.append(int(row["id"]))
             for name in names:
                 said[name].append(str(row[name]))
+            if "public_id" in names and not _ID.fullmatch(said["public_id"][-1]):
+                raise _damaged(_("it was changed or cut"))
         self.keys[model] = dict(zip(olds, _fresh_keys(model, len(olds)), strict=True))
         for name, texts in said.items():
             for text in _taken(model, name, texts):
@@ -260,7 +278,8 @@ class _Restoring:
             return lambda value: None if value is None else keys[int(value)]
         if model._meta.label == "campaigns.Campaign" and one.name == "status":
             return lambda _value: "draft"  # with its rules it gets its status (_tie)
-        return lambda value: one.get_db_prep_save(one.to_python(value), connection)
+        check = _check(one)
+        return lambda value: one.get_db_prep_save(check(one.to_python(value)), connection)
 
     def _insert(
         self, model: type[models.Model], names: Sequence[str], rows: list[list[Any]], same: Mapping[str, Any]
@@ -282,15 +301,15 @@ class _Restoring:
         return line
 
     def _recode(self, model: type[models.Model], row: dict[str, Any]) -> None:
-        """Codes and addresses that somebody else has here: a new code, no address."""
+        """Codes and addresses that somebody else has here: a new code, no address. A host name is proven here, or not at all."""
         label = model._meta.label
+        if "host_verified_at" in row:
+            row["host_verified_at"] = None
         for name in _CODES.get(label, ()):
             row[name] = self.done.codes.get(row[name]) or self.payouts.get(row[name]) or row[name]
         for name in _LOOSE.get(label, ()):
             if row.get(name) and _taken(model, name, [row[name]]):
                 row[name] = ""
-                if name == "host":
-                    row["host_verified_at"] = None
 
     def _tie(self, one: models.ForeignKey[Any, Any], values: Mapping[int, int]) -> None:
         """Set the keys that pointed forward; a campaign with rules gets its status."""
@@ -300,9 +319,25 @@ class _Restoring:
         for key, value in values.items():
             rows.filter(pk=key).update(**{one.attname: self.keys[other][int(value)]})
         if one.model._meta.label == "campaigns.Campaign":
+            check = _check(one.model._meta.get_field("status"))
             for line in self._lines(next(table for table in tables() if table.model is one.model)):
                 row = json.loads(line)
-                rows.filter(pk=self.keys[one.model][int(row["id"])]).update(status=row["status"])
+                rows.filter(pk=self.keys[one.model][int(row["id"])]).update(status=check(row["status"]))
+
+
+def _check(one: Any) -> Callable[[Any], Any]:
+    """Lets through what we could have written: one of the field's choices, no longer than the field (SQLite asks for neither)."""
+    known = {value for value, _label in one.flatchoices} | ({""} if one.blank else set())
+    is_choice, longest = bool(one.choices), one.max_length
+
+    def checked(value: Any) -> Any:
+        if value is None or (not is_choice and longest is None):
+            return value
+        if (is_choice and value not in known) or (longest is not None and len(value) > longest):
+            raise ValueError(f"{one} is never {str(value)[:40]!r}")
+        return value
+
+    return checked
 
 
 def _taken(model: type[models.Model], name: str, texts: Sequence[str]) -> list[str]:

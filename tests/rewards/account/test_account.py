@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -13,19 +16,21 @@ from django.core.management import CommandError, call_command
 
 from campaigns import services as campaign_services
 from campaigns.models import Campaign
-from integrations.models import Connection
+from integrations import payouts as carrier
+from integrations.models import Connection, WebhookEndpoint
 from participants.models import Participant, QualifyingEvent, Visit
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import payouts, statuses
+from rewards import payouts, sending, statuses
 from rewards.account.archive import write_archive
 from rewards.account.restore import restore
-from rewards.account.tables import SECRET_COLUMNS, columns, tables
+from rewards.account.tables import SECRET_COLUMNS, columns, is_empty, tables
 from rewards.account.totals import totals
-from rewards.bans import ban
-from rewards.models import Reward
+from rewards.bans import ban, unban
+from rewards.models import Payout, Reward
+from rewards.queueing import Method, queue
 from rewards.refunds import refund
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_merchant, make_participant
@@ -163,6 +168,92 @@ def test_a_tampered_or_cut_archive_changes_nothing(account: Tenant, tmp_path: Pa
         Event.objects.for_tenant(twin).count(),
         twin.merchant.time_zone,
     ) == (0, 0, "UTC")
+
+
+def forged(path: Path, change: Callable[[str, dict[str, Any]], None]) -> Path:
+    """A copy whose rows are changed, and whose sums are right again."""
+    bad = path.with_name("forged.zip")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(bad, "w") as new:
+        manifest = json.loads(old.read("manifest.json"))
+        change("manifest", manifest)
+        for item in manifest["files"]:
+            rows = [json.loads(line) for line in old.read(item["name"]).splitlines()]
+            for row in rows:
+                change(item["table"], row)
+            body = "".join(f"{json.dumps(row)}\n" for row in rows)
+            item["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+            new.writestr(item["name"], body)
+        new.writestr("manifest.json", json.dumps(manifest))
+    return bad
+
+
+def test_what_we_never_write_is_not_read_though_its_sums_are_right(account: Tenant, tmp_path: Path) -> None:
+    path, twin = written(account, tmp_path), Tenant(make_merchant("Empty"))
+    never: list[tuple[str, str, object]] = [
+        ("rewards.Reward", "state", "gone"),
+        ("campaigns.Campaign", "status", "open"),
+        ("rewards.LedgerEntry", "kind", ""),
+        ("rewards.Payout", "reference", "x" * 256),
+        ("rewards.Payout", "amount_minor", -1),
+        ("rewards.Payout", "batch_id", None),
+        ("participants.Participant", "campaign_id", 10**9),
+        ("participants.Participant", "public_id", "../../etc"),
+        ("manifest", "time_zone", "Mars/Olympus"),
+        ("manifest", "currency", "ZZZ"),
+    ]
+    for table, name, value in never:
+
+        def change(label: str, row: dict[str, Any], one: tuple[str, str, object] = (table, name, value)) -> None:
+            if label == one[0]:
+                (row["business"] if label == "manifest" else row)[one[1]] = one[2]
+
+        with pytest.raises(Refused) as caught:
+            restore(tenant=twin, path=forged(path, change), actor=ACTOR)
+        assert caught.value.code == "archive_damaged", (table, name)
+        twin.merchant.refresh_from_db()
+        assert (is_empty(twin, ()), twin.merchant.time_zone, twin.merchant.currency) == ("", "UTC", "USD")
+
+
+def test_nothing_begins_to_move_in_an_account_that_was_read(account: Tenant, tmp_path: Path) -> None:
+    """What was on its way stands still, host names are to be proven, and no endpoint is told of the history."""
+    asha = Participant.objects.get(email="asha@example.com", banned_at__isnull=False)
+    lifted = unban(participant=asha, actor=ACTOR)
+    assert lifted.banned_at is None
+    link = Connection.objects.for_tenant(account).get()
+    method = Method("stripe", frozenset({"credit", "cash"}), account=link.public_id)
+    one, two = [buy(make_friend(asha, f"zoe{n}@example.net")).rewards[0] for n in range(2)]
+    for reward in (one, two):
+        queue(tenant=account, reward_ids=[reward.pk], method=method, actor=ACTOR, key=f"the-batch-{reward.pk}")
+    called = sending.claim(two.payout_items.get().payout_id)
+    assert called is not None
+    Campaign.objects.filter(name="Two").update(host="go.example.com", host_verified_at=clock.now())
+    path, before = written(account, tmp_path), totals(account)
+
+    twin = Tenant(make_merchant("Twin"))
+    endpoint = WebhookEndpoint.objects.create(
+        merchant=twin.merchant, is_test=twin.is_test, url="https://hook.example/x"
+    )
+    mine = Connection(merchant=twin.merchant, provider="stripe")
+    mine.secrets = {}
+    mine.save()
+
+    def as_mine(label: str, row: dict[str, Any]) -> None:
+        if label == "rewards.Payout":
+            row["account"] = mine.public_id
+
+    done = restore(tenant=twin, path=forged(path, as_mine), actor=ACTOR)
+    stood = Payout.objects.for_tenant(twin).order_by("pk").values_list("status", "next_attempt_at")
+    assert list(stood) == [("paid", None), ("undone", None), ("needs_attention", None)]
+    states = Reward.objects.filter(public_id__in=[done.ids[row.public_id] for row in (one, two)]).order_by("pk")
+    assert [row.state for row in states] == ["due", "sending"]
+    Payout.objects.for_tenant(account).update(next_attempt_at=None)  # only the original's own would still leave
+    assert (carrier.sweep(), list(differences()), totals(account)) == (0, [], before)
+    assert Campaign.objects.for_tenant(twin).get(name="Two").host_verified_at is None
+    endpoint.refresh_from_db()
+    heard = Event.objects.for_tenant(twin).filter(pk__gt=endpoint.starts_after).order_by("pk")
+    assert [row.type for row in heard] == [
+        "reward.unqueued", "payout.undone", "payout.batch.completed", "payout.changed", "account.imported",
+    ]  # fmt: skip
 
 
 def test_an_account_that_has_something_takes_none(account: Tenant, charlie: Cast, tmp_path: Path) -> None:
