@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from participants import destination_kinds
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
@@ -28,7 +29,7 @@ class PayoutDestination(TenantModel):
 
     # How long nothing is paid after a change, and how long the change can be taken back from the mail about it.
     HOLD = timedelta(hours=72)
-    METHODS = (("paypal", _("PayPal")),)
+    METHODS = destination_kinds.choices()
     ENDS = (
         ("withdrawn", _("Another one was entered before it was confirmed")),
         ("replaced", _("Changed")),

@@ -157,6 +157,7 @@ CODES: dict[str, tuple[int, str]] = {
     "code_taken": (409, "Somebody else in the campaign has this code, or one that looks like it."),
     "too_many_codes": (409, "A participant can hold at most five chosen codes."),
     "destination_known": (409, "Payouts go to this address already."),
+    "destination_invalid": (422, "A payout address, or a part of it, can't be right."),
     "destination_limit": (429, "A participant can enter five payout addresses a day."),
     "already_erased": (409, "The person's data is erased; that can't be undone."),
     "consent_required": (422, "The sender has to say that the friends know them."),

@@ -1,0 +1,442 @@
+"""The kinds of payout addresses as data: what is asked for, how it is checked, what is shown of it, and when two are the same one.
+
+Whoever asks for an address, stores it or pays to it reads it here, and branches on no kind's name. Pure: no database, no network.
+Sources: IBAN lengths and check digits: ISO 13616 and its registry; routing numbers: ABA; IFSC: Reserve Bank of India; UPI addresses:
+NPCI; what Wise asks for by currency: its "Create a recipient account" (names of more than one word, no digits).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from referrals.lib.emails import EmailError, mask_email, parse_email
+from referrals.lib.errors import Refused
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+Text: TypeAlias = "str | _StrPromise"
+Details = Mapping[str, str]
+INVALID = "destination_invalid"
+
+# How long an IBAN of each country is, for the countries that euros (SEPA) or their own currency can be paid to by IBAN.
+IBAN_LENGTHS = {
+    "AD": 24, "AL": 28, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
+    "FI": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GR": 27, "HR": 21, "HU": 28, "IE": 22, "IS": 26, "IT": 27, "LI": 21,
+    "LT": 20, "LU": 20, "LV": 21, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MT": 31, "NL": 18, "NO": 15, "PK": 24, "PL": 28,
+    "PT": 25, "RO": 24, "RS": 22, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "VA": 22,
+}  # fmt: skip
+_NO_EUROS = frozenset({"GE", "PK"})
+# The currency of its own that an IBAN of the country can get besides euros.
+_OWN_CURRENCY = {
+    "CH": "CHF", "DK": "DKK", "GB": "GBP", "GE": "GEL", "LI": "CHF", "NO": "NOK", "PK": "PKR", "PL": "PLN", "RO": "RON", "SE": "SEK",
+}  # fmt: skip
+_LETTERS = r"[^\W\d_]"
+_NAME = re.compile(rf"{_LETTERS}[\w()'*,.\- ’]*", re.UNICODE)
+_UPI = re.compile(r"[A-Za-z0-9._-]{2,256}@[A-Za-z][A-Za-z0-9]{1,63}", re.ASCII)
+_IFSC = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}", re.ASCII)
+
+
+class WrongValue(ValueError):
+    """What was typed can't be right; the text says what is wrong and what to do, to the person who typed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing that is asked for. `check` gives it as it is stored, or raises WrongValue; `choices` are (value, label)."""
+
+    name: str
+    label: Text
+    check: Callable[[str], str]
+    hint: Text = ""
+    choices: tuple[tuple[str, Text], ...] = ()
+    # For the form: the HTML attributes that help to fill it in, and how much may be typed.
+    autocomplete: str = ""
+    input_type: str = "text"
+    input_mode: str = ""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of payout address. `main` names the field that is the address itself; `mailbox` says that a mail can go to it.
+
+    `currencies` are those that can be paid to any address of the kind at best (empty: any); can_get() knows about a single one.
+    """
+
+    name: str
+    label: Text
+    summary: Text
+    fields: tuple[Field, ...]
+    main: str
+    # What is shown of it, enough for its owner to recognise, and the same text for the same account however it was typed.
+    mask: Callable[[Details], str]
+    identity: Callable[[Details], str]
+    mailbox: bool = False
+    currencies: frozenset[str] = frozenset()
+    # Where its accounts are, by ISO 3166 codes; empty: anywhere.
+    countries: frozenset[str] = frozenset()
+    by_details: Callable[[Details], frozenset[str]] | None = field(default=None, repr=False)
+
+    def can_get(self, details: Details, currency: str) -> bool:
+        """Whether this very address can be paid in the currency."""
+        some = self.by_details(details) if self.by_details else self.currencies
+        return not some or currency in some
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed, checked: `details` is what is sealed, `address` its main part, `hint` what may be shown."""
+
+    kind: Kind
+    details: dict[str, str]
+    address: str
+    hint: str
+    identity: str
+
+
+def get(name: str) -> Kind:
+    """The kind; Refused `destination_invalid` for a name that is none."""
+    kind = BY_NAME.get(name)
+    if kind is None:
+        raise Refused(INVALID, _("Choose how you want to be paid."), field="method")
+    return kind
+
+
+def choices() -> tuple[tuple[str, Text], ...]:
+    """(name, label) of every kind."""
+    return tuple((kind.name, kind.label) for kind in KINDS)
+
+
+def names(wanted: str) -> tuple[str, ...]:
+    """The kinds that a way of paying takes: it names one, or several as "one|other"."""
+    return tuple(part for part in wanted.split("|") if part)
+
+
+def suits(name: str, wanted: str) -> bool:
+    """Whether an address of this kind is one of those that a way of paying takes."""
+    return name in names(wanted)
+
+
+def problems(kind: Kind, data: Details) -> dict[str, str]:
+    """What is wrong with what was typed, by field; empty when all of it is right."""
+    return _read(kind, data)[1]
+
+
+def read(name: str, data: Details) -> Typed:
+    """What was typed, checked and in one form.
+
+    Refused `destination_invalid`: `field` is the first one that is wrong, `details` has the words for each of them.
+    """
+    kind = get(name)
+    details, wrong = _read(kind, data)
+    if wrong:
+        first = next(iter(wrong))
+        raise Refused(INVALID, wrong[first], field=first, details={"fields": wrong})
+    return Typed(kind, details, details[kind.main], kind.mask(details), kind.identity(details))
+
+
+def _read(kind: Kind, data: Details) -> tuple[dict[str, str], dict[str, str]]:
+    details, wrong = {}, {}
+    for item in kind.fields:
+        text = str(data.get(item.name, "")).strip()
+        try:
+            if len(text) > item.limit:
+                raise WrongValue(_("That is too long."))
+            if item.choices and text not in dict(item.choices):
+                raise WrongValue(_("Choose one of these."))
+            details[item.name] = item.check(text)
+        except WrongValue as error:
+            wrong[item.name] = str(error)
+    return details, wrong
+
+
+# --- checks: what is stored, or WrongValue ---
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _some(text: str) -> str:
+    if not text or not text.isprintable():
+        raise WrongValue(_("Fill this in."))
+    return " ".join(text.split())
+
+
+def _email(text: str) -> str:
+    try:
+        return parse_email(text).address
+    except EmailError as error:
+        raise WrongValue(_("Enter an e-mail address such as name@example.com.")) from error
+
+
+def _holder(text: str) -> str:
+    """A person's name as banks take it: more than one word, each of more than one letter at the ends, no digits (Wise)."""
+    name = " ".join(text.replace("’", "'").split())
+    words = name.split(" ")
+    if len(words) < 2 or min(len(words[0]), len(words[-1])) < 2:
+        raise WrongValue(_("Enter your first and your last name in full."))
+    if any(character.isdigit() for character in name) or not _NAME.fullmatch(name):
+        raise WrongValue(_("Enter the name as the bank has it, without digits and special characters."))
+    return name
+
+
+def _indian_holder(text: str) -> str:
+    """A name as Razorpay takes it: 3 to 50 letters, digits, blanks and a few signs."""
+    name = " ".join(text.replace("’", "'").split())
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 '\-_/().&]{2,49}", name):
+        raise WrongValue(_("Enter the name as the bank has it, in 3 to 50 Latin letters."))
+    return name
+
+
+def _iban(text: str) -> str:
+    iban = re.sub(r"[\s.-]", "", text).upper()
+    country = iban[:2]
+    if not re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{4,}", iban, re.ASCII):
+        raise WrongValue(_("Enter an IBAN: two letters, two digits, and the number of the account."))
+    if country not in IBAN_LENGTHS:
+        raise WrongValue(_("We can't pay to an IBAN that begins with %(country)s.") % {"country": country})
+    if len(iban) != IBAN_LENGTHS[country]:
+        words = {"country": country, "length": IBAN_LENGTHS[country], "typed": len(iban)}
+        raise WrongValue(_("An IBAN of %(country)s has %(length)s characters; this one has %(typed)s.") % words)
+    if int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97 != 1:
+        raise WrongValue(_("There is a typing error in this IBAN: its check digits do not fit."))
+    return iban
+
+
+def _digits(low: int, high: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        number = re.sub(r"[\s-]", "", text)
+        if not re.fullmatch(rf"[0-9]{{{low},{high}}}", number, re.ASCII):
+            if low == high:
+                raise WrongValue(_("Enter %(count)s digits.") % {"count": low})
+            raise WrongValue(_("Enter %(low)s to %(high)s digits.") % {"low": low, "high": high})
+        return number
+
+    return check
+
+
+def _routing(text: str) -> str:
+    number = _digits(9, 9)(text)
+    total = sum(int(digit) * weight for digit, weight in zip(number, (3, 7, 1) * 3, strict=True))
+    if total % 10 or not total:
+        raise WrongValue(_("There is a typing error in this routing number: its check digit does not fit."))
+    return number
+
+
+def _upi(text: str) -> str:
+    address = text.replace(" ", "")
+    if not _UPI.fullmatch(address) or "@" not in address:
+        raise WrongValue(_("Enter a UPI address such as name@bank, without a dot after the @."))
+    return address.lower()
+
+
+def _ifsc(text: str) -> str:
+    code = re.sub(r"\s", "", text).upper()
+    if not _IFSC.fullmatch(code):
+        raise WrongValue(_("Enter the IFSC code of the branch: four letters, a zero, and six more characters."))
+    return code
+
+
+def _indian_account(text: str) -> str:
+    number = re.sub(r"[\s-]", "", text).upper()
+    if not re.fullmatch(r"[A-Z0-9]{5,35}", number, re.ASCII):
+        raise WrongValue(_("Enter the account's number, 5 to 35 digits or letters."))
+    return number
+
+
+def _state(text: str) -> str:
+    state = text.upper()
+    if not re.fullmatch(r"[A-Z]{2}", state, re.ASCII):
+        raise WrongValue(_("Enter the two letters of the state, such as CA."))
+    return state
+
+
+def _zip(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{5}(-[0-9]{4})?", text, re.ASCII):
+        raise WrongValue(_("Enter a ZIP code of five digits."))
+    return text
+
+
+# --- what is shown, and when two are the same ---
+
+
+def _end_of(number: str) -> str:
+    """The last four characters, of what is long enough that they do not give it away."""
+    return f"•••• {number[-4:] if len(number) > 6 else number[-2:]}"
+
+
+def _mask_email(details: Details) -> str:
+    return mask_email(details["email"])
+
+
+def _mailbox(details: Details) -> str:
+    """Of one mailbox, whoever pays to it: the same person."""
+    return parse_email(details["email"]).identity
+
+
+def _mask_upi(details: Details) -> str:
+    name, _at, bank = details["vpa"].partition("@")
+    return f"{name[:1]}•••@{bank}"
+
+
+def _same_iban(details: Details) -> str:
+    """A British IBAN holds the sort code and the account's number: both ways to write it are one account."""
+    iban = details["iban"]
+    return f"gb:{iban[8:14]}:{iban[14:]}" if iban.startswith("GB") else f"iban:{iban}"
+
+
+def _iban_currencies(details: Details) -> frozenset[str]:
+    country = details["iban"][:2]
+    own = {_OWN_CURRENCY[country]} if country in _OWN_CURRENCY else set()
+    return frozenset(own if country in _NO_EUROS else own | {"EUR"})
+
+
+_HOLDER = Field(
+    "holder",
+    gettext_lazy("Name of the account's owner"),
+    _holder,
+    gettext_lazy("First and last name, as the bank has them."),
+    autocomplete="name",
+)
+_EMAIL = Field("email", gettext_lazy("E-mail address"), _email, autocomplete="email", input_type="email", limit=254)
+_DIGITS = "numeric"
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        name="paypal",
+        label=gettext_lazy("PayPal"),
+        summary=gettext_lazy("The e-mail address of your PayPal account."),
+        fields=(_EMAIL,),
+        main="email",
+        mask=_mask_email,
+        identity=_mailbox,
+        mailbox=True,
+    ),
+    Kind(
+        name="wise_email",
+        label=gettext_lazy("Wise, by e-mail"),
+        summary=gettext_lazy("Wise writes to you, and asks where the money is to go. There is a week to answer."),
+        fields=(_HOLDER, _EMAIL),
+        main="email",
+        mask=_mask_email,
+        identity=_mailbox,
+        mailbox=True,
+    ),
+    Kind(
+        name="bank",
+        label=gettext_lazy("Bank account with an IBAN"),
+        summary=gettext_lazy("For accounts in Europe, and some others that have an IBAN."),
+        fields=(
+            _HOLDER,
+            Field("iban", "IBAN", _iban, gettext_lazy("You find it on a statement of your account."), limit=50),
+        ),
+        main="iban",
+        mask=lambda details: f"{details['iban'][:2]} {_end_of(details['iban'])}",
+        identity=_same_iban,
+        currencies=frozenset({"EUR", *_OWN_CURRENCY.values()}),
+        countries=frozenset(IBAN_LENGTHS),
+        by_details=_iban_currencies,
+    ),
+    Kind(
+        name="bank_gb",
+        label=gettext_lazy("Bank account in the United Kingdom"),
+        summary=gettext_lazy("By sort code and account number."),
+        fields=(
+            _HOLDER,
+            Field(
+                "sort_code",
+                gettext_lazy("Sort code"),
+                _digits(6, 6),
+                gettext_lazy("Six digits."),
+                (),
+                "",
+                "text",
+                _DIGITS,
+            ),
+            Field(
+                "account_number",
+                gettext_lazy("Account number"),
+                _digits(8, 8),
+                gettext_lazy("Eight digits."),
+                input_mode=_DIGITS,
+            ),
+        ),
+        main="account_number",
+        mask=lambda details: f"GB {_end_of(details['account_number'])}",
+        identity=lambda details: f"gb:{details['sort_code']}:{details['account_number']}",
+        currencies=frozenset({"GBP"}),
+        countries=frozenset({"GB"}),
+    ),
+    Kind(
+        name="bank_us",
+        label=gettext_lazy("Bank account in the United States"),
+        summary=gettext_lazy("By routing number and account number."),
+        fields=(
+            _HOLDER,
+            Field(
+                "routing_number",
+                gettext_lazy("Routing number"),
+                _routing,
+                gettext_lazy("Nine digits (ACH)."),
+                input_mode=_DIGITS,
+            ),
+            Field("account_number", gettext_lazy("Account number"), _digits(4, 17), input_mode=_DIGITS),
+            Field(
+                "account_type",
+                gettext_lazy("Kind of account"),
+                _as_it_is,
+                choices=(("CHECKING", gettext_lazy("Checking")), ("SAVINGS", gettext_lazy("Savings"))),
+            ),
+            Field("street", gettext_lazy("Street and number"), _some, autocomplete="address-line1"),
+            Field("city", gettext_lazy("City"), _some, autocomplete="address-level2"),
+            Field("state", gettext_lazy("State"), _state, gettext_lazy("Two letters."), autocomplete="address-level1"),
+            Field("zip", gettext_lazy("ZIP code"), _zip, autocomplete="postal-code"),
+        ),
+        main="account_number",
+        mask=lambda details: f"US {_end_of(details['account_number'])}",
+        identity=lambda details: f"us:{details['routing_number']}:{details['account_number']}",
+        currencies=frozenset({"USD"}),
+        countries=frozenset({"US"}),
+    ),
+    Kind(
+        name="upi",
+        label="UPI",
+        summary=gettext_lazy("A UPI address in India."),
+        fields=(Field("vpa", gettext_lazy("UPI address"), _upi, gettext_lazy("Such as name@bank."), limit=260),),
+        main="vpa",
+        mask=_mask_upi,
+        identity=lambda details: f"upi:{details['vpa']}",
+        currencies=frozenset({"INR"}),
+        countries=frozenset({"IN"}),
+    ),
+    Kind(
+        name="bank_in",
+        label=gettext_lazy("Bank account in India"),
+        summary=gettext_lazy("By IFSC code and account number."),
+        fields=(
+            Field(
+                "holder",
+                gettext_lazy("Name of the account's owner"),
+                _indian_holder,
+                gettext_lazy("First and last name, as the bank has them."),
+                autocomplete="name",
+            ),
+            Field("ifsc", gettext_lazy("IFSC code"), _ifsc, gettext_lazy("Eleven characters, such as HDFC0001234.")),
+            Field("account_number", gettext_lazy("Account number"), _indian_account),
+        ),
+        main="account_number",
+        mask=lambda details: f"IN {_end_of(details['account_number'])}",
+        identity=lambda details: f"in:{details['ifsc'][:4]}:{details['account_number']}",
+        currencies=frozenset({"INR"}),
+        countries=frozenset({"IN"}),
+    ),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
