@@ -27,7 +27,7 @@ from referrals.lib import clock
 from referrals.lib.emails import Email, EmailError, parse_email
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from referrals.lib.prepared import Prepared, PreparedRows, Slot, insert
+from referrals.lib.prepared import Prepared, PreparedRows, Slot, insert, insert_missing
 from referrals.lib.queries import Among
 
 # What every payment asks, with its text made once (ADR 13).
@@ -195,24 +195,20 @@ def name_event(event: QualifyingEvent, references: Sequence[Reference], source: 
         for owner, names in by_source(source or event.source, references).items()
         for name in names
     ]
-    for row in rows:
-        insert([row], unless_taken=True)
+    insert_missing(rows)
 
 
 def name_customer(participant: Participant, source: str, customer_id: str) -> None:
     """Remember a source's own id for this person."""
-    CustomerReference.objects.bulk_create(
-        [
-            CustomerReference(
-                merchant_id=participant.merchant_id,
-                is_test=participant.is_test,
-                source=source,
-                customer_id=customer_id[:255],
-                participant=participant,
-            )
-        ],
-        ignore_conflicts=True,
-    )
+    insert_missing([
+        CustomerReference(
+            merchant_id=participant.merchant_id,
+            is_test=participant.is_test,
+            source=source,
+            customer_id=customer_id[:255],
+            participant=participant,
+        )
+    ])  # fmt: skip
 
 
 def add_refund(

@@ -194,6 +194,7 @@ class _Columns:
 
 
 _COLUMNS: dict[type[Model], _Columns] = {}
+_UNLESS = " ON CONFLICT DO NOTHING"
 
 
 def _columns(model: type[Model], connection: BaseDatabaseWrapper) -> _Columns:
@@ -215,23 +216,36 @@ def insert(rows: Sequence[M], *, unless_taken: bool = False) -> Sequence[M]:
         return rows
     if unless_taken and len(rows) > 1:
         raise ValueError("Which of several rows were taken, the database does not say: insert them one by one.")
-    model = type(rows[0])
     if len(rows) > FEW:
-        return model._default_manager.bulk_create(rows)
+        return type(rows[0])._default_manager.bulk_create(rows)
+    key: Any = rows[0]._meta.pk
+    name = connections[DEFAULT_DB_ALIAS].ops.quote_name(key.column)
+    keys = _written(rows, f"{_UNLESS if unless_taken else ''} RETURNING {name}")
+    for row, (made,) in zip(rows, keys, strict=False):
+        row.pk = made
+        row._state.adding = False
+        row._state.db = DEFAULT_DB_ALIAS
+    return rows[: len(keys)]
+
+
+def insert_missing(rows: Sequence[M]) -> None:
+    """Write in one statement those of the rows that no unique one stands in the way of. They get no keys: nobody says which they were."""
+    if len(rows) > FEW:
+        type(rows[0])._default_manager.bulk_create(rows, ignore_conflicts=True)
+    elif rows:
+        _written(rows, _UNLESS)
+
+
+def _written(rows: Sequence[M], tail: str) -> list[tuple[Any, ...]]:
+    """Insert the rows; what the statement gives back, if anything."""
     connection = connections[DEFAULT_DB_ALIAS]
+    model = type(rows[0])
     columns = _COLUMNS.get(model) or _columns(model, connection)
     params = []
     for row in rows:
         unsaved: Any = row  # the check for keys of rows that were not written is not in the stubs
         unsaved._prepare_related_fields_for_save(operation_name="bulk_create")
         params += [field.get_db_prep_save(field.pre_save(row, True), connection) for field in columns.fields]
-    sql = columns.head + ", ".join([columns.row] * len(rows)) + (" ON CONFLICT DO NOTHING" if unless_taken else "")
-    key: Any = model._meta.pk
     with connection.cursor() as cursor:
-        cursor.execute(f"{sql} RETURNING {connection.ops.quote_name(key.column)}", params)
-        keys = cursor.fetchall()
-    for row, (made,) in zip(rows, keys, strict=False):
-        row.pk = made
-        row._state.adding = False
-        row._state.db = DEFAULT_DB_ALIAS
-    return rows[: len(keys)]
+        cursor.execute(columns.head + ", ".join([columns.row] * len(rows)) + tail, params)
+        return cursor.fetchall() if cursor.description else []

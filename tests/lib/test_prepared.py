@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from campaigns.models import Campaign
 from participants.models import CustomerReference, Participant
-from referrals.lib.prepared import FEW, Prepared, PreparedRows, PreparedUpdate, Slot, insert
+from referrals.lib.prepared import FEW, Prepared, PreparedRows, PreparedUpdate, Slot, insert, insert_missing
 from referrals.lib.queries import Among
 from tests.factories import make_participant
 
@@ -117,6 +117,21 @@ def test_what_stands_already_is_left_alone(campaign: Campaign) -> None:
     with pytest.raises(ValueError, match="one by one"):
         insert([reference(person, "cus_2"), second], unless_taken=True)
     assert CustomerReference.objects.get() == first
+
+
+def test_of_several_rows_those_that_are_missing_are_written(
+    campaign: Campaign, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    person = make_participant(campaign)
+    (first,) = insert([reference(person, "cus_1")])
+    rows = [reference(person, name) for name in ("cus_1", "cus_2", "cus_3")]
+    with django_assert_num_queries(1):
+        insert_missing(rows)
+    insert_missing([])
+    assert [row.pk for row in rows] == [None, None, None]
+    found = CustomerReference.objects.order_by("customer_id").values_list("customer_id", flat=True)
+    assert list(found) == ["cus_1", "cus_2", "cus_3"]
+    assert CustomerReference.objects.get(customer_id="cus_1") == first
 
 
 def test_a_row_of_an_unsaved_one_is_refused(campaign: Campaign) -> None:
