@@ -143,6 +143,20 @@ def test_the_shop_says_whether_it_is_the_first_order_and_how_somebody_came() -> 
     assert len(shop.asked) == asked
 
 
+def test_a_refund_in_two_currencies_is_asked_for_by_its_number() -> None:
+    shop = Shop()
+    shop.play("refund", order=str(shop.buy(4200)), amount_minor=1000)
+    told = PROVIDER.source.parse(Message(shop.told[-1][1], "refunds/create"))[0]
+    # Of one currency nothing has to be asked.
+    asked = len(shop.asked)
+    assert look_up([told], shop.account) == [told]
+    assert len(shop.asked) == asked
+    by_lines = replace(told, money=Money(999, "EUR"), also=(Money(1000, "USD"),))
+    assert look_up([by_lines], shop.account) == [told]
+    number = told.external_id.removeprefix("refund_")
+    assert shop.asked[-1] == (queries.REFUND, {"id": f"gid://shopify/Refund/{number}"})
+
+
 def test_the_nightly_look_gives_what_the_messages_gave_under_the_same_names() -> None:
     shop = Shop()
     orders = [shop.buy(4200, codes=["ASHA10"], attributes={"referral_code": "8Mnu79TD"}) for _number in range(12)]

@@ -12,10 +12,10 @@ from integrations.base import Account, Code, Delivery, Pulled, Signal
 from integrations.providers.shopify import queries
 from integrations.providers.shopify.amounts import refunded
 from integrations.providers.shopify.graphql import ask
-from integrations.providers.shopify.source import TOPIC, ShopifySource, address_codes
+from integrations.providers.shopify.source import REFUND, TOPIC, ShopifySource, address_codes
 from integrations.reading import Object, each, ident, inner, iso_moment, text
 
-_ORDER = "gid://shopify/Order/"
+_ORDER, _REFUND = "gid://shopify/Order/", "gid://shopify/Refund/"
 
 
 def can_ask(account: Account) -> bool:
@@ -38,7 +38,7 @@ def _filled(signal: Signal, account: Account) -> Signal:
         order = inner(ask(account, queries.ORDER, {"id": _ORDER + signal.external_id}), "order")
         return with_order(signal, order)
     if signal.fact == "refund" and signal.also:
-        name = "gid://shopify/Refund/" + signal.metadata.get("refund", "")
+        name = _REFUND + signal.external_id.removeprefix(REFUND)
         found = inner(ask(account, queries.REFUND, {"id": name}), "refund")
         sums = refunded(_refund(found, "")) if found else ()
         return replace(signal, money=sums[0], also=sums[1:]) if sums else signal

@@ -33,6 +33,8 @@ from referrals.lib import clock
 from referrals.lib.signing import SignatureError, equal
 
 TOPIC, SHOP = "X-Shopify-Topic", "X-Shopify-Shop-Domain"
+# Before a refund's number in its name here.
+REFUND = "refund_"
 EVENT_ID, DELIVERY_ID = "X-Shopify-Event-Id", "X-Shopify-Webhook-Id"
 IS_SAMPLE = "X-Shopify-Test"
 # Of an order that nobody paid for, so that its cancellation takes nothing back.
@@ -169,7 +171,7 @@ def _refunded(refund: Object) -> Signal:
     return Signal(
         fact="refund",
         # All of this one refund so far: what was pending and goes through later makes the sum larger.
-        external_id=f"refund_{name}",
+        external_id=REFUND + name,
         references=order_names(order),
         occurred_at=_moment(refund, "processed_at", "created_at"),
         money=sums[0],
