@@ -125,8 +125,9 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
         return Receipt(413, "too_large", "A message may have 1 MiB.")
     connection = _CONNECTION.first(public_id=connection_id[:32])
     provider = registry.get(connection.provider if connection else next(iter(registry.SLUGS)))
+    account = account_of(connection) if connection else _NOBODY
     try:
-        provider.source.verify(delivery, account_of(connection) if connection else _NOBODY)
+        provider.source.verify(delivery, account)
     except Exception as error:
         # Any junk in a header is a refusal, never a fault of ours (RELIABILITY F8).
         if connection is None:
@@ -144,7 +145,7 @@ def receive(connection_id: str, delivery: Delivery) -> Receipt:
     with clocks.running(connection.tenant):
         try:
             payload = _read(delivery.body)
-            row = _row(connection, provider, payload, delivery)
+            row = _row(connection, provider, payload, delivery, account)
         except PayloadError as error:
             return Receipt(400, "payload", str(error))
         return _store(connection, row)
@@ -158,8 +159,11 @@ def _read(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _row(connection: Connection, provider: Provider, payload: dict[str, Any], delivery: Delivery) -> InboundEvent:
+def _row(
+    connection: Connection, provider: Provider, payload: dict[str, Any], delivery: Delivery, account: Account
+) -> InboundEvent:
     source = provider.source
+    hidden = [account.secrets.get(field.name, "") for field in provider.secrets if field.is_secret]
     return InboundEvent(
         merchant_id=connection.merchant_id,
         is_test=connection.is_test,
@@ -167,16 +171,10 @@ def _row(connection: Connection, provider: Provider, payload: dict[str, Any], de
         event_id=source.event_id(payload, delivery),
         type=source.event_type(payload, delivery),
         body=delivery.body,
-        headers=kept_headers(delivery.headers, source.signature_header, _hidden(connection, provider)),
+        headers=kept_headers(delivery.headers, source.signature_header, hidden),
         received_at=clock.now(),
         next_attempt_at=clock.wall(),
     )
-
-
-def _hidden(connection: Connection, provider: Provider) -> list[str]:
-    """What of the connection's account is really secret."""
-    known = account_of(connection).secrets
-    return [known.get(field.name, "") for field in provider.secrets if field.is_secret]
 
 
 def _store(connection: Connection, row: InboundEvent) -> Receipt:
@@ -281,8 +279,9 @@ def _work(row: InboundEvent) -> bool:
     mode = provider.source.is_test(payload)
     if mode is not None and mode is not row.is_test:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
-    message = Message(payload, row.type, account_of(row.connection), row.received_at)
-    signals, refusal = _looked_up(row, provider.source.parse(message))
+    account = account_of(row.connection)
+    message = Message(payload, row.type, account, row.received_at)
+    signals, refusal = _looked_up(row, account, provider.source.parse(message))
     ahead = clocks.ahead(row.connection.tenant)
     signals = [_in_time(signal, row.received_at, ahead) for signal in signals]
     capturing.note(row, signals)
@@ -312,14 +311,14 @@ def _recovered(row: InboundEvent) -> None:
         Connection.objects.filter(pk=row.connection_id).update(failing_since=None)
 
 
-def _looked_up(row: InboundEvent, signals: list[Signal]) -> tuple[list[Signal], str]:
+def _looked_up(row: InboundEvent, account: Account, signals: list[Signal]) -> tuple[list[Signal], str]:
     """The signals with what only the company knows. One that refuses us for good does not stop what can be done without it."""
     signals = _with_our_codes(row, signals)
     ask = registry.look_up(row.connection.provider)
     if ask is None:
         return signals, ""
     try:
-        return ask(signals, account_of(row.connection)), ""
+        return ask(signals, account), ""
     except ProviderError as error:
         if error.retry:
             raise

@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from integrations import inbox
+from integrations import inbox, models
 from integrations.base import Account, Delivery, PayloadError
 from integrations.models import Connection, InboundEvent
 from integrations.registry import get
+from referrals.lib.sealed import unseal
 from referrals.lib.signing import SignatureError
 from tests.factories import Cast
 from tests.integrations.sending import SECRET, connect, post, sample, signature
@@ -63,6 +64,19 @@ def test_receiving_takes_few_queries(connection: Connection, django_assert_num_q
     # The connection, and in one transaction the row and its nudge; two for the transaction, which is a savepoint in a test.
     with django_assert_num_queries(5):
         assert post(connection, BODY).status_code == 200
+
+
+def test_the_secrets_are_opened_once_for_receiving_and_once_for_processing(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(
+        models, "unseal", lambda sealed, *, bound_to: opened.append(bound_to) or unseal(sealed, bound_to=bound_to)
+    )
+    assert post(connection, BODY).status_code == 200
+    assert len(opened) == 1
+    assert inbox.process(InboundEvent.objects.get().pk) == "ignored"
+    assert len(opened) == 2
 
 
 def test_a_second_delivery_is_answered_alike_and_adds_nothing(connection: Connection) -> None:
