@@ -169,7 +169,7 @@ def campaign_promotions_again(request: MerchantRequest, public_id: str) -> HttpR
     """Have what failed tried at once."""
     campaign = own(Campaign.objects.select_related("merchant"), request, public_id)
     try:
-        count = promotions.try_again(campaign=campaign, actor=request.actor)
+        count = promotions.try_again(campaign=campaign)
     except Refused as error:
         return refused(request, error, back=reverse("web:campaign_promotions", args=[campaign.public_id]))
     said = ngettext("%(n)d code is tried again.", "%(n)d codes are tried again.", count) % {"n": count}

@@ -194,7 +194,7 @@ def test_what_is_refused_is_said_in_words(
     assert row.problem_sentence
     # Once it is mended, one press is enough.
     PromotionPlan.objects.update(coupon="")
-    assert promotions.try_again(campaign=campaign, actor=ACTOR) == 1
+    assert promotions.try_again(campaign=campaign) == 1
     promotions.sweep()
     assert PromotionCode.objects.filter(state="active").count() == 2
     plan.refresh_from_db()
@@ -338,7 +338,7 @@ def test_a_chosen_coupon_is_looked_at_first_and_a_minimum_goes_along(connection:
     assert (plan.problem, plan.coupon, stripe.rows("promotion_code")) == ("coupon_missing", "", [])
     stripe.send("POST", "https://api.stripe.com/v1/coupons", headers={"Authorization": "Bearer k"},
                 body="id=HALDEN&percent_off=15")  # fmt: skip
-    promotions.try_again(campaign=campaign, actor=ACTOR)
+    promotions.try_again(campaign=campaign)
     promotions.sweep()
     assert stripe.rows("promotion_code")[0]["promotion"]["coupon"] == "HALDEN"
     _on(campaign, connection, first_order_only=False)
