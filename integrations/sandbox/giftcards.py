@@ -109,8 +109,8 @@ class GiftCards(Company):
         delay = (scripts.SLOW if script.pace else POST_DAYS) if is_late else timedelta()
         steps = [(delay, "complete")]
         if script.ending in {"returned", "reversed"}:
-            steps.append((scripts.BACK, "cancel"))
-        call.plan("order", name, data, sorted(steps))
+            steps.append((delay + scripts.BACK, "cancel"))
+        call.plan("order", name, data, steps)
         return Reply(201, data)
 
     def _read(self, body: Data) -> tuple[Money, str]:

@@ -19,6 +19,7 @@ from integrations.sandbox.state import Data
 from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.money import Money, MoneyError
+from referrals.lib.signing import equal
 
 HOST = "https://api-m.sandbox.paypal.com"
 PAYOUTS, ITEMS = "/v1/payments/payouts", "/v1/payments/payouts-item"
@@ -202,7 +203,7 @@ class PayPal(Company):
         body = json.dumps(given.get("webhook_event"), separators=(",", ":")).encode()
         name, at = str(given.get("transmission_id", "")), str(given.get("transmission_time", ""))
         expected = _signature(name, at, call.secrets.get("webhook_id", ""), body)
-        fits = hmac.compare_digest(expected.encode(), str(given.get("transmission_sig", "")).encode())
+        fits = equal(expected, str(given.get("transmission_sig", "")))
         fits = fits and given.get("webhook_id") == call.secrets.get("webhook_id", "")
         return Reply(200, {"verification_status": "SUCCESS" if fits else "FAILURE"})
 

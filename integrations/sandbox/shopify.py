@@ -16,13 +16,15 @@ from integrations.providers.shopify.samples import sign
 from integrations.sandbox.base import Call, Company, Refusal, Reply, Request, Route
 from integrations.sandbox.state import Data
 from referrals.lib.codes import random_text
-from referrals.lib.money import Money
+from referrals.lib.money import Money, MoneyError
 
 _OPERATION = re.compile(r"\s*(?:query|mutation)\s+Passalong(\w+)")
 GRAPHQL = "/admin/api/{version}/graphql.json"
 # Orders and customers count from here, as numbers that look like Shopify's.
 _FIRST = 5_500_000_000_000
 _PAGE = 10
+# Of the shop, and so of its discounts.
+_CURRENCY = "USD"
 
 
 class Shopify(Company):
@@ -296,7 +298,7 @@ def _order_node(call: Call, order: Data) -> Data:
 
 def _shop(call: Call, _variables: Data) -> Data:
     shop = call.secrets.get("shop", "")
-    facts = {"name": shop.partition(".")[0], "myshopifyDomain": shop, "currencyCode": "USD"}
+    facts = {"name": shop.partition(".")[0], "myshopifyDomain": shop, "currencyCode": _CURRENCY}
     scopes = [{"handle": name} for name in ("read_orders", "read_customers", "write_discounts")]
     plan = {"plan": {"partnerDevelopment": True}}
     return {"shop": facts | plan, "currentAppInstallation": {"accessScopes": scopes}}
@@ -342,7 +344,11 @@ def _make_discount(call: Call, variables: Data) -> Data:
     # A discount in money has an amount, and an amount may have a script.
     amount = asked["customerGets"]["value"].get("discountAmount")
     if amount:
-        call.begin(Money(round(float(amount["amount"]) * 100), "USD"), name)
+        try:
+            money = Money.parse(str(amount["amount"]), _CURRENCY)
+        except MoneyError as error:
+            raise Refusal(call.company.malformed(error.message)) from error
+        call.begin(money, name)
     id_ = f"gid://shopify/DiscountCodeNode/{_next(call, 'discount')}"
     row = {"id": id_, "status": "ACTIVE", **{key: asked.get(key) for key in ("code", "title", "tags", "customerGets")}}
     if not call.state.add("discount", name, row):

@@ -6,8 +6,6 @@ What a person does at Stripe's pages (pay, renew, ask back, dispute) is done und
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -22,6 +20,7 @@ from integrations.sandbox.state import Data
 from referrals.lib import clock
 from referrals.lib.codes import random_text
 from referrals.lib.money import Money
+from referrals.lib.signing import hmac_hex
 
 KEY_LIFE = timedelta(hours=24)
 _PART = re.compile(r"\[([^\]]*)\]")
@@ -82,7 +81,7 @@ class Stripe(Company):
         """`t=<seconds>,v1=<hex>` over `<t>.<body>`, at the time it leaves."""
         stamp = str(int(clock.wall().timestamp()))
         key = str(secrets.get("webhook_secret", "")).encode()
-        digest = hmac.new(key, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+        digest = hmac_hex(key, stamp.encode() + b"." + body)
         return {"Stripe-Signature": f"t={stamp},v1={digest}", "Content-Type": "application/json; charset=utf-8"}
 
     def step(self, call: Call, kind: str, name: str, data: Data, word: str) -> None:

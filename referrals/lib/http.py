@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import requests
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES, InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3.exceptions import HTTPError as BrokenAnswer
 
 # A backslash, a blank or control character anywhere, or a user name before the host.
 _AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]|^[^/]*//[^/?#]*@")
@@ -49,6 +51,19 @@ class Send(Protocol):
     ) -> Answer: ...
 
 
+class _PublicAdapter(IPFilterAdapter):
+    """Connects to the very address that was looked at, as its parent does, and only if is_public(), the rule of posting.py, lets it.
+
+    The parent's own rule lets some forms of inner addresses through ([fec0::1], [::10.0.0.1]).
+    """
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if not is_public(host["host"].strip("[]")):
+            raise InvalidIPAddress(host["host"])
+        return host, pool
+
+
 def request(
     method: str,
     url: str,
@@ -70,6 +85,9 @@ def request(
             user_agent_override="Passalong",
         )
     )
+    if not private:
+        session.mount("https://", _PublicAdapter(is_https_proto=True))
+        session.mount("http://", _PublicAdapter(is_https_proto=False))
     try:
         with session.request(method, url, headers=dict(headers or {}), data=body, stream=True) as response:
             content = response.raw.read(MAX_BYTES + 1, decode_content=True)
@@ -80,7 +98,7 @@ def request(
         raise HttpError("The address is not a public one.", retry=False, sent=False) from error
     except requests.ConnectTimeout as error:
         raise HttpError("No connection within 3 seconds.", retry=True, sent=False) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, BrokenAnswer) as error:
         raise HttpError(f"No answer: {type(error).__name__}.", retry=True, sent=True) from error
 
 

@@ -25,9 +25,9 @@ import aiohttp
 import certifi
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from referrals.lib.http import is_public
+from referrals.lib.http import CONNECT_SECONDS, READ_SECONDS, is_public
 
-CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 3.0, 10.0, 15.0
+TOTAL_SECONDS = 15.0
 READ_BYTES = 64 * 1024
 KEPT_SECONDS = 15.0  # how long an idle connection is kept, and a name's addresses with it
 

@@ -25,7 +25,8 @@ INWARD = [
     "http://hooks.example.com/", "ftp://hooks.example.com/", "//hooks.example.com/", "https://user:pw@hooks.example.com/",
     "https://hooks.example.com:25/", "https://localhost/", "https://127.1/", "https://2130706433/", "https://0x7f000001/",
     "https://①②⑦.⓪.⓪.①/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/",
-    "https://100.100.100.200/", "https://169.254.169.254/", "https://rebinding.example.com/",
+    "https://[::10.0.0.1]/", "https://[fec0::1]/", "https://100.100.100.200/", "https://169.254.169.254/",
+    "https://rebinding.example.com/",
     "https://hooks.example.com\\@127.0.0.1/", "https://hooks\t.example.com/",
 ]  # fmt: skip
 # Of these the form alone is wrong; the name itself leads to the internet.

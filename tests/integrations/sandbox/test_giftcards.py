@@ -63,6 +63,19 @@ def test_links_come_with_the_order_and_post_takes_two_days(talk: Talk) -> None:
         assert talk("GET", f"/v1/Orders/{post['Id']}")[0] == 401  # the first token was good for an hour
 
 
+@pytest.mark.parametrize(("kind", "days"), [("DigitalDelivery", 2), ("PhysicalShipment", 4)])
+def test_what_is_returned_is_cancelled_two_days_after_it_came(talk: Talk, kind: str, days: int) -> None:
+    with clock.at(NOON):
+        made = talk("POST", "/v1/Orders", order("back", minor_of("returned") / 100, kind))[1]
+    for day, status in ((days - 1, "Complete"), (days, "Cancelled")):
+        with clock.at(NOON + timedelta(days=day)):
+            talk.stand_in.advance()
+            row = talk.state.get("order", made["Id"])
+            assert row is not None
+            assert row["Status"] == status
+            assert [back for *_rest, back in talk.paid()] == [status == "Cancelled"]
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
