@@ -51,7 +51,7 @@ class Send(Protocol):
     ) -> Answer: ...
 
 
-class _PublicAdapter(IPFilterAdapter):
+class _PublicAdapter(IPFilterAdapter):  # type: ignore[misc]  # requests_hardened has no types
     """Connects to the very address that was looked at, as its parent does, and only if is_public(), the rule of posting.py, lets it.
 
     The parent's own rule lets some forms of inner addresses through ([fec0::1], [::10.0.0.1]).

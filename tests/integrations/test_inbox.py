@@ -70,9 +70,12 @@ def test_the_secrets_are_opened_once_for_receiving_and_once_for_processing(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(
-        models, "unseal", lambda sealed, *, bound_to: opened.append(bound_to) or unseal(sealed, bound_to=bound_to)
-    )
+
+    def counted(sealed: str, *, bound_to: str) -> dict[str, Any]:
+        opened.append(bound_to)
+        return unseal(sealed, bound_to=bound_to)
+
+    monkeypatch.setattr(models, "unseal", counted)
     assert post(connection, BODY).status_code == 200
     assert len(opened) == 1
     assert inbox.process(InboundEvent.objects.get().pk) == "ignored"
