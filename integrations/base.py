@@ -26,6 +26,8 @@ Fact = Literal[
     "pending", "qualified", "approved", "denied",
     # About the account there, not about a payment (integrations.account_facts).
     "uninstalled", "data_asked_for", "erase_person", "erase_account",
+    # Something became of a payout: the company is asked what (integrations.payouts.told).
+    "payout",
 ]  # fmt: skip
 # A text, or one that is translated when it is shown.
 Text: TypeAlias = "str | _StrPromise"
@@ -231,14 +233,9 @@ class Samples(Protocol):
 class Issuer(Protocol):
     """Delivers rewards through a company: network, but no database (RELIABILITY section 4).
 
-    `kinds` are the rewards' kinds that it can deliver, `currencies` in which (empty: any), `destination` the kind of payout address
-    that it needs (empty: the recipient's e-mail address will do). `key_life` is how long sending again with the same key is safe:
-    None for ever, zero never.
+    `key_life` is how long sending again with the same key is safe: None for ever, zero never.
     """
 
-    kinds: frozenset[str]
-    currencies: frozenset[str]
-    destination: str
     key_life: timedelta | None
 
     def send(self, order: Order, account: Account) -> Outcome:
@@ -280,6 +277,59 @@ class SettingField:
     keeps_apart: bool = False
     # Under which heading it stands in the form.
     group: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A payment as a company lists it: our key, its own id, the sum, what it says became of it, and when it was made."""
+
+    key: str
+    reference: str
+    money: Money
+    state: Literal["paid", "sent", "failed"]
+    at: datetime
+
+
+# (account, since, until): every payment of ours that the company made since <= its time < until; raises ProviderError or HttpError.
+Recent = Callable[[Account, datetime, datetime], Iterable[Found]]
+
+
+def _never(settings: Mapping[str, Any]) -> bool:
+    del settings
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way in which a company delivers rewards; a payout's `method` is its name (at most 24 characters, unique among all companies).
+
+    `summary` says what the recipient gets, how and when; `fee` what is known of the costs, in words. `kinds` are the rewards' kinds that
+    it can deliver, `currencies` in which (empty: any), `destination` the kind of payout address that it needs (empty: the recipient's
+    e-mail address will do). `issuer` is the dotted path of an Issuer object.
+    """
+
+    name: str
+    label: Text
+    summary: Text
+    kinds: frozenset[str]
+    issuer: str
+    currencies: frozenset[str] = frozenset()
+    destination: str = ""
+    fee: Text = ""
+    # Whether a batch waits until the merchant says that the money is at the company, by the connection's settings.
+    waits_for_funds: Callable[[Mapping[str, Any]], bool] = _never
+    # What the merchant does to bring the money there.
+    funding: Text = ""
+    # What is asked along with the method, such as a product or a message. `choices` is the dotted path of a function
+    # (connection, field's name) -> ((value, label), ...), for fields whose choices the connection knows.
+    options: tuple[SettingField, ...] = ()
+    choices: str = ""
+    # Dotted path of a function (connection, reward's amount, options) -> text: why this amount can't be delivered, "" when it can.
+    obstacle: str = ""
+    # For how long after a payment the company is still asked each day, because the money may come back.
+    watch: timedelta = timedelta(0)
+    # Dotted path of a Recent, for companies that list what they paid.
+    recent: str = ""
 
 
 class SettingError(ValueError):
@@ -390,8 +440,10 @@ class Provider:
     # What merchants copy into their own pages and servers so that a payment names the code: what it is for, and the text, in which
     # @CAMPAIGN@ stands for the campaign's id, @HOST@ for the address of its scripts, and @LINK@ for its page.
     snippets: tuple[tuple[Text, str], ...] = ()
-    # Dotted path of an Issuer, for a company that can deliver rewards.
-    issuer: str = ""
+    # How it can deliver rewards.
+    ways: tuple[Way, ...] = ()
+    # False for a company that tells of no payments: its messages are about payouts only.
+    tells: bool = True
     # How to get the key that lets us make the address for messages, and which rights it has to have.
     key_steps: tuple[Text, ...] = ()
     # Its label in the middle of a sentence, where that is not a company's name.

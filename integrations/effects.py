@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import BooleanField
 
 from campaigns.terms import STATUS_EVENTS
-from integrations import registry
+from integrations import payouts, registry
 from integrations.account_facts import FACTS as ACCOUNT_FACTS
 from integrations.account_facts import account_did
 from integrations.base import Code, Ignored, Signal
@@ -95,11 +95,19 @@ def _applied(row: InboundEvent, signal: Signal) -> Effect:
             return _sale_moved(row, signal, actor)
         if signal.fact in _SUBSCRIPTION:
             return _subscription_did(row, signal, actor)
+        if signal.fact == "payout":
+            return _payout_moved(row, signal)
         if signal.fact in ACCOUNT_FACTS:
             return account_did(row, signal, actor)
         return _taken_back(row, signal, actor)
     except Refused as error:
         raise Ignored("refused", message=error.message, code=error.code) from error
+
+
+def _payout_moved(row: InboundEvent, signal: Signal) -> Effect:
+    if not payouts.told(row.connection, signal.references):
+        raise Ignored("payout_unknown", name=next(iter(signal.references), ""))
+    return Effect("payout_told", {"name": signal.references[0]})
 
 
 def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:

@@ -61,7 +61,9 @@ SENTENCES = {
         "The customer %(customer)s asked to be erased. They take part in no campaign; what named them is gone."
     ),
     "account_erased": _("%(company)s asked to have its shop’s data erased. That is being done."),
+    "payout_told": _("Something became of the payout %(name)s. The company is asked what."),
     # Nothing was done, and why.
+    "payout_unknown": _("It is about %(name)s, which no payout of this connection is."),
     "type_unused": _("Messages of the type %(type)s are not used."),
     "not_paid_yet": _("The checkout is not paid yet. It counts when the payment arrives."),
     "payment_failed": _("The payment failed."),
@@ -153,6 +155,8 @@ NAMES = {
     "account_erased": _("The shop’s data was erased"),
     "uninstalled": _("Uninstalled at the company"),
     "identified": _("Somebody’s customer id"),
+    "payout_told": _("Word about a payout"),
+    "payout_unknown": _("Word about a payout that is not ours"),
     "cancels_later": _("Subscription that will end"),
     "fact_unused": _("Left aside by the mapping"),
 }

@@ -1,4 +1,5 @@
-"""Payouts carried out: claim, ask first, call, settle; the company is called outside of any transaction (RELIABILITY section 4).
+"""Payouts carried out: claim, ask first, call, settle; and asked about afterwards. The company is called outside of any transaction
+(RELIABILITY section 4).
 
 The row is the job (rewards.sending holds it); sweep() is nudged by a task and by the clock. Several payouts are on the wire at once,
 because what takes the time is the company.
@@ -8,19 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from integrations import registry
 from integrations.base import Account, Issuer, ProviderError
 from integrations.models import Connection
 from integrations.sandbox.sending import send_for
+from participants.models import CustomerReference
 from referrals.accounts import clocks
 from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
 from referrals.lib.http import HttpError
+from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
 from rewards import payout_guards, sending
 from rewards.models import Payout
@@ -31,6 +38,10 @@ SWEEP_SECONDS = 45.0
 AT_ONCE = 16
 # What one look at the table takes.
 HANDFUL = 200
+# When a company is asked what became of a payout that it took, by how often it was; then each day.
+CHECKS = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360))
+DAY = timedelta(days=1)
+ASK = "integrations.payouts.ask"
 logger = logging.getLogger(__name__)
 
 
@@ -43,21 +54,21 @@ def sweep() -> int:
         keys = list(payout_guards.not_stopped(due).order_by("next_attempt_at").values_list("pk", flat=True)[:HANDFUL])
         if not keys:
             break
-        tried += sum(_several(keys, end))
+        tried += sum(_several(_whatever_comes, keys, end))
     return tried
 
 
-def _several(keys: list[int], end: float) -> list[bool]:
+def _several(do: Callable[[int], bool], keys: list[int], end: float) -> list[bool]:
     """Each in a thread of its own where the database can do that; SQLite has one writer, and gets them in turn."""
     if connection.vendor == "sqlite" or connection.in_atomic_block:
-        return [_whatever_comes(key) for key in keys if time.monotonic() < end]
+        return [do(key) for key in keys if time.monotonic() < end]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda key: time.monotonic() < end and _in_thread(key), keys))
+        return list(pool.map(lambda key: time.monotonic() < end and _in_thread(do, key), keys))
 
 
-def _in_thread(key: int) -> bool:
+def _in_thread(do: Callable[[int], bool], key: int) -> bool:
     try:
-        return _whatever_comes(key)
+        return do(key)
     finally:
         connection.close()
 
@@ -81,27 +92,42 @@ def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
         order = sending.claim(payout_id, lease=lease)
         if order is None:
             return False
-        issuer, account = registry.issuer(order.method), _account(order, payout.tenant)
+        issuer, (account, order) = registry.issuer(order.method), _ready(order, payout.tenant)
         if issuer is None or account is None:
             message = "Its connection is gone or can't be opened. Connect anew."
             gone = Outcome("failed" if order.first_call else "unknown", "", message, "")
             sending.settle(order, gone, key_life=None)
         else:
-            sending.settle(order, _try(order, issuer, account), key_life=issuer.key_life)
+            outcome = _try(order, issuer, account)
+            sending.settle(order, outcome, key_life=issuer.key_life, ask_in=_ask_in(order.method))
     return True
 
 
-def _account(order: Order, tenant: Tenant) -> Account | None:
-    """The payout's own side's connection: one that an archive names may be somebody else's here."""
-    mine = Connection.objects.for_tenant(tenant).filter(removed_at=None)
-    row = mine.filter(public_id=order.account, provider=order.method).first()
-    if row is None:
-        return None
+def _ask_in(method: str) -> dict[str, timedelta]:
+    return {"sent": CHECKS[0]} | ({"paid": DAY} if _watch(method) else {})
+
+
+def _watch(method: str) -> timedelta:
+    found = registry.ways().get(method)
+    return found[1].watch if found else timedelta(0)
+
+
+def _ready(order: Order, tenant: Tenant) -> tuple[Account | None, Order]:
+    """The way to the company, and the order with the company's own name of the person.
+
+    Of the payout's own side's connections only: one that an archive names may be somebody else's here.
+    """
+    row = Connection.objects.for_tenant(tenant).filter(removed_at=None, public_id=order.account).first()
+    found = registry.ways().get(order.method)
+    if row is None or (found and found[0].slug != row.provider):
+        return None, order
+    known = CustomerReference.objects.filter(source=row.provider, participant__public_id=order.person).order_by("-pk")
+    order = replace(order, customer=known.values_list("customer_id", flat=True).first() or "")
     try:
-        return Account(row.secrets, row.settings, send_for(row))
+        return Account(row.secrets, row.settings, send_for(row)), order
     except SealError:
         logger.exception("the secrets of %s can't be opened", row.public_id)
-        return None
+        return None, order
 
 
 def _try(order: Order, issuer: Issuer, account: Account) -> Outcome:
@@ -130,3 +156,78 @@ def _words(error: Exception) -> str:
         return str(error)
     logger.error("an issuer raised %s", type(error).__name__, exc_info=error)
     return f"The call ended with an error of ours ({type(error).__name__})."
+
+
+# --- what became of it ---
+
+
+def told(connection: Connection, references: Collection[str]) -> bool:
+    """A status message names a payout, by our key or the company's id: it is looked after at once. False: no payout of this connection.
+
+    The message itself is not believed: the company is asked (RELIABILITY F4).
+    """
+    names = [name for name in references if name]
+    mine = Payout.objects.for_tenant(connection.tenant).filter(account=connection.public_id)
+    rows = mine.filter(Q(key__in=names) | Q(public_id__in=names) | Q(reference__in=names))
+    with transaction.atomic():
+        found = rows.update(check_at=Now())
+        # One whose outcome nobody knows is asked about before it is sent again, in any case.
+        rows.filter(status="unknown", next_attempt_at__isnull=False).update(next_attempt_at=Now())
+        if found:
+            enqueue(ASK)
+    return bool(found)
+
+
+def ask() -> int:
+    """Ask companies what became of payouts, those that are due first, for at most 45 seconds; returns how many were asked about."""
+    end = time.monotonic() + SWEEP_SECONDS
+    asked = 0
+    while time.monotonic() < end:
+        due = Payout.objects.filter(check_at__lte=Now()).exclude(status__in=sending.CLAIMABLE)
+        keys = list(due.order_by("check_at").values_list("pk", flat=True)[:HANDFUL])
+        if not keys:
+            break
+        asked += sum(_several(ask_about, keys, end))
+    return asked
+
+
+def ask_about(payout_id: int) -> bool:
+    """Ask the company about one payout that is due for it, and take what it says; False when somebody else does."""
+    payout = Payout.objects.select_related("merchant").filter(pk=payout_id).first()
+    if payout is None:
+        return False
+    with clocks.running(payout.tenant):
+        row = sending.take_check(payout_id)
+        if row is None:
+            return False
+        try:
+            outcome = _asked(row)
+            status = sending.learn(payout_id, outcome) if outcome is not None else row.status
+        except Exception:
+            logger.exception("could not ask about payout %s", row.public_id)
+            return True  # once more when the lease ends
+        sending.plan_check(row, _next_check(row, status))
+    return True
+
+
+def ask_now(payout_id: int) -> str:
+    """A person wants to know: the payout's status after asking the company. Raises ProviderError or HttpError when it can't be asked."""
+    row = Payout.objects.select_related("participant__campaign__merchant", "merchant", "batch").get(pk=payout_id)
+    with clocks.running(row.tenant):
+        outcome = _asked(row)
+        return sending.learn(payout_id, outcome) if outcome is not None else row.status
+
+
+def _asked(row: Payout) -> Outcome | None:
+    """What the company says now; None when it knows nothing of it, or when there is nobody to ask."""
+    issuer, (account, order) = registry.issuer(row.method), _ready(sending.order_of(row), row.tenant)
+    return issuer.check(order, account) if issuer and account else None
+
+
+def _next_check(row: Payout, status: str) -> timedelta | None:
+    if status == "sent":
+        return CHECKS[row.checks] if row.checks < len(CHECKS) else DAY
+    watch = _watch(row.method)
+    if status == "paid" and watch and (row.paid_at is None or row.paid_at + watch > clock.now()):
+        return DAY
+    return None

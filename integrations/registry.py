@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import App, Installing, Issuer, LookUp, Provider, Pull, Samples
+from integrations.base import App, Installing, Issuer, LookUp, Provider, Pull, Recent, Samples, Way
 
 SLUGS = {
     "stripe": "integrations.providers.stripe.PROVIDER",
@@ -33,10 +33,23 @@ def every() -> list[Provider]:
 
 
 @cache
-def issuer(slug: str) -> Issuer | None:
-    """The provider's way of delivering rewards, if it has one."""
-    path = get(slug).issuer
-    return cast(Issuer, import_string(path)) if path else None
+def ways() -> dict[str, tuple[Provider, Way]]:
+    """Every way of delivering rewards through a company, by its name, with the company."""
+    return {way.name: (provider, way) for provider in every() for way in provider.ways}
+
+
+@cache
+def issuer(method: str) -> Issuer | None:
+    """Who carries out payouts of this method; None for one that no company has."""
+    found = ways().get(method)
+    return cast(Issuer, import_string(found[1].issuer)) if found else None
+
+
+@cache
+def recent(method: str) -> Recent | None:
+    """The company's list of what it paid by this method, if it has one."""
+    found = ways().get(method)
+    return cast(Recent, import_string(found[1].recent)) if found and found[1].recent else None
 
 
 @cache

@@ -230,6 +230,7 @@ HELD: tuple[Held, ...] = (
     Held("rewards.LedgerEntry", _of("participant"), "kept", "ledger", ("kind", "amount_minor", "currency", "created_at"), why=MONEY),
     Held("rewards.Payout", _of("participant"), "kept", "payouts",
          ("method", "amount_minor", "currency", "status", "created_at", "paid_at"), why=MONEY),
+    Held("rewards.PayoutGift", _of("payout__participant"), "deleted", "gifts", ("hint", "made_at", "expires_at")),
     # Suspicion.
     Held("participants.FraudCase", _of("participant", "referrer"), "kept", why=SUSPICION),
     Held("participants.FraudEvaluation", _of("participant", "referral__referrer"), "kept", why=SUSPICION),

@@ -26,6 +26,7 @@ JOBS = (
     Job("delete test data that somebody asked to delete", "rewards.wiping.sweep", 1),
     Job("erase people of a shop that is gone", "integrations.account_facts.sweep", 5),
     Job("send payouts", "integrations.payouts.sweep", 1),
+    Job("ask companies about payouts", "integrations.payouts.ask", 1),
     Job("wake rewards that waited for their recipient", "rewards.queueing.wake", 5),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),

@@ -21,6 +21,7 @@ from rewards.payout_models import SIDES as SIDES
 from rewards.payout_models import Payout as Payout
 from rewards.payout_models import PayoutAttempt as PayoutAttempt
 from rewards.payout_models import PayoutBatch as PayoutBatch
+from rewards.payout_models import PayoutGift as PayoutGift
 from rewards.payout_models import PayoutItem as PayoutItem
 from rewards.payout_models import PayoutLimit as PayoutLimit
 from rewards.payout_models import PayoutStop as PayoutStop

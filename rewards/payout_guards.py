@@ -150,7 +150,7 @@ def needs_second_person(tenant: Tenant, payouts: Sequence[Payout]) -> bool:
 def approve_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
     """The second person agrees: the batch leaves. Refused 409: invalid_state, same_person."""
     with transaction.atomic():
-        row = PayoutBatch.objects.select_for_update().select_related("merchant").get(pk=batch.pk)
+        row = PayoutBatch.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=batch.pk)
         if not row.needs_approval or row.approved_at is not None:
             raise Refused("invalid_state", _("This batch does not wait for anybody's approval."), status=409)
         if row.created_by_id == identity(actor):
@@ -158,11 +158,38 @@ def approve_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
             raise Refused("same_person", message, status=409)
         row.approved_at, row.approved_by = clock.now(), actor.label
         row.save(update_fields=["approved_at", "approved_by"])
-        Payout.objects.filter(batch=row, status="queued").update(next_attempt_at=Now())
-        told = Happening(types.PAYOUT_BATCH_APPROVED, "payout_batch", row.public_id, data={"by": actor.label})
-        record(row.tenant, actor, told)
-        enqueue(NUDGE)
+        _may_leave(row, actor, types.PAYOUT_BATCH_APPROVED)
     return row
+
+
+# --- money that has to be there first ---
+
+
+def fund_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
+    """The merchant says that the money for a batch is at the company: it leaves, unless it waits for a second person. Refused 409:
+    invalid_state."""
+    with transaction.atomic():
+        row = PayoutBatch.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=batch.pk)
+        if not row.needs_funding or row.funded_at is not None:
+            raise Refused("invalid_state", _("This batch does not wait for money."), status=409)
+        row.funded_at, row.funded_by = clock.now(), actor.label
+        row.save(update_fields=["funded_at", "funded_by"])
+        _may_leave(row, actor, types.PAYOUT_BATCH_FUNDED)
+    return row
+
+
+def waits(batch: PayoutBatch) -> bool:
+    """Whether a batch waits for a second person or for money."""
+    unapproved = batch.needs_approval and batch.approved_at is None
+    return unapproved or (batch.needs_funding and batch.funded_at is None)
+
+
+def _may_leave(batch: PayoutBatch, actor: Actor, told: str) -> None:
+    """One obstacle less: a locked batch leaves when it was the last one."""
+    if not waits(batch):
+        Payout.objects.filter(batch=batch, status="queued").update(next_attempt_at=Now())
+        enqueue(NUDGE)
+    record(batch.tenant, actor, Happening(told, "payout_batch", batch.public_id, data={"by": actor.label}))
 
 
 def identity(actor: Actor) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +13,7 @@ from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.money import Money
+from referrals.lib.sealed import seal, unseal
 
 SIDES = (("referrer", _("Referrer")), ("invitee", _("Friend")))
 
@@ -37,6 +40,12 @@ class PayoutBatch(TenantModel):
     needs_approval = models.BooleanField(default=False)
     approved_at = models.DateTimeField(null=True)
     approved_by = models.CharField(max_length=300, blank=True)
+    # Of companies that pay from money the merchant has to bring first: nothing leaves until somebody says that it is there.
+    needs_funding = models.BooleanField(default=False)
+    funded_at = models.DateTimeField(null=True)
+    funded_by = models.CharField(max_length=300, blank=True)
+    # What was chosen along with the method, such as a gift card's product: the names are the method's own (integrations.base.Way).
+    options = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     undone_at = models.DateTimeField(null=True)
     # When nothing of it was open any more, for the first time.
@@ -96,6 +105,9 @@ class Payout(TenantModel):
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     # When a call that may have reached the company first began: the life of the key counts from here.
     called_at = models.DateTimeField(null=True, blank=True)
+    # When the company is next asked what became of it, and how often it was; a status message makes it now.
+    check_at = models.DateTimeField(null=True, blank=True)
+    checks = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=clock.now)
     paid_at = models.DateTimeField(null=True, blank=True)
 
@@ -107,6 +119,9 @@ class Payout(TenantModel):
             models.Index(fields=["merchant", "is_test", "-id"], name="payout_list"),
             # The sweeper: what is waiting, oldest first.
             models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="payout_waiting"),
+            models.Index(fields=["check_at"], condition=Q(check_at__isnull=False), name="payout_check"),
+            # Status messages name a payout by the company's own id.
+            models.Index(fields=["account", "reference"], condition=~Q(reference=""), name="payout_reference"),
         ]
 
     def __str__(self) -> str:
@@ -116,6 +131,35 @@ class Payout(TenantModel):
     def amount(self) -> Money:
         """What the payout delivers."""
         return Money(self.amount_minor, self.currency)
+
+
+class PayoutGift(TenantModel):
+    """What a payout gave its recipient to use: a code, a link, a card's number. Sealed, because whoever has it has the money."""
+
+    payout = models.OneToOneField(Payout, on_delete=models.PROTECT, related_name="gift")
+    sealed = models.TextField(editable=False)
+    # Enough for its owner to recognise it: the last four characters.
+    hint = models.CharField(max_length=8, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    made_at = models.DateTimeField(default=clock.now)
+
+    objects = TenantQuerySet["PayoutGift"].as_manager()
+
+    def __str__(self) -> str:
+        return f"gift of {self.payout_id}"
+
+    @property
+    def _bound_to(self) -> str:
+        return f"payout_gift.sealed:{self.payout_id}"
+
+    @property
+    def secrets(self) -> dict[str, Any]:
+        """`code`, `url` and `pin`, opened, each "" where there is none; raises SealError when the row was tampered with."""
+        return unseal(self.sealed, bound_to=self._bound_to)
+
+    @secrets.setter
+    def secrets(self, value: dict[str, Any]) -> None:
+        self.sealed = seal(value, bound_to=self._bound_to)
 
 
 class PayoutItem(models.Model):

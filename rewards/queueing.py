@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -50,6 +51,10 @@ class Method:
     account: str = ""
     currencies: frozenset[str] = frozenset()
     destination: str = ""
+    # Whether it delivers what is no money ("1 free month"), too.
+    units: bool = False
+    # The batch waits until the merchant says that the money is at the company.
+    waits_for_funds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def _obstacle(reward: Reward, method: Method, where: Mapping[int, Destination]) 
         return "not_due"
     if reward.participant.is_banned:
         return lifecycle.BANNED
-    if reward.kind not in method.kinds or reward.units is not None:
+    if reward.kind not in method.kinds or (reward.units is not None and not method.units):
         return "kind_not_payable"
     if method.currencies and reward.currency not in method.currencies:
         return "currency_not_payable"
@@ -112,11 +117,13 @@ def queue(
     key: str,
     note: str = "",
     sums: Mapping[str, int] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[PayoutBatch, bool]:
     """Intend to pay due rewards by a method: one payout for each recipient and side, one batch for all. Returns (batch, made now).
 
     A reward whose recipient has no payout address that may be used waits for them, and is not in the batch. `key` comes with the
-    request; `sums` is what the person was shown of what is payable, minor units by currency. All or nothing; raises Refused:
+    request; `sums` is what the person was shown of what is payable, minor units by currency; `options` are the method's own. All or
+    nothing; raises Refused:
     invalid_state, recipient_banned and selection_changed (409), reward_not_found (404), method_unsuitable, nothing_payable, too_long, key.
     """
 
@@ -133,6 +140,7 @@ def queue(
             raise Refused("nothing_payable", _("None of these recipients can be paid this way yet."), field="method")
         targets = [lifecycle.Target(row, State.WAITING, NO_DESTINATION) for row in waiting]
         lifecycle.move(lifecycle.ACTS["wait"], targets, actor=actor)
+        batch.options, batch.needs_funding = dict(options or {}), method.waits_for_funds
         _intend(batch, sorted_out.payable, method, actor)
 
     return in_one_batch(tenant=tenant, key=key, method=method.name, note=note, actor=actor, fill=fill)
@@ -163,10 +171,10 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor
             payout.status, payout.paid_at = "paid", now
     add(payouts, rewards, actor)
     to_send = [payout.pk for payout in payouts if payout.amount_minor]
-    if payout_guards.needs_second_person(batch.tenant, payouts):
-        PayoutBatch.objects.filter(pk=batch.pk).update(needs_approval=True)
-        batch.needs_approval = True
-    else:
+    batch.needs_approval = payout_guards.needs_second_person(batch.tenant, payouts)
+    batch.needs_funding = batch.needs_funding and bool(to_send)
+    batch.save(update_fields=["options", "needs_approval", "needs_funding"])
+    if not payout_guards.waits(batch):
         Payout.objects.filter(pk__in=to_send).update(next_attempt_at=Now())
     gone = [row for row in rewards if row.payout is not None and not row.payout.amount_minor]
     leaving = [row for row in rewards if row.payout is not None and row.payout.amount_minor]

@@ -8,10 +8,8 @@ company still knows that key. Leases and lives of keys are measured by the datab
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 from django.db import transaction
 from django.db.models import F
@@ -22,11 +20,13 @@ from participants.models import Participant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, record
 from referrals.lib import clock
-from referrals.lib.money import Money
 from rewards import lifecycle, payout_guards
 from rewards.deciding import redecide
 from rewards.locking import lock_all
-from rewards.models import Decision, Payout, PayoutAttempt, PayoutItem, Reward, State
+from rewards.models import Decision, Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
+from rewards.orders import Gift as Gift
+from rewards.orders import Order as Order
+from rewards.orders import Outcome as Outcome
 from rewards.payouts import carried_over, complete, payout_happening, write_ledger
 
 # How long a worker may take before another may believe it dead: more than an asking and a sending with all their time-outs.
@@ -41,7 +41,6 @@ PATIENCE = timedelta(days=3)
 ASIDE = timedelta(minutes=10)
 CLAIMABLE = ("queued", "sending", "unknown")
 
-Result = Literal["paid", "sent", "failed", "unknown", "unsent", "ask"]
 # Where a reward goes when the company says no, by the reason of PRODUCT.md.
 AFTER = {
     "waiting_for_recipient": State.WAITING,
@@ -49,43 +48,6 @@ AFTER = {
     "provider_rejected": State.ATTENTION,
     "": State.DUE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a company said of a payout. `unknown`: nobody can tell whether it was done; `unsent`: it was not reached; `ask`: what it said
-    does not fit what was sent, or it can't be asked again, so that a person has to look.
-
-    `reason` of a failure is a key of AFTER; `reference` is the company's own id, `message` its words.
-    """
-
-    state: Result
-    reference: str = ""
-    message: str = ""
-    reason: str = "provider_rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Everything that an issuer may know of a payout that it is to send. `number` is this try's; `key` is the same in all of them."""
-
-    payout_id: int
-    public_id: str
-    key: str
-    number: int
-    method: str
-    account: str
-    amount: Money
-    email: str
-    name: str
-    address: str
-    note: str
-    reference: str
-    rewards: tuple[str, ...]
-    is_test: bool
-    called_at: datetime
-    # Whether no earlier try can have reached the company.
-    first_call: bool
 
 
 def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
@@ -115,25 +77,38 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
             return None
         PayoutAttempt.objects.create(payout=row, number=row.attempts)
         row.refresh_from_db(fields=["called_at", "amount_minor", "status"])
-        address = _address(row)
-        return Order(
-            payout_id=row.pk,
-            public_id=row.public_id,
-            key=row.key,
-            number=row.attempts,
-            method=row.method,
-            account=row.account,
-            amount=row.amount,
-            email=row.participant.email,
-            name=row.participant.name,
-            address=address,
-            note=row.batch.note,
-            reference=row.reference,
-            rewards=tuple(Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)),
-            is_test=row.is_test,
-            called_at=row.called_at or clock.wall(),
-            first_call=first_call,
-        )
+        return order_of(row, first_call=first_call)
+
+
+def order_of(row: Payout, *, first_call: bool = False) -> Order:
+    """What an issuer may know of a payout. Its participant, campaign, merchant and batch are loaded. Raises SealError."""
+    person = row.participant
+    address, details = _address(row)
+    return Order(
+        payout_id=row.pk,
+        public_id=row.public_id,
+        key=row.key,
+        number=row.attempts,
+        method=row.method,
+        account=row.account,
+        amount=row.amount,
+        email=person.email,
+        name=person.name,
+        address=address,
+        note=row.batch.note,
+        reference=row.reference,
+        rewards=tuple(Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)),
+        is_test=row.is_test,
+        called_at=row.called_at or clock.wall(),
+        first_call=first_call,
+        side=row.side,
+        person=person.public_id,
+        merchant=row.merchant.name,
+        campaign=person.campaign.name,
+        language=person.language or person.campaign.default_language,
+        details=details,
+        options=row.batch.options,
+    )
 
 
 def _put_off(row: Payout) -> bool:
@@ -151,12 +126,15 @@ def _put_off(row: Payout) -> bool:
     return True
 
 
-def _address(row: Payout) -> str:
+def _address(row: Payout) -> tuple[str, dict[str, str]]:
     """Where it goes: the payout address that the intent named, which a change would have stopped, else the person's own."""
     if not row.destination:
-        return row.participant.email
+        return row.participant.email, {}
     found = row.participant.destinations.filter(public_id=row.destination).first()
-    return found.address if found else ""
+    if found is None:
+        return "", {}
+    details = {str(name): str(value) for name, value in found.secrets.items()}
+    return details.get("address", ""), details
 
 
 def _leave(row: Payout) -> bool:
@@ -217,9 +195,11 @@ def may_send_again(order: Order, key_life: timedelta | None) -> bool:
     return bool(key_life) and young.exists()
 
 
-def settle(order: Order, outcome: Outcome, *, key_life: timedelta | None) -> str:
+def settle(
+    order: Order, outcome: Outcome, *, key_life: timedelta | None, ask_in: Mapping[str, timedelta] | None = None
+) -> str:
     """Write down what came of a try, once; returns the payout's status. An answer that comes after the lease is lost changes nothing:
-    whoever has it now asks the company."""
+    whoever has it now asks the company. `ask_in` says by status when the company is asked what became of it."""
     with transaction.atomic():
         row = _row(order.payout_id)
         PayoutAttempt.objects.filter(payout=row, number=order.number).update(
@@ -230,7 +210,11 @@ def settle(order: Order, outcome: Outcome, *, key_life: timedelta | None) -> str
         )
         if row.status != "sending" or row.attempts != order.number:
             return row.status
-        return _apply(row, order, outcome, key_life)
+        status = _apply(row, order, outcome, key_life)
+        if ask_in and status in ask_in:
+            # A status message may have come before the answer: then it is now.
+            Payout.objects.filter(pk=row.pk).update(check_at=Coalesce(F("check_at"), Now() + ask_in[status]))
+        return status
 
 
 def _apply(row: Payout, order: Order, outcome: Outcome, key_life: timedelta | None) -> str:
@@ -238,7 +222,8 @@ def _apply(row: Payout, order: Order, outcome: Outcome, key_life: timedelta | No
         return _gone(row, outcome, SYSTEM)
     if outcome.state == "failed":
         return _failed(row, outcome, SYSTEM)
-    wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2))  # noqa: S311 (jitter)
+    pause = BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
+    wait = timedelta(seconds=max(pause, min(outcome.wait, 86_400)))
     tired = Payout.objects.filter(pk=row.pk, called_at__lt=Now() - PATIENCE).exists()
     if outcome.state == "unsent" and not tired:
         # The key's life has not begun when nothing has reached the company yet.
@@ -260,6 +245,22 @@ def put_aside(payout_id: int, message: str) -> None:
     open_still.update(next_attempt_at=Now() + ASIDE, message=message[:500])
 
 
+def take_check(payout_id: int, *, lease: timedelta = ASIDE) -> Payout | None:
+    """Take a payout whose company is due to be asked; None when somebody else has it. It is asked again when the lease ends."""
+    due = Payout.objects.filter(pk=payout_id, check_at__lte=Now()).exclude(status__in=CLAIMABLE)
+    row = due.select_related("participant__campaign__merchant", "merchant", "batch").first()
+    if row is None or not due.filter(checks=row.checks).update(check_at=Now() + lease, checks=F("checks") + 1):
+        return None
+    row.checks += 1
+    return row
+
+
+def plan_check(row: Payout, wait: timedelta | None) -> None:
+    """When the company is asked after this time, by the database's clock; None: not any more. A message that came meanwhile wins."""
+    when = None if wait is None else Now() + wait
+    Payout.objects.filter(pk=row.pk, checks=row.checks, check_at__gt=Now()).update(check_at=when)
+
+
 def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
     """What a company says later by itself, or when asked: a status message, a reconciliation. Returns the payout's status.
 
@@ -271,6 +272,8 @@ def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
         if outcome.state in {"paid", "sent"}:
             if row.status in Payout.OPEN and row.attempts:
                 return _gone(row, outcome, actor)
+            if row.status in Payout.GONE:
+                _keep(row, outcome.gift)
             if row.status == "sent" and outcome.state == "paid":
                 return _become(row, actor, "paid", outcome)
             if row.status in {"failed", "undone"}:
@@ -323,12 +326,24 @@ def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
     rewards = [reward for reward in _locked(row) if reward.state == State.SENDING]
     now = clock.now()
     status = _become(row, actor, outcome.state, outcome)
+    _keep(row, outcome.gift)
     write_ledger([row], "pay", actor, row.batch.note)
     targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
     lifecycle.move(lifecycle.ACTS["settle"], targets, actor=actor, extra={"issued_at": now})
     for friend in friends:
         redecide(friend, actor)
     return status
+
+
+def _keep(row: Payout, gift: Gift | None) -> None:
+    """What the recipient is given, sealed; the first one counts, because a company answers with the same."""
+    if gift is None or PayoutGift.objects.filter(payout=row).exists():
+        return
+    kept = PayoutGift(
+        merchant_id=row.merchant_id, is_test=row.is_test, payout=row, hint=gift.hint, expires_at=gift.expires_at
+    )
+    kept.secrets = {"code": gift.code, "url": gift.url, "pin": gift.pin}
+    kept.save(force_insert=True)
 
 
 def _changed_since(row: Payout) -> list[Participant]:
@@ -389,6 +404,7 @@ def _came_back(row: Payout, outcome: Outcome, actor: Actor) -> str:
 def _paid_after_all(row: Payout, outcome: Outcome, actor: Actor) -> str:
     """Its rewards may be due again or gone with another payout by now: the ledger's line makes the person's next payout net it."""
     status = _become(row, actor, outcome.state, outcome)
+    _keep(row, outcome.gift)
     write_ledger([row], "pay", actor, "The company paid it after all.")
     return status
 

@@ -203,6 +203,8 @@ CODES: dict[str, tuple[int, str]] = {
     "secret_malformed": (422, "A secret has not the form it should have."),
     "wrong_mode": (422, "A live secret on the test side, or the other way round."),
     "nothing_selected": (422, "No reward was named or matches."),
+    "method_unknown": (422, "No way of paying has this name on this side."),
+    "option": (422, "A way of paying can't have this option, or not this value."),
     "method_unsuitable": (422, "One of these rewards can't be paid by this method."),
     "nothing_payable": (422, "None of these recipients can be paid by this method yet."),
     "too_many": (422, "More things than can go at once."),

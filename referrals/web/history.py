@@ -101,6 +101,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUTS_RESUMED: ("play", lazy("Payouts go on")),
     types.PAYOUT_LIMITS_CHANGED: ("settings", lazy("Limits of payouts changed: %(currency)s")),
     types.PAYOUT_BATCH_APPROVED: ("check", lazy("Batch of payouts approved by a second person")),
+    types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
     types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
     types.PAYOUT_BATCH_COMPLETED: ("wallet", lazy("Batch of payouts completed")),
     types.PAYOUT_UNDONE: ("undo-2", lazy("Issuing undone")),

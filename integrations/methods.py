@@ -1,0 +1,193 @@
+"""What can be chosen in "Issue ...": every way of every company that is connected on a side, and our own (PRODUCT.md, "Issuing")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from campaigns.terms import Kind
+from integrations import registry
+from integrations.base import Provider, SettingField, Text, Way
+from integrations.models import Connection
+from integrations.services import is_ready
+from referrals.accounts.tenancy import Tenant
+from referrals.events.services import Actor
+from referrals.lib.errors import Refused
+from rewards import payouts, queueing
+from rewards.models import PayoutBatch, Reward
+from rewards.queueing import Method, Preview
+
+EVERY_KIND: frozenset[str] = frozenset(get_args(Kind))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWay:
+    """A way of paying that needs no company. `issue` takes what queueing.queue() takes, but for the method."""
+
+    name: str
+    label: Text
+    summary: Text
+    kinds: frozenset[str]
+    issue: Callable[..., tuple[PayoutBatch, bool]]
+    # The kind of payout address that it needs, and in which currencies it pays (empty: any).
+    destination: str = ""
+    currencies: frozenset[str] = frozenset()
+    # Whether it delivers what is no money ("1 free month"), too.
+    units: bool = False
+    options: tuple[SettingField, ...] = ()
+    # (tenant, field's name) -> ((value, label), ...), for options whose choices are the merchant's.
+    choices: Callable[[Tenant, str], tuple[tuple[str, str], ...]] | None = None
+    # Whether it can be chosen on this side at all.
+    is_there: Callable[[Tenant], bool] = lambda _tenant: True
+
+
+def _by_hand(*, options: Mapping[str, Any] | None = None, **given: Any) -> tuple[PayoutBatch, bool]:
+    del options
+    return payouts.issue_by_hand(**given)
+
+
+OWN: tuple[OwnWay, ...] = (
+    OwnWay(
+        name=payouts.MANUAL,
+        label=gettext_lazy("By hand"),
+        summary=gettext_lazy("You pay outside and mark it here."),
+        kinds=EVERY_KIND,
+        issue=_by_hand,
+        units=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing to choose: a way of paying, and the connection through which it leaves."""
+
+    method: Method
+    label: Text
+    summary: Text
+    fields: tuple[SettingField, ...] = ()
+    fee: Text = ""
+    provider: Provider | None = None
+    way: Way | None = None
+    own: OwnWay | None = None
+    connection: Connection | None = None
+
+    @property
+    def value(self) -> str:
+        """What a form or a program names it by: "manual", or "tremendous:con_..."."""
+        return f"{self.method.name}:{self.method.account}" if self.method.account else self.method.name
+
+    def choices_of(self, name: str, tenant: Tenant) -> tuple[tuple[str, str], ...]:
+        """What one of `fields` may be, where the connection or the merchant's own data say so; else the field's own choices."""
+        own = next(tuple((value, str(text)) for value, text in one.choices) for one in self.fields if one.name == name)
+        if self.own is not None and self.own.choices is not None:
+            return self.own.choices(tenant, name) or own
+        if self.way is not None and self.way.choices:
+            return tuple(import_string(self.way.choices)(self.connection, name)) or own
+        return own
+
+
+def options(tenant: Tenant) -> list[Option]:
+    """Everything that can be chosen on this side, our own ways first. One query."""
+    found = [_own(own) for own in OWN if own.is_there(tenant)]
+    rows = Connection.objects.for_tenant(tenant).filter(removed_at=None, ended_at=None).order_by("pk")
+    for row in rows:
+        provider = registry.get(row.provider)
+        if provider.ways and is_ready(row):
+            found += [_through(provider, way, row) for way in provider.ways]
+    return found
+
+
+def find(tenant: Tenant, text: str) -> Option:
+    """What a form or a program named (Option.value); Refused `method_unknown` names what was given."""
+    for option in options(tenant):
+        if text in {option.value, option.method.name if option.own else option.value}:
+            return option
+    message = _("No way of paying is called %(name)r here. Choose another one, or connect its company first.")
+    raise Refused("method_unknown", message % {"name": text[:60]}, field="method")
+
+
+def _own(own: OwnWay) -> Option:
+    method = Method(own.name, own.kinds, currencies=own.currencies, destination=own.destination, units=own.units)
+    return Option(method, own.label, own.summary, own.options, own=own)
+
+
+def _through(provider: Provider, way: Way, row: Connection) -> Option:
+    method = Method(
+        name=way.name,
+        kinds=way.kinds,
+        account=row.public_id,
+        currencies=way.currencies,
+        destination=way.destination,
+        waits_for_funds=way.waits_for_funds(row.settings),
+    )
+    return Option(method, way.label, way.summary, way.options, way.fee, provider, way, connection=row)
+
+
+def preview(
+    option: Option, tenant: Tenant, reward_ids: Collection[int], chosen: Mapping[str, Any] | None = None
+) -> Preview:
+    """What issue() would pay of these rewards, and which not with the reason's code, without doing anything."""
+    found = queueing.preview(tenant, reward_ids, option.method)
+    payable = []
+    for reward in found.payable:
+        why = _obstacle(option, reward, chosen or {})
+        if why:
+            found.refused.append((reward, why))
+        else:
+            payable.append(reward)
+    return Preview(payable, found.refused)
+
+
+def _obstacle(option: Option, reward: Reward, chosen: Mapping[str, Any]) -> str:
+    if option.way is None or not option.way.obstacle:
+        return ""
+    return str(import_string(option.way.obstacle)(option.connection, reward.amount, chosen))
+
+
+def issue(
+    option: Option,
+    *,
+    tenant: Tenant,
+    reward_ids: Collection[int],
+    actor: Actor,
+    key: str,
+    note: str = "",
+    sums: Mapping[str, int] | None = None,
+    chosen: Mapping[str, Any] | None = None,
+) -> tuple[PayoutBatch, bool]:
+    """Issue rewards by what was chosen: (batch, made now). Raises Refused as queueing.queue(), and `option` for a wrong `chosen`."""
+    values = _checked(option, tenant, chosen or {})
+    given: dict[str, Any] = {"tenant": tenant, "reward_ids": reward_ids, "actor": actor, "key": key, "note": note}
+    if option.own is not None:
+        return option.own.issue(**given, sums=sums, options=values)
+    for reward in Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).order_by("pk").iterator():
+        why = _obstacle(option, reward, values)
+        if why:
+            raise Refused("method_unsuitable", why, field="method", details={"reward": reward.public_id})
+    return queueing.queue(**given, method=option.method, sums=sums, options=values)
+
+
+def _checked(option: Option, tenant: Tenant, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """The values of the way's own fields. Refused `option`, naming the field, for what can't be."""
+    values = {}
+    known = {one.name for one in option.fields}
+    for name in chosen:
+        if name not in known:
+            raise Refused("option", _("This way of paying has no %(name)r.") % {"name": name[:40]}, field=name[:40])
+    for one in option.fields:
+        value = str(chosen.get(one.name) or one.default).strip()
+        choices = [key for key, _label in option.choices_of(one.name, tenant)]
+        if one.required and not value:
+            raise Refused("option", _("Fill in %(name)s.") % {"name": one.label}, field=one.name)
+        if len(value) > one.limit or (value and choices and value not in choices):
+            message = _("%(name)s can't be %(value)r.")
+            raise Refused("option", message % {"name": one.label, "value": value[:60]}, field=one.name)
+        if value:
+            values[one.name] = value
+    return values

@@ -1,0 +1,79 @@
+"""What an issuer is told of a payout, and what it answers (RELIABILITY section 4). No database here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from referrals.lib.money import Money
+
+Result = Literal["paid", "sent", "failed", "unknown", "unsent", "ask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """What the recipient is given to use. Whoever has it has the money: it is stored sealed, and stands in no history and no log."""
+
+    code: str = ""
+    url: str = ""
+    pin: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def hint(self) -> str:
+        """Its last four characters, to recognise it by; "" for one that is too short to show any of it."""
+        return self.code[-4:] if len(self.code) >= 8 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a company said of a payout. `unknown`: nobody can tell whether it was done; `unsent`: it was not reached; `ask`: what it said
+    does not fit what was sent, or it can't be asked again, so that a person has to look.
+
+    `reason` of a failure is a key of sending.AFTER; `reference` is the company's own id, `message` its words. `wait`: seconds that the
+    company wants us to wait before the next try (Retry-After).
+    """
+
+    state: Result
+    reference: str = ""
+    message: str = ""
+    reason: str = "provider_rejected"
+    gift: Gift | None = None
+    wait: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that an issuer may know of a payout that it is to send. `number` is this try's; `key` is the same in all of them.
+
+    `address` and `details` are of the payout address, where the method needs one; else `address` is the person's own. `customer` is the
+    company's own id of the person, "" when it is not known. `options` were chosen with the method (integrations.base.Way).
+    """
+
+    payout_id: int
+    public_id: str
+    key: str
+    number: int
+    method: str
+    account: str
+    amount: Money
+    email: str
+    name: str
+    address: str
+    note: str
+    reference: str
+    rewards: tuple[str, ...]
+    is_test: bool
+    called_at: datetime
+    # Whether no earlier try can have reached the company.
+    first_call: bool
+    side: str = ""
+    person: str = ""
+    merchant: str = ""
+    campaign: str = ""
+    language: str = ""
+    customer: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
