@@ -22,7 +22,7 @@ from referrals.events.services import Actor, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import lifecycle
+from rewards import lifecycle, receipts
 from rewards.bans import lock_with_friends
 from rewards.imports.jobs import forget_files
 from rewards.models import Decision, Reward, State
@@ -50,6 +50,7 @@ def export(participant: Participant) -> dict[str, Any]:
         **exported(person),
         "decisions": _decisions(person),
         "rewards": _rewards(person),
+        "receipts": receipts.exported(person.keys),
     }
 
 

@@ -74,6 +74,7 @@ PAGES = [
     Shot("portal-open", "/me/open/{token}", login=False),
     Shot("portal", "/me/open/{token}", login=False, press="main form button"),
     Shot("portal-settings", "/me/open/{token}", login=False, press="main form button", then="/me/settings"),
+    Shot("portal-receipts", "/me/open/{token}", login=False, press="main form button", then="/me/receipts"),
     Shot("portal-erase", "/me/open/{token}", login=False, press="main form button", then="/me/erase"),
     Shot("portal-partner", "/me/open/{token}", login=False, press="main form button", code="affiliate_code"),
     Shot("portal-leaderboard", "/me/open/{token}", login=False, press="main form button", code="leaderboard_code"),

@@ -25,13 +25,14 @@ from participants.visits import VisitCount, counts_of
 from referrals.hosted.friend_words import NO_ORDER, deed, quiet_words, waits
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
 from referrals.hosted.page import public_name
+from referrals.hosted.payout_words import netted_text
 from referrals.lib import clock
 from referrals.lib.emails import mask_email
 from referrals.lib.money import Money
 from referrals.lib.pages import keyset
 from rewards.balances import balances_of
 from rewards.leaderboard import counting_friends
-from rewards.models import Decision, Reward, State
+from rewards.models import Decision, Payout, PayoutItem, Reward, State
 from rewards.purchases import GONE, on_its_way
 from rewards.reasons import failing, reason_sentence, sentence
 from rewards.sharing import TOO_SMALL
@@ -86,6 +87,10 @@ class RewardLine:
     text: str
     tone: str
     word: str
+    # What was set off against it, or that it came back.
+    notes: list[str] = field(default_factory=list)
+    # The payout's public id, when there is a receipt of it.
+    receipt: str = ""
 
 
 @dataclass(slots=True)
@@ -347,6 +352,10 @@ def _reward_text(reward: Reward, decision: Decision | None = None, *, audience: 
     if reward.state in {State.VOID, State.REVERSED, State.WAITING, State.ATTENTION}:
         found = on_its_way(reward, decision)
         return f"{sentence(found, audience=audience)}." if found else ""
+    if reward.state == State.QUEUED:
+        return _("%(amount)s is in line and leaves soon.") % facts
+    if reward.state == State.SENDING:
+        return _("%(amount)s is being sent.") % facts
     return _("%(amount)s is approved and on its way.") % facts
 
 
@@ -355,18 +364,14 @@ def _rewards(participant: Participant) -> list[RewardLine]:
     found = list(rows.order_by("-pk")[:REWARDS])
     fallen = [reward.event_id for reward in found if reward.state in GONE]
     facts = {(row.event_id, row.rule_key): row for row in Decision.objects.filter(event__in=fallen, current=True)}
+    back = _came_back(found)
     lines = []
     for reward in found:
         tone, word = PILLS[reward.state]
-        friend = reward.event.participant
-        if reward.side == "invitee":
-            what = _("For joining") if reward.event.type == "join" else _("For your order")
-        else:
-            what = _("For inviting %(name)s") % {"name": shown_name(friend)}
         lines.append(
             RewardLine(
                 amount=given_text(reward.worth, reward.kind),
-                what=what,
+                what=what_for(reward),
                 text=_reward_text(
                     reward,
                     facts.get((reward.event_id, reward.rule_key)),
@@ -374,6 +379,33 @@ def _rewards(participant: Participant) -> list[RewardLine]:
                 ),
                 tone=tone,
                 word=str(word),
+                notes=_payout_notes(reward, back.get(reward.pk)),
+                receipt=reward.payout.public_id if reward.payout and reward.payout.status in Payout.GONE else "",
             )
         )
     return lines
+
+
+def what_for(reward: Reward) -> str:
+    """What a reward is for, to its owner; a friend by their public name. Needs the event's participant."""
+    if reward.side == "invitee":
+        return _("For joining") if reward.event.type == "join" else _("For your order")
+    return _("For inviting %(name)s") % {"name": shown_name(reward.event.participant)}
+
+
+def _came_back(rewards: Sequence[Reward]) -> dict[int, Payout]:
+    """The last payout that had left and came back, by reward, of those that are to be sent anew. One query, or none."""
+    waiting = [reward.pk for reward in rewards if reward.state in {State.DUE, State.WAITING, State.ATTENTION}]
+    if not waiting:
+        return {}
+    items = PayoutItem.objects.filter(reward__in=waiting, payout__status="failed", payout__paid_at__isnull=False)
+    return {item.reward_id: item.payout for item in items.select_related("payout").order_by("pk")}
+
+
+def _payout_notes(reward: Reward, back: Payout | None) -> list[str]:
+    """What else is to be said of how a reward was paid: it came back, or something was set off against it."""
+    if back is not None and back.paid_at is not None:
+        return [_("It was sent on %(day)s and came back.") % {"day": day_text(back.paid_at)}]
+    payout = reward.payout
+    text = netted_text(payout) if payout is not None and payout.status in Payout.GONE else ""
+    return [text] if text else []

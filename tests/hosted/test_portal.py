@@ -162,7 +162,9 @@ def test_the_story_of_a_reward(asha: Participant, alice: Cast, person: Client) -
     payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="press-0001")
     text = text_of(person.get("/me/"))
     assert "$20 $20 received" in text
-    assert re.search(r"\$20 store credit For inviting Maya C\. \$20 sent on \d+ \w+\. Rewarded", text)
+    assert re.search(
+        r"\$20 store credit For inviting Maya C\. \$20 sent on \d+ \w+\. Receipt \$20 sent on \d+ \w+\. Rewarded", text
+    )
 
 
 def test_why_a_friend_does_not_count(asha: Participant, person: Client) -> None:

@@ -1,0 +1,71 @@
+"""What a participant reads of a payout: where it stands, how it went, and what was set off, in plain sentences (docs/portal.md)."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from integrations import registry
+from referrals.hosted.offer import day_text, money_text
+from referrals.lib.money import Money
+from rewards.models import Payout
+
+# Status -> (colour of the pill, its word).
+PILLS: dict[str, tuple[str, str | Promise]] = {
+    "queued": ("pending", gettext_lazy("In line")),
+    "sending": ("pending", gettext_lazy("Being sent")),
+    "unknown": ("pending", gettext_lazy("Being sent")),
+    "needs_attention": ("pending", gettext_lazy("Being sent")),
+    "sent": ("done", gettext_lazy("Sent")),
+    "paid": ("done", gettext_lazy("Paid")),
+    "failed": ("no", gettext_lazy("Came back")),
+}
+
+
+def pill(payout: Payout) -> tuple[str, str]:
+    """The colour and the word of a payout's state."""
+    if payout.status in Payout.GONE and not payout.amount_minor and payout.netted_minor:
+        return "done", _("Set off")
+    tone, word = PILLS.get(payout.status, ("no", ""))
+    return tone, str(word)
+
+
+def state_text(payout: Payout) -> str:
+    """Where a payout stands, as a sentence; "" for one that never left."""
+    day = day_text(payout.paid_at, year=True) if payout.paid_at else ""
+    facts = {"amount": money_text(payout.amount), "day": day}
+    if payout.status == "queued":
+        return _("%(amount)s is in line and leaves soon.") % facts
+    if payout.status == "sending":
+        return _("%(amount)s is being sent.") % facts
+    if payout.status in Payout.OPEN:
+        return _("%(amount)s is being sent. It takes longer than usual; there is nothing you need to do.") % facts
+    if payout.status == "failed":
+        return _("%(amount)s was sent on %(day)s and came back.") % facts if day else ""
+    if not day:
+        return ""
+    if payout.amount_minor:
+        if payout.status == "sent":
+            return _("%(amount)s was sent on %(day)s and is on its way to you.") % facts
+        return _("%(amount)s was paid on %(day)s.") % facts
+    if payout.netted_minor:
+        return _("Nothing was sent on %(day)s: all of it was set off against a reward that was taken back.") % facts
+    return _("It was given on %(day)s.") % facts
+
+
+def netted_text(payout: Payout) -> str:
+    """What was set off or added, as a sentence; "" for nothing."""
+    if not payout.netted_minor:
+        return ""
+    facts = {"amount": money_text(Money(abs(payout.netted_minor), payout.currency))}
+    if payout.netted_minor < 0:
+        return _("%(amount)s was set off against an earlier reward that was taken back after it had been paid.") % facts
+    return _("%(amount)s was added, because an earlier reward grew after it had been paid.") % facts
+
+
+def method_text(payout: Payout) -> str:
+    """How a payout went: "PayPal"; by hand it is the merchant's name."""
+    if payout.method in registry.SLUGS:
+        return str(registry.get(payout.method).label)
+    return _("By %(merchant)s") % {"merchant": payout.merchant.name}
