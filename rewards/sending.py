@@ -20,10 +20,8 @@ from participants.models import Participant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, record
 from referrals.lib import clock
-from rewards import lifecycle, payout_guards
-from rewards.deciding import redecide
-from rewards.locking import lock_all
-from rewards.models import Decision, Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
+from rewards import lifecycle, meanwhile, payout_guards
+from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
 from rewards.orders import Gift as Gift
 from rewards.orders import Order as Order
 from rewards.orders import Outcome as Outcome
@@ -321,8 +319,8 @@ def _locked(row: Payout) -> list[Reward]:
 
 def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
     """The money has left: the ledger says so, the rewards are issued. What was found out about them meanwhile is decided now."""
-    friends = _changed_since(row)
-    lock_all({row.participant_id, *(friend.pk for friend in friends), *_referrers(friends)})
+    meanwhile.lock_people_of(row)
+    friends = meanwhile.changed(row)
     rewards = [reward for reward in _locked(row) if reward.state == State.SENDING]
     now = clock.now()
     status = _become(row, actor, outcome.state, outcome)
@@ -330,8 +328,7 @@ def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
     write_ledger([row], "pay", actor, row.batch.note)
     targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
     lifecycle.move(lifecycle.ACTS["settle"], targets, actor=actor, extra={"issued_at": now})
-    for friend in friends:
-        redecide(friend, actor)
+    meanwhile.decide_again(friends, actor)
     return status
 
 
@@ -346,29 +343,17 @@ def _keep(row: Payout, gift: Gift | None) -> None:
     kept.save(force_insert=True)
 
 
-def _changed_since(row: Payout) -> list[Participant]:
-    """The friends about whom something was decided while their rewards were on their way: it could not stop them any more."""
-    rewards = Reward.objects.filter(payout=row, state=State.SENDING)
-    changed = Decision.objects.filter(
-        event__rewards__in=rewards,
-        rule_key=F("event__rewards__rule_key"),
-        decided_at__gte=F("event__rewards__stage_at"),
-    )
-    people = Participant.objects.filter(qualifying_events__decisions__in=changed).distinct().order_by("pk")
-    return list(people.select_related("campaign__merchant", "merchant"))
-
-
-def _referrers(friends: Sequence[Participant]) -> set[int]:
-    found = Participant.objects.filter(referrals_made__invitee__in=friends) if friends else Participant.objects.none()
-    return set(found.values_list("pk", flat=True))
-
-
 def _failed(row: Payout, outcome: Outcome, actor: Actor) -> str:
-    """The company did not pay, and will not: the rewards wait for their recipient, need attention, or are due again."""
-    (_person,) = Participant.objects.filter(pk=row.participant_id).select_for_update(no_key=True)
+    """The company did not pay, and will not: the rewards wait for their recipient, need attention, or are due again.
+
+    What was found out about them meanwhile is decided now: what is not owed any more is void, and not paid another time.
+    """
+    meanwhile.lock_people_of(row)
+    friends = meanwhile.changed(row)
     rewards = [reward for reward in _locked(row) if reward.state in {State.QUEUED, State.SENDING}]
     status = _become(row, actor, "failed", outcome, reason=outcome.reason)
     _send_back(rewards, outcome.reason, actor, outcome.message)
+    meanwhile.decide_again(friends, actor)
     return status
 
 

@@ -1,0 +1,58 @@
+"""What was found out about rewards while they were on the wire: it can't stop them, so it is acted on as soon as they are off it.
+
+A refund, a ban, or a code that the friend redeemed at the checkout is decided at once, but a reward that is being sent stays as it is.
+When the company has answered, the friends concerned are decided again: what was paid is reversed and netted, what was not paid is
+void and can't be paid later (PRODUCT.md, "One payment per debt").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Exists, OuterRef, Q
+
+from participants.models import Participant
+from referrals.events.services import Actor
+from rewards.deciding import redecide
+from rewards.locking import lock_all
+from rewards.models import Decision, Payout, Reward, State
+
+
+def lock_people_of(row: Payout) -> None:
+    """Lock the recipient, the friends who earned the payout's rewards, and their referrers: nothing about them is decided meanwhile.
+
+    Whoever decides about a friend holds one of these locks, so what is recorded afterwards is seen by them, and what was before by us.
+    """
+    people = _people(row)
+    while True:
+        lock_all(people)
+        now = _people(row)
+        if now <= people:
+            return
+        people |= now
+
+
+def _people(row: Payout) -> set[int]:
+    friends = Reward.objects.filter(payout=row).values_list(
+        "event__participant", "event__participant__referral__referrer"
+    )
+    return {row.participant_id} | {pk for pair in friends for pk in pair if pk is not None}
+
+
+def changed(row: Payout) -> list[Participant]:
+    """The friends whose events are decided differently from what is on the wire. No clock is asked: those of two workers may differ.
+
+    A shared reward, or one of another's rank, looks different from its decision without being so: deciding it again changes nothing.
+    """
+    stands = Decision.objects.filter(event=OuterRef("event"), rule_key=OuterRef("rule_key"), current=True)
+    same = Q(rewardable=True, amount_minor=OuterRef("amount_minor"))
+    same &= Q(referrer=OuterRef("participant")) | ~Q(side="referrer")
+    sending = Reward.objects.filter(Exists(stands), ~Exists(stands.filter(same)), payout=row, state=State.SENDING)
+    people = Participant.objects.filter(pk__in=sending.values("event__participant")).order_by("pk")
+    return list(people.select_related("campaign__merchant", "merchant"))
+
+
+def decide_again(friends: Iterable[Participant], actor: Actor) -> None:
+    """Bring the friends' rewards in line with what is decided, now that they are off the wire. Their locks are held."""
+    for friend in friends:
+        redecide(friend, actor)
