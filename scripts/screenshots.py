@@ -142,6 +142,7 @@ PAGES = [
     Shot("reward", "/app/rewards/{reward}/"),
     Shot("payouts", "/app/payouts/"),
     Shot("payout", "/app/payouts/{batch}/"),
+    Shot("payout-safety", "/app/settings/payouts/safety/"),
     Shot("connections", "/app/connections/"),
     Shot("connection", "/app/connections/{connection}/"),
     Shot("connection-outseta", "/app/connections/", press='button[value="outseta"]'),

@@ -31,6 +31,7 @@ CODES: dict[str, tuple[int, str]] = {
     "missing_scope": (403, "The key lacks the scope for this call."),
     "secret_key_required": (403, "A publishable key can't do this."),
     "test_key_required": (403, "This exists on the test side only; a live key can't do it."),
+    "limit_loosened": (403, "An API key can only lower a limit of payouts; a person raises it on the page."),
     "live_side": (403, "Live data has the real time, is never simulated, and is never deleted as a whole."),
     "secret_key_in_browser": (403, "A web page sent a secret key. Revoke it."),
     "origin_not_allowed": (403, "The page's origin is not on the campaign's list for the browser script."),

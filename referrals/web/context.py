@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -13,9 +14,12 @@ from django.utils.translation import gettext as _
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.web.access import attach
+from rewards import payout_guards
 from rewards.pipeline import pipeline
 
 Item = dict[str, Any]
+# Pages below these addresses say so while payouts are stopped.
+PAYING = ("web:rewards", "web:payouts", "web:payout_safety")
 
 
 def merchant(request: HttpRequest) -> dict[str, Any]:
@@ -35,7 +39,18 @@ def merchant(request: HttpRequest) -> dict[str, Any]:
         "test_now": clock.now() if tenant.is_test and clock.now() - clock.wall() > timedelta(seconds=1) else None,
         "nav": SimpleLazyObject(lambda: navigation(request.path, tenant)),
         "memberships": getattr(request, "memberships", []),
+        "stop": SimpleLazyObject(lambda: stop_of(request.path, tenant)),
     }
+
+
+def stop_of(path: str, tenant: Tenant) -> dict[str, Any]:
+    """What the pages about rewards and payouts say while nothing leaves; empty elsewhere, and while all is well. One query at most."""
+    if not path.startswith(tuple(reverse(page) for page in PAYING)):
+        return {}
+    if settings.PAYOUTS_STOPPED:
+        return {"everywhere": True}
+    row = payout_guards.stopped(tenant)
+    return {"row": row, "url": reverse("web:payout_safety")} if row else {}
 
 
 def navigation(path: str, tenant: Tenant) -> list[Item]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as lazy
 from referrals.accounts.models import Role
 from referrals.events import types
 from referrals.events.models import Event
+from referrals.lib.money import Money
 from referrals.lib.pages import PageError, keyset, render_part
 from referrals.web.access import MerchantRequest, member
 from referrals.web.filters import one_of
@@ -99,7 +100,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUT_CREATED: ("wallet", lazy("Rewards issued together")),
     types.PAYOUTS_STOPPED: ("octagon-x", lazy("All payouts stopped: %(note)s")),
     types.PAYOUTS_RESUMED: ("play", lazy("Payouts go on")),
-    types.PAYOUT_LIMITS_CHANGED: ("settings", lazy("Limits of payouts changed: %(currency)s")),
+    types.PAYOUT_LIMITS_CHANGED: ("settings", lazy("Limits of payouts in %(currency)s: %(limits)s")),
     types.PAYOUT_BATCH_APPROVED: ("check", lazy("Batch of payouts approved by a second person")),
     types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
     types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
@@ -168,6 +169,8 @@ class _Facts(dict[str, str]):
         roles = {str(value): str(label) for value, label in Role.choices}
         if "role" in self:
             self["role"] = roles.get(self["role"], self["role"])
+        if "second_person_above_minor" in data:
+            self["limits"] = _limits(data)
         changes = data.get("changes")
         if isinstance(changes, dict):
             pairs = [
@@ -178,6 +181,22 @@ class _Facts(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return "–"
+
+
+def _limits(data: dict[str, Any]) -> str:
+    """What the limits of payouts are since then: "$500.00 a day"."""
+    words = {
+        "a_day_minor": _("%(amount)s a day"),
+        "a_person_a_day_minor": _("%(amount)s a day for one person"),
+        "second_person_above_minor": _("a second person above %(amount)s"),
+    }
+    amounts = {name: data.get(name) for name in words}
+    told = [
+        words[name] % {"amount": Money(minor, data["currency"])}
+        for name, minor in amounts.items()
+        if isinstance(minor, int)
+    ]
+    return ", ".join(told) or _("none")
 
 
 def _subject(event: Event) -> dict[str, str]:

@@ -29,13 +29,14 @@ class MoneyInput(forms.TextInput):
 
 
 class MoneyField(forms.CharField):
-    """An amount of one currency; cleans to Money, or None when empty and not required. Zero is refused."""
+    """An amount of one currency; cleans to Money, or None when empty and not required. Zero is refused, unless `zero` says otherwise."""
 
     widget = MoneyInput
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, zero: bool = False, **kwargs: Any) -> None:
         super().__init__(max_length=40, **kwargs)
         self.currency = "USD"
+        self.zero = zero
 
     def use(self, currency: str) -> None:
         """Read and show amounts of this currency."""
@@ -50,7 +51,7 @@ class MoneyField(forms.CharField):
             money = Money.parse(text, self.currency)
         except MoneyError as error:
             raise ValidationError(self._message(error.code, text), code=error.code) from error
-        if money.minor == 0:
+        if money.minor == 0 and not self.zero:
             raise ValidationError(self._message("amount_not_positive", text), code="amount_not_positive")
         return money
 

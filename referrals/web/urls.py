@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("referrals.web.campaign_urls")),
     path("", include("referrals.web.application_urls")),
     path("", include("referrals.web.purchase_urls")),
+    path("", include("referrals.web.payout_setting_urls")),
     path("", include("referrals.web.reward_urls")),
     path("", include("referrals.web.fraud_urls")),
     path("", include("referrals.web.connection_urls")),
