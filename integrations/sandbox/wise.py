@@ -5,20 +5,16 @@ Rates are 1 and nothing costs a fee: the figures show which field is which, and 
 
 from __future__ import annotations
 
-import base64
 import uuid
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
 from integrations.base import Secrets
-from integrations.sandbox import keys, scripts
+from integrations.sandbox import keys, scripts, wise_key
 from integrations.sandbox.base import Call, Company, Refusal, Reply, Route
 from integrations.sandbox.scripts import Reason
-from integrations.sandbox.state import Data, State
+from integrations.sandbox.state import Data
 from referrals.lib.codes import random_text
 from referrals.lib.money import Money, MoneyError
 
@@ -34,7 +30,7 @@ _MOST = 1000
 
 
 class Wise(Company):
-    """`https://api.wise-sandbox.com`; secrets: api_token. Webhooks are signed with a key of the stand-in, public_key() verifies."""
+    """`https://api.wise-sandbox.com`; secrets: api_token. Webhooks are signed with the stand-in's own key (wise_key)."""
 
     slug = "wise"
 
@@ -48,8 +44,11 @@ class Wise(Company):
             Route("PATCH", f"{_GROUP}/{{group}}", self.close_group),
             Route("POST", f"{_GROUP}/{{group}}/transfers", self.transfer),
             Route("POST", "/v3/profiles/{profile}/batch-payments/{group}/payments", self.fund),
+            Route("POST", "/v1/transfers", self.transfer),
             Route("GET", "/v1/transfers", self.transfers),
             Route("GET", "/v1/transfers/{id}", self.one_transfer),
+            Route("PUT", "/v1/transfers/{id}/cancel", self.cancel_transfer),
+            Route("POST", "/v3/profiles/{profile}/transfers/{id}/payments", self.fund_one),
             Route("POST", "/v1/simulation/balance/topup", self.top_up),
         )
 
@@ -92,7 +91,7 @@ class Wise(Company):
         if not (body.get("accountHolderName") and body.get("currency") and body.get("type")):
             return _error(400, "NOT_VALID", "accountHolderName, currency and type are needed", "accountHolderName")
         number = _number(4)
-        to = details.get("email") or details.get("iban") or details.get("accountNumber") or body["accountHolderName"]
+        to = details.get("email") or details.get("IBAN") or details.get("accountNumber") or body["accountHolderName"]
         call.state.add("recipient", str(number), {"to": to, "currency": body["currency"]})
         return Reply(
             200,
@@ -141,13 +140,14 @@ class Wise(Company):
             return _error(422, "NOT_VALID", "customerTransactionId is no UUID", "customerTransactionId")
         if found := keys.original(call, key, None):
             return Reply(200, _transfer(call.advance("transfer", found[0]) or {}))
-        group, quote = self._group(call), call.state.get("quote", str(body.get("quoteUuid")))
+        group = self._group(call) if "group" in call.params else None
+        quote = call.state.get("quote", str(body.get("quoteUuid")))
         recipient = call.state.get("recipient", str(body.get("targetAccount")))
         if quote is None or quote["used"]:
             return _error(422, "NOT_VALID", "The quote does not exist or is used", "quoteUuid")
         if recipient is None:
             return _error(422, "NOT_VALID", "The recipient does not exist", "targetAccount")
-        if group["status"] != "NEW" or len(group["transferIds"]) >= _MOST:
+        if group and (group["status"] != "NEW" or len(group["transferIds"]) >= _MOST):
             return _error(422, "NOT_VALID", "The group takes no more transfers", "batchGroupId")
         money = Money(quote["minor"], quote["target"])
         script = call.begin(money, key)
@@ -170,7 +170,8 @@ class Wise(Company):
         }
         call.plan("transfer", str(number), data, [])
         call.state.put("quote", str(body["quoteUuid"]), {**quote, "used": str(number)})
-        call.state.put("group", group["id"], {**group, "transferIds": [*group["transferIds"], number]})
+        if group:
+            call.state.put("group", group["id"], {**group, "transferIds": [*group["transferIds"], number]})
         return Reply(200, _transfer(data))
 
     def fund(self, call: Call) -> Reply:
@@ -182,13 +183,29 @@ class Wise(Company):
         if group["paid"]:
             return Reply(200, shown | {"alreadyPaid": True})
         rows = [call.state.get("transfer", str(number)) or {} for number in group["transferIds"]]
-        poor = any(scripts.of(row["_minor"]).reason == "insufficient_funds" for row in rows)
-        if poor and call.state.get("balance", "topped up") is None:
+        if any(self._is_poor(call, row) for row in rows):
             return _error(422, "BALANCE_INSUFFICIENT_FUNDS", "There is not enough money in the balance", "type")
         for row in rows:
             self._send(call, row)
         call.state.put("group", group["id"], {**group, "paid": True})
         return Reply(200, shown | {"alreadyPaid": False})
+
+    def fund_one(self, call: Call) -> Reply:
+        """Pay one transfer from the balance; asked again, it is the same payment."""
+        data = call.advance("transfer", call.params["id"])
+        if data is None:
+            return self.missing()
+        if data["status"] == "cancelled":
+            return Reply(200, {"type": "BALANCE", "status": "REJECTED", "errorCode": "transfer.cancelled"})
+        if data["status"] == "incoming_payment_waiting" and not data["_steps"]:
+            if self._is_poor(call, data):
+                return Reply(200, {"type": "BALANCE", "status": "REJECTED", "errorCode": "transfer.insufficient_funds"})
+            self._send(call, data)
+        return Reply(200, {"type": "BALANCE", "status": "COMPLETED", "errorCode": None})
+
+    def _is_poor(self, call: Call, data: Data) -> bool:
+        short = scripts.of(data["_minor"]).reason == "insufficient_funds"
+        return short and call.state.get("balance", "topped up") is None
 
     def _send(self, call: Call, data: Data) -> None:
         """A funded transfer is on its way, as its amount says."""
@@ -219,17 +236,30 @@ class Wise(Company):
             "event_type": "transfers#state-change",
             "sent_at": _time(call),
         }
-        call.tell("transfers#state-change", event, pem=_private_key(call.state))
+        call.tell("transfers#state-change", event)
 
     def one_transfer(self, call: Call) -> Reply:
         """As it stands now."""
         data = call.advance("transfer", call.params["id"])
         return Reply(200, _transfer(data)) if data else self.missing()
 
+    def cancel_transfer(self, call: Call) -> Reply:
+        """While no money is on its way; it can't be undone."""
+        data = call.advance("transfer", call.params["id"])
+        if data is None:
+            return self.missing()
+        if data["status"] != "incoming_payment_waiting" or data["_steps"]:
+            return _error(409, "transfer.cancellation.not.allowed", "The transfer can't be cancelled any more", "")
+        call.state.put("transfer", str(data["id"]), {**data, "status": "cancelled"})
+        return Reply(200, _transfer({**data, "status": "cancelled"}))
+
     def transfers(self, call: Call) -> Reply:
-        """The newest first."""
-        names = [name for name, _row in call.state.each("transfer")][::-1][:100]
-        return Reply(200, [_transfer(call.advance("transfer", name) or {}) for name in names])
+        """The newest first, of a span of time and from an offset."""
+        query = call.request.query
+        since, until = query.get("createdDateStart", ""), query.get("createdDateEnd", "9")
+        names = [name for name, row in call.state.each("transfer") if since <= row["created"] <= until][::-1]
+        first, most = int(query.get("offset", "0")), int(query.get("limit", "100"))
+        return Reply(200, [_transfer(call.advance("transfer", name) or {}) for name in names[first : first + most]])
 
     def top_up(self, call: Call) -> Reply:
         """From now on the balance is enough for anything."""
@@ -237,11 +267,8 @@ class Wise(Company):
         return Reply(200, {"state": "COMPLETED"})
 
     def sign(self, body: bytes, message: Data, secrets: Secrets) -> dict[str, str]:
-        key = serialization.load_pem_private_key(message["pem"].encode(), None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError("Wise signs with RSA.")
-        signature = base64.b64encode(key.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
-        return {"X-Signature-SHA256": signature, "X-Delivery-Id": message["id"], "Content-Type": "application/json"}
+        headers = {"X-Signature-SHA256": wise_key.sign(body), "X-Delivery-Id": message["id"]}
+        return headers | {"Content-Type": "application/json"}
 
     def denied(self) -> Reply:
         return _error(401, "UNAUTHORIZED", "Invalid token", "")
@@ -263,23 +290,6 @@ class Wise(Company):
         if found is None:
             raise Refusal(self.missing())
         return found
-
-
-def public_key(state: State) -> str:
-    """The PEM that verifies this account's webhooks, as Wise publishes its own."""
-    key = serialization.load_pem_private_key(_private_key(state).encode(), None)
-    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(*form).decode()
-
-
-def _private_key(state: State) -> str:
-    kept = state.get("_signing", "key")
-    if kept is None:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        state.add("_signing", "key", {"pem": key.private_bytes(*form).decode()})
-        kept = state.get("_signing", "key") or {}
-    return str(kept["pem"])
 
 
 def _number(first: int) -> int:

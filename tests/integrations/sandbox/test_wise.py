@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from integrations.sandbox.wise import PROFILE, Wise, public_key
+from integrations.sandbox.wise import PROFILE, Wise
+from integrations.sandbox.wise_key import public_pem
 from referrals.lib import clock
 from tests.integrations.sandbox.talking import NOON, Talk, minor_of
 
@@ -131,7 +132,7 @@ def test_state_changes_are_told_in_order_and_signed(talk: Talk) -> None:
         ("processing", "funds_converted"),
         ("funds_converted", "outgoing_payment_sent"),
     ]
-    key = serialization.load_pem_public_key(public_key(talk.state).encode())
+    key = serialization.load_pem_public_key(public_pem().encode())
     assert isinstance(key, rsa.RSAPublicKey)
     _event, body, headers = talk.got[0]
     key.verify(base64.b64decode(headers["X-Signature-SHA256"]), body, padding.PKCS1v15(), hashes.SHA256())
@@ -142,3 +143,23 @@ def test_a_transfer_that_is_refused_is_not_in_the_group(talk: Talk, name: str) -
     group, account = opened(talk)
     assert put_in(talk, group, account, name, minor_of(name))[0] == 422
     assert talk("GET", f"{GROUPS}/{group}")[1]["transferIds"] == []
+
+
+def test_a_single_transfer_is_funded_once_and_cancelled_only_before(talk: Talk) -> None:
+    _group, account = opened(talk)
+    body = {"targetAccount": account, "quoteUuid": quoted(talk), "customerTransactionId": key_of("one")}
+    made = talk("POST", "/v1/transfers", body)[1]
+    pay = f"/v3/profiles/{PROFILE}/transfers/{made['id']}/payments"
+    assert talk.paid() == []
+    for _ in range(2):
+        assert talk("POST", pay, {"type": "BALANCE"})[1]["status"] == "COMPLETED"
+    assert talk.paid() == [(key_of("one"), "asha@example.com", 1500, False)]
+    assert talk("PUT", f"/v1/transfers/{made['id']}/cancel")[0] == 409
+    other = body | {"quoteUuid": quoted(talk, minor_of("insufficient_funds")), "customerTransactionId": key_of("two")}
+    poor = talk("POST", "/v1/transfers", other)[1]
+    pay = f"/v3/profiles/{PROFILE}/transfers/{poor['id']}/payments"
+    assert talk("POST", pay, {"type": "BALANCE"})[1]["errorCode"] == "transfer.insufficient_funds"
+    assert talk("PUT", f"/v1/transfers/{poor['id']}/cancel")[1]["status"] == "cancelled"
+    assert talk("POST", pay, {"type": "BALANCE"})[1]["errorCode"] == "transfer.cancelled"
+    assert [row["status"] for row in talk("GET", "/v1/transfers?limit=1&offset=0")[1]] == ["cancelled"]
+    assert len(talk.paid()) == 1
