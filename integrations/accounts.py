@@ -20,4 +20,4 @@ def account_of(connection: Connection) -> Account:
     except SealError:
         logger.exception("the secrets of %s can't be opened", connection.public_id)
         secrets = {}
-    return Account(secrets, connection.settings, send_for(connection))
+    return Account(secrets, connection.settings, send_for(connection), connection.is_test)

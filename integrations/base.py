@@ -126,6 +126,8 @@ class Account:
     secrets: Secrets = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     send: http.Send = http.request
+    # Whether it is of the test side: companies with a sandbox of its own have other addresses there.
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +306,8 @@ class Way:
     """One way in which a company delivers rewards; a payout's `method` is its name (at most 24 characters, unique among all companies).
 
     `summary` says what the recipient gets, how and when; `fee` what is known of the costs, in words. `kinds` are the rewards' kinds that
-    it can deliver, `currencies` in which (empty: any), `destination` the kind of payout address that it needs (empty: the recipient's
-    e-mail address will do). `issuer` is the dotted path of an Issuer object.
+    it can deliver, `currencies` in which (empty: any), `destination` the kind of payout address that it needs ("one|other" for either,
+    participants.destination_kinds; empty: the recipient's e-mail address will do). `issuer` is the dotted path of an Issuer object.
     """
 
     name: str

@@ -124,7 +124,7 @@ def _ready(order: Order, tenant: Tenant) -> tuple[Account | None, Order]:
     known = CustomerReference.objects.filter(source=row.provider, participant__public_id=order.person).order_by("-pk")
     order = replace(order, customer=known.values_list("customer_id", flat=True).first() or "")
     try:
-        return Account(row.secrets, row.settings, send_for(row)), order
+        return Account(row.secrets, row.settings, send_for(row), row.is_test), order
     except SealError:
         logger.exception("the secrets of %s can't be opened", row.public_id)
         return None, order

@@ -124,6 +124,18 @@ def suits(name: str, wanted: str) -> bool:
     return name in names(wanted)
 
 
+def can_get(name: str, address: str, currency: str) -> bool:
+    """Whether an address of this kind can be paid in the currency, as far as its main part tells."""
+    kind = BY_NAME.get(name)
+    return kind is not None and kind.can_get({kind.main: address}, currency)
+
+
+def of(details: Details) -> Kind | None:
+    """The kind that has all of these fields; None for a payout address of none."""
+    fitting = [kind for kind in KINDS if {field.name for field in kind.fields} <= details.keys()]
+    return max(fitting, key=lambda kind: len(kind.fields), default=None)
+
+
 def problems(kind: Kind, data: Details) -> dict[str, str]:
     """What is wrong with what was typed, by field; empty when all of it is right."""
     return _read(kind, data)[1]

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from participants import destination_kinds
 from participants.destinations import Destination, payable_destinations
 from participants.models import PayoutDestination
 from referrals.accounts.tenancy import Tenant
@@ -42,8 +43,8 @@ NO_DESTINATION = "waiting_for_recipient"
 class Method:
     """A way to pay: which rewards it can deliver, and what it has to know of the recipient.
 
-    `account` is the public id of the connection. `destination` names the kind of payout address that it needs; where it is empty,
-    the recipient's own e-mail address is enough.
+    `account` is the public id of the connection. `destination` names the kind of payout address that it needs, or several as
+    "one|other"; where it is empty, the recipient's own e-mail address is enough.
     """
 
     name: str
@@ -103,7 +104,9 @@ def _obstacle(reward: Reward, method: Method, where: Mapping[int, Destination]) 
         return "currency_not_payable"
     if method.destination:
         found = where.get(reward.participant_id)
-        if found is None or found.method != method.destination:
+        if found is None or not destination_kinds.suits(found.method, method.destination):
+            return NO_DESTINATION
+        if not destination_kinds.can_get(found.method, found.address, reward.currency):
             return NO_DESTINATION
     return ""
 

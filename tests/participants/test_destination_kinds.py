@@ -43,6 +43,7 @@ def test_what_is_typed_gets_one_form(name: str, typed: dict[str, str], address: 
     found = read(name, typed)
     assert (found.address, found.hint, found.identity) == (address, hint, identity)
     assert read(name, found.details) == found
+    assert destination_kinds.of({**found.details, "address": found.address}) is found.kind
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,14 @@ def test_an_address_can_get_some_currencies() -> None:
     assert BY_NAME["upi"].can_get({}, "INR")
     assert not BY_NAME["upi"].can_get({}, "USD")
     assert BY_NAME["paypal"].can_get({}, "USD")
+
+
+def test_the_main_part_of_an_address_tells_what_it_can_get() -> None:
+    assert destination_kinds.can_get("bank", DE, "EUR")
+    assert not destination_kinds.can_get("bank", DE, "USD")
+    assert destination_kinds.can_get("paypal", "asha@example.com", "USD")
+    assert not destination_kinds.can_get("envelope", "asha", "USD")
+    assert destination_kinds.of({"address": "asha@example.com"}) is None
 
 
 def test_a_way_of_paying_names_the_kinds_it_takes() -> None:
