@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from integrations.base import Account
+from integrations.key_health import watched
 from integrations.models import Connection
 from integrations.sandbox.sending import send_for
 from referrals.lib.sealed import SealError
@@ -20,4 +21,4 @@ def account_of(connection: Connection) -> Account:
     except SealError:
         logger.exception("the secrets of %s can't be opened", connection.public_id)
         secrets = {}
-    return Account(secrets, connection.settings, send_for(connection), connection.is_test)
+    return Account(secrets, connection.settings, watched(connection, send_for(connection)), connection.is_test)

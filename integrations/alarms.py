@@ -34,18 +34,25 @@ log = logging.getLogger(__name__)
 
 
 def trouble_of(row: Connection) -> str:
-    """What is wrong with a connection: "refused", "failing" or "" for nothing that a mail is written about."""
+    """What is wrong with a connection: "refused", "failing", "key" or "" for nothing that a mail is written about."""
     if row.removed_at is not None or row.ended_at is not None:
         return ""
     if row.refused >= REFUSED_FROM:
         return "refused"
-    return "failing" if row.failing_since is not None else ""
+    if row.failing_since is not None:
+        return "failing"
+    return "key" if row.key_refused_at is not None else ""
 
 
 def warn() -> int:
     """For the schedule: write about every trouble that began, and about what is well again. Returns how many connections it was about."""
     now = clock.wall()
-    bad = Q(failing_since__isnull=False) | Q(refused__gte=REFUSED_FROM) | ~Q(warned_of="")
+    bad = (
+        Q(failing_since__isnull=False)
+        | Q(key_refused_at__isnull=False)
+        | Q(refused__gte=REFUSED_FROM)
+        | ~Q(warned_of="")
+    )
     rows = Connection.objects.filter(bad, is_test__in=[False]).select_related("merchant").order_by("pk")
     return sum(_look(row, now) for row in rows[:1000])
 
@@ -85,6 +92,7 @@ def _write(row: Connection, trouble: str) -> None:
         subject = {
             "refused": _("%(name)s: messages are refused"),
             "failing": _("%(name)s: messages can’t be processed"),
+            "key": _("%(name)s: the key is refused"),
             "": _("%(name)s is well again"),
         }[trouble]
         context = {
@@ -103,7 +111,8 @@ def _write(row: Connection, trouble: str) -> None:
 
 def learn() -> int:
     """For the schedule: how long a silence is usual for each connection, from its last messages. Returns how many were looked at."""
-    rows = Connection.objects.filter(removed_at=None, last_event_at__isnull=False).order_by("pk")
+    rows = Connection.objects.filter(removed_at=None, last_event_at__isnull=False, provider__in=registry.TELLING)
+    rows = rows.order_by("pk")
     looked = 0
     for row in rows.only("pk", "quiet_after").iterator():
         times = InboundEvent.objects.filter(connection=row, came_by="webhook").order_by("-id")

@@ -51,6 +51,8 @@ class Connection(TenantModel):
     # Deliveries refused for a bad signature since the last good one: a wrong secret shows here.
     refused = models.PositiveIntegerField(default=0)
     last_refused_at = models.DateTimeField(null=True)
+    # Since when the company refuses the key with which it is asked (integrations.key_health).
+    key_refused_at = models.DateTimeField(null=True)
     # When what the company keeps is next compared with what arrived (integrations.reconciling); None: not planned yet.
     reconcile_at = models.DateTimeField(null=True)
     # Which trouble the team was written to about ("" for none), and when it was last seen (integrations.alarms).

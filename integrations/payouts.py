@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from integrations import registry
 from integrations.base import Account, Issuer, ProviderError
+from integrations.key_health import watched
 from integrations.models import Connection
 from integrations.sandbox.sending import send_for
 from participants.models import CustomerReference
@@ -124,7 +125,7 @@ def _ready(order: Order, tenant: Tenant) -> tuple[Account | None, Order]:
     known = CustomerReference.objects.filter(source=row.provider, participant__public_id=order.person).order_by("-pk")
     order = replace(order, customer=known.values_list("customer_id", flat=True).first() or "")
     try:
-        return Account(row.secrets, row.settings, send_for(row), row.is_test), order
+        return Account(row.secrets, row.settings, watched(row, send_for(row)), row.is_test), order
     except SealError:
         logger.exception("the secrets of %s can't be opened", row.public_id)
         return None, order

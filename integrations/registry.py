@@ -9,7 +9,8 @@ from django.utils.module_loading import import_string
 
 from integrations.base import App, Installing, Issuer, LookUp, Provider, Pull, Recent, Samples, Way
 
-SLUGS = {
+# Those that tell of payments, and those that only pay.
+TELLING = {
     "stripe": "integrations.providers.stripe.PROVIDER",
     "razorpay": "integrations.providers.razorpay.PROVIDER",
     "cashfree": "integrations.providers.cashfree.PROVIDER",
@@ -19,6 +20,8 @@ SLUGS = {
     "scoreapp": "integrations.providers.scoreapp.PROVIDER",
     "webhook": "integrations.providers.webhook.PROVIDER",
 }
+PAYING: dict[str, str] = {}
+SLUGS = TELLING | PAYING
 
 
 @cache

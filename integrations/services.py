@@ -212,10 +212,20 @@ def update_secrets(
         if changed:
             row.refused, row.last_refused_at = 0, None
             if set(changed) - {"label"}:
-                row.ended_at = None
+                row.ended_at = row.key_refused_at = None
                 if {field.name for field in kind.secrets} & set(changed):
                     row.settings.pop(SETTING, None)  # secrets that somebody pastes are for the company itself
-            row.save(update_fields=["sealed", "settings", "label", "refused", "last_refused_at", "ended_at"])
+            row.save(
+                update_fields=[
+                    "sealed",
+                    "settings",
+                    "label",
+                    "refused",
+                    "last_refused_at",
+                    "ended_at",
+                    "key_refused_at",
+                ]
+            )
             record(row.tenant, actor, _happening(types.CONNECTION_CHANGED, row, changed))
         if _wants_endpoint(row, changed):
             listening.ask(row)
@@ -315,6 +325,13 @@ def health(connection: Connection) -> Health:
         if any(not secrets_of(connection).get(field.name) for field in kind.secrets if field.required):
             return Health("todo", _("Not finished"), _("Its secret is missing. Paste it on its page."))
         return Health("todo", _("Not finished"), _("Its settings are not complete. Fill them in on its page."))
+    if connection.key_refused_at is not None:
+        return Health(
+            "fail",
+            _("Key refused"),
+            _("The company refuses the key. Make a new one there, and paste it on its page."),
+            connection.key_refused_at,
+        )
     if connection.refused:
         words = ngettext(
             "%(count)d message refused since the last good one: the secret does not fit.",
@@ -324,6 +341,8 @@ def health(connection: Connection) -> Health:
         return Health("fail", _("Refusing"), words % {"count": connection.refused})
     if connection.failing_since is not None:
         return Health("warn", _("Needs a look"), _("Some messages could not be processed."), connection.failing_since)
+    if not kind.tells:
+        return Health("ok", _("Ready"))  # it speaks only when something is paid, or never
     if connection.last_event_at is None:
         return Health("todo", _("Waiting"), _("The first message has not arrived yet."))
     silence = clock.now() - connection.last_event_at

@@ -118,10 +118,13 @@ def connection_make_up(request: MerchantRequest, public_id: str) -> HttpResponse
         trying.make_up_secrets(connection=row, actor=request.actor)
     except Refused as error:
         return refused(request, error, back=reverse("web:connection", args=[row.public_id]))
-    messages.success(
-        request, _("It has made-up secrets now, and hears test messages only. Paste real ones at any time.")
-    )
-    return redirect("web:connection_try", row.public_id)
+    if registry.get(row.provider).samples:
+        messages.success(
+            request, _("It has made-up secrets now, and hears test messages only. Paste real ones at any time.")
+        )
+        return redirect("web:connection_try", row.public_id)
+    messages.success(request, _("It has made-up secrets now: a stand-in answers, and pays nobody. Try it on a reward."))
+    return redirect("web:connection", row.public_id)
 
 
 def _currencies(tenant: Tenant) -> list[str]:

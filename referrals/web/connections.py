@@ -53,6 +53,11 @@ class Card:
         return reconciling.words(self.compared) if self.compared else ""
 
     @property
+    def pays(self) -> str:
+        """The ways in which it delivers rewards, "" for none."""
+        return ", ".join(str(way.label) for way in self.provider.ways)
+
+    @property
     def can_try(self) -> bool:
         """Whether a test message can be sent to it: on the test side, once its secrets are there."""
         return bool(trying.kinds(self.row))
@@ -78,11 +83,21 @@ def connections(request: MerchantRequest) -> HttpResponse:
     compared = reconciling.latest(rows)
     context = {
         "cards": [Card.of(row, compared.get(row.pk)) for row in rows],
-        "providers": registry.every(),
+        "groups": _groups(),
         "may_change": request.membership.may(Role.ADMIN),
         "docs_url": _first_url("api:docs", "api:reference", "web:developers"),
     }
     return render(request, "web/connections/list.html", context)
+
+
+def _groups() -> list[tuple[str, str, list[Provider]]]:
+    """Who can be connected, under a heading each with an id: who tells of payments, and who only pays. No empty ones."""
+    every = registry.every()
+    found = [
+        ("telling", _("Tells of payments"), [kind for kind in every if kind.tells]),
+        ("paying", _("Pays rewards"), [kind for kind in every if not kind.tells]),
+    ]
+    return [group for group in found if group[2]]
 
 
 def _first_url(*names: str) -> str:
@@ -197,6 +212,10 @@ def connection_secrets(request: MerchantRequest, public_id: str) -> HttpResponse
     elif not services.is_ready(row):
         words = _("The key is saved. The address for messages is being made in %(provider)s; look again in a minute.")
         messages.success(request, words % {"provider": provider.label})
+    elif not provider.tells:
+        messages.success(
+            request, _("%(provider)s is connected. You can pay rewards through it.") % {"provider": provider.label}
+        )
     else:
         words = _("%(provider)s is connected. Send a test message from there, or wait for the first payment.")
         messages.success(request, words % {"provider": provider.label})

@@ -17,6 +17,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from integrations import registry
 from integrations.base import Account, Delivery, Message, Provider, SampleKind, Scene, Signal
 from integrations.models import Connection
+from integrations.sandbox.sending import company
 from integrations.setup import make_up
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
@@ -45,8 +46,10 @@ def connect(provider: Provider, tenant: Tenant, known: Account | None = None) ->
 
 
 def say(provider: Provider, kind: SampleKind, known: Account, *, code: str = "", payment: int = 0) -> Delivery:
-    """A genuine message about Maya, 50.00 USD."""
+    """A genuine message about Maya, 50.00 USD; of a company that only pays, its first status message."""
     samples = registry.samples(provider.slug)
+    if not provider.tells:
+        return _status(provider, json.dumps(next(iter(fixtures(provider).values()))).encode(), known)
     assert samples is not None
     scene = Scene(
         kind, "maya12halden", payment, clock.wall(), "maya@example.net", "Maya Iyer", Money(5000, "USD"), code
@@ -55,11 +58,17 @@ def say(provider: Provider, kind: SampleKind, known: Account, *, code: str = "",
     return replace(found, headers=CaseInsensitiveMapping(dict(found.headers)))
 
 
+def _status(provider: Provider, body: bytes, known: Account) -> Delivery:
+    """What its stand-in would send."""
+    headers = company(provider.slug).sign(body, {}, known.secrets)
+    query = {"key": known.secrets[provider.address_key]} if provider.address_key else {}
+    return Delivery(body, CaseInsensitiveMapping(headers), query)
+
+
 def first(provider: Provider) -> SampleKind:
     """What this company tells first of somebody."""
     samples = registry.samples(provider.slug)
-    assert samples is not None
-    return "payment" if "payment" in samples.kinds else "lead"
+    return "lead" if samples is None or "payment" not in samples.kinds else "payment"
 
 
 def send(connection: Connection | str, delivery: Delivery) -> Any:
@@ -81,6 +90,8 @@ class _Raw(str):
 
 def signed(provider: Provider, body: bytes, known: Account, monkeypatch: pytest.MonkeyPatch) -> Delivery:
     """Any body, signed as this company would: its own samples sign it in the place of theirs."""
+    if not provider.tells:
+        return _status(provider, body, known)
     text = _Raw("")
     text.raw = body
     with monkeypatch.context() as patched:

@@ -21,6 +21,7 @@ from integrations import inbox, registry
 from integrations.base import Account, Delivery, Ignored, Message, PayloadError, Provider, SampleKind, Signal
 from integrations.models import InboundEvent
 from integrations.outcomes import SENTENCES
+from integrations.sandbox.sending import COMPANIES
 from participants.models import Participant, QualifyingEvent
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.signing import SignatureError
@@ -67,9 +68,10 @@ def test_it_is_complete(provider: Provider) -> None:
     assert registry.SLUGS[provider.slug].endswith(".PROVIDER")
     assert provider.events
     assert provider.steps
-    assert provider.matching
     assert provider.docs.startswith("https://")
-    assert registry.samples(provider.slug) is not None
+    assert provider.tells is (provider.slug in registry.TELLING)
+    assert bool(provider.matching) is bool(registry.samples(provider.slug)) is provider.tells
+    assert provider.tells or (provider.ways and provider.slug in COMPANIES)
     assert {provider.address_key} - {""} <= {field.name for field in provider.secrets if field.made}
 
 
@@ -219,7 +221,7 @@ def test_bad_input_is_refused_with_its_reason_and_the_good_message_still_counts(
         assert send(connection, good).status_code == 200
         _work()
     assert set(InboundEvent.objects.values_list("outcome", flat=True)) <= {
-        "rewarded", "joined", "joined_before", "type_unused", "unreadable", "fact_unused",
+        "rewarded", "joined", "joined_before", "type_unused", "unreadable", "fact_unused", "payout_unknown",
     }  # fmt: skip
     earns = first(provider) == "payment"
     assert list(Reward.objects.values_list("amount_minor", flat=True)) == ([500] if earns else [])
@@ -235,7 +237,7 @@ def test_an_unknown_kind_is_kept_as_it_came_and_ignored_with_a_reason(
     connection = connect(provider, test_side, known)
     name, payload = next(iter(fixtures(provider).items()))
     query = dict(say(provider, first(provider), known).query)
-    for key in ("type", "event", "event_name"):
+    for key in ("type", "event", "event_name", "event_type", "Event"):
         if key in payload:
             payload[key] = "something.new"
     payload.pop("livemode", None)

@@ -52,7 +52,7 @@ def asha(test_side: Tenant) -> Participant:
     return make_participant(make_campaign(test_side, [fixed_rule(trigger="every_event")]))
 
 
-@pytest.fixture(params=list(registry.SLUGS))
+@pytest.fixture(params=list(registry.TELLING))
 def connection(request: pytest.FixtureRequest, test_side: Tenant) -> Connection:
     begun = connect(tenant=test_side, actor=ALICE, provider=request.param)
     return trying.make_up_secrets(connection=begun, actor=ALICE)
@@ -74,7 +74,7 @@ def test_each_message_is_let_in_and_leads_to_what_it_should(connection: Connecti
     assert Reward.objects.exclude(state="void").exists() == ("payment" in kinds)
 
 
-@pytest.mark.parametrize("slug", list(registry.SLUGS))
+@pytest.mark.parametrize("slug", list(registry.TELLING))
 def test_each_message_says_its_scene_s_facts(slug: str) -> None:
     provider, samples = registry.get(slug), registry.samples(slug)
     assert samples is not None

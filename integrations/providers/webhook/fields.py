@@ -135,7 +135,7 @@ FIELDS = (
     SettingField(
         "payment_at",
         _("That company"),
-        choices=(("", _("none")), *((slug, slug) for slug in registry.SLUGS if slug != "webhook")),
+        choices=(("", _("none")), *((slug, slug) for slug in registry.TELLING if slug != "webhook")),
         group=_MORE,
     ),
     SettingField("subscription", _("Place of the subscription’s id"), group=_MORE),

@@ -187,7 +187,7 @@ def _inbound(call: Call) -> InboundEvent:
 
 def connection_json(row: Connection) -> dict[str, Any]:
     """A connection without its secrets."""
-    found = services.health(row)
+    found, kind = services.health(row), registry.get(row.provider)
     return {
         "id": row.public_id,
         "provider": row.provider,
@@ -196,6 +196,8 @@ def connection_json(row: Connection) -> dict[str, Any]:
         "health": found.tone,
         "health_text": found.text or found.word,
         "label": row.label,
+        "tells_of_payments": kind.tells,
+        "pays": [way.name for way in kind.ways],
         "settings": setup.settings_of(row),
         "created_at": moment(row.created_at),
         "last_event_at": moment(row.last_event_at),

@@ -338,6 +338,10 @@ CONNECTION = record(
         "health": text("How it is doing; todo: something is left to do.", "todo", enum=["ok", "todo", "warn", "fail"]),
         "health_text": text("The same in words.", "The first message has not arrived yet."),
         "label": text("Your name for it.", "Main account"),
+        "tells_of_payments": boolean("Whether it tells of payments; others only pay rewards.", True),
+        "pays": array(
+            text("A way.", "tremendous"), "The ways in which it delivers rewards; a payout's method is one of them."
+        ),
         "settings": {
             "type": "object",
             "description": "What else it knows, by name; nothing of it is secret.",
