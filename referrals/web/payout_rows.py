@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from referrals.lib.money import Money
+from integrations import registry
+from integrations.models import Connection
+from referrals.accounts.tenancy import Tenant
+from referrals.lib.money import Money, exponent_of
+from referrals.web.payout_words import STATUS_TONES, Words, can_be_withdrawn, status_text, words_of
 from referrals.web.templatetags.ui import ago, avatar, monies
 from rewards.models import Payout, PayoutBatch
 
 METHODS = {"manual": gettext_lazy("By hand")}
-# A payout's status to (colour, words); what Payout.STATUSES says, as tags.
-STATUS_TONES = {
-    "queued": "sending",
-    "sending": "sending",
-    "sent": "sending",
-    "paid": "issued",
-    "failed": "problem",
-    "unknown": "problem",
-    "needs_attention": "problem",
-    "undone": "neutral",
-}
+# What somebody has to look at, before what goes on by itself, before what is over: which of them a batch's tag tells of.
+_TELLING = (
+    ("needs_attention", "problem"),
+    ("unknown", "review"),
+    ("queued", "sending"),
+    ("sending", "sending"),
+    ("failed", "problem"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A word in a colour."""
+
+    tone: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One batch: how many people and how much per currency."""
+    """One batch: how many people and how much per currency, and how far it is."""
 
     id: str
     url: str
@@ -42,27 +52,35 @@ class BatchRow:
     note: str
     by: str
     at: SafeString
-    undone: bool
+    tag: Tag
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutRow:
-    """One payout of a batch: who, how much, for how many rewards, and what came of it."""
+    """One payout: who, how much, for how many rewards, what came of it, and what comes next."""
 
     id: str
+    url: str
     name: str
     email: str
     avatar: SafeString
     person_url: str
     amount: str
+    money: Money
     rewards: str
-    reward_url: str
     side: str
     netted: str
-    tone: str
-    status: str
+    tag: Tag
+    words: Words
     reference: str
-    message: str
+    method: str
+    at: SafeString
+    can_withdraw: bool
+
+    @property
+    def exponent(self) -> int:
+        """How many decimals its currency has, for the script that adds up what is ticked."""
+        return exponent_of(self.money.currency)
 
 
 def batch_totals(batches: Sequence[PayoutBatch]) -> dict[int, tuple[int, list[Money]]]:
@@ -77,14 +95,37 @@ def batch_totals(batches: Sequence[PayoutBatch]) -> dict[int, tuple[int, list[Mo
     return found
 
 
+def batch_counts(batches: Sequence[PayoutBatch]) -> dict[int, Counter[str]]:
+    """How many payouts of each status each batch has, by its primary key; in one query."""
+    found: dict[int, Counter[str]] = {batch.pk: Counter() for batch in batches}
+    rows = Payout.objects.filter(batch__in=[batch.pk for batch in batches]).values_list("batch_id", "status")
+    for batch_id, status, count in rows.annotate(n=Count("pk")).order_by():
+        found[batch_id][status] = count
+    return found
+
+
 def people_text(people: int) -> str:
     """ "3 people"."""
     return ngettext("%(n)s person", "%(n)s people", people) % {"n": f"{people:,}"}
 
 
+def batch_tag(batch: PayoutBatch, counts: Mapping[str, int]) -> Tag:
+    """How far a batch is, in a word."""
+    if batch.undone_at:
+        return Tag("neutral", _("Undone"))
+    if counts.get("queued") and batch.needs_approval and not batch.approved_at:
+        return Tag("due", _("Waits for approval"))
+    for status, tone in _TELLING:
+        if counts.get(status):
+            return Tag(tone, f"{counts[status]:,} · {status_text(status)}")
+    if counts and set(counts) == {"undone"}:
+        return Tag("neutral", _("Withdrawn"))
+    return Tag("issued", _("Issued"))
+
+
 def batch_rows(batches: Sequence[PayoutBatch]) -> list[BatchRow]:
-    """Rows for a table of batches; one query for all totals, none for an empty list."""
-    totals = batch_totals(batches) if batches else {}
+    """Rows for a table of batches; two queries for all totals, none for an empty list."""
+    totals, counts = (batch_totals(batches), batch_counts(batches)) if batches else ({}, {})
     return [
         BatchRow(
             id=batch.public_id,
@@ -95,7 +136,7 @@ def batch_rows(batches: Sequence[PayoutBatch]) -> list[BatchRow]:
             note=batch.note,
             by=batch.created_by,
             at=ago(batch.created_at),
-            undone=batch.undone_at is not None,
+            tag=batch_tag(batch, counts[batch.pk]),
         )
         for batch in batches
     ]
@@ -106,16 +147,34 @@ def method_text(method: str) -> str:
     return str(METHODS.get(method, method.replace("_", " ").capitalize()))
 
 
-def _netted(payout: Any) -> str:
+def companies(tenant: Tenant, accounts: Iterable[str]) -> dict[str, str]:
+    """What to call the connections of these public ids: the merchant's own name for each, else the company's. At most one query."""
+    wanted = {account for account in accounts if account}
+    if not wanted:
+        return {}
+    rows = Connection.objects.for_tenant(tenant).filter(public_id__in=wanted)
+    return {row.public_id: row.label or _company(row.provider) for row in rows}
+
+
+def _company(slug: str) -> str:
+    return str(registry.get(slug).label) if slug in registry.SLUGS else slug.capitalize()
+
+
+def _netted(payout: Payout) -> str:
     """What the payout settled besides its rewards: below zero for what was taken back after it had been issued."""
     if not payout.netted_minor:
         return ""
     return _("%(amount)s settled") % {"amount": monies([Money(payout.netted_minor, payout.currency)])}
 
 
-def payout_rows(payouts: Iterable[Any]) -> list[PayoutRow]:
-    """Rows for the lines of one batch; `payouts` come with participant and the annotations `reward_count` and `first_reward`."""
-    statuses = {name: str(words) for name, words in Payout.STATUSES}
+def for_rows(payouts: QuerySet[Payout]) -> QuerySet[Payout]:
+    """Payouts with all that payout_rows() reads."""
+    return payouts.select_related("participant", "batch").annotate(reward_count=Count("items"))
+
+
+def payout_rows(payouts: Sequence[Any], tenant: Tenant, *, stopped: bool = False) -> list[PayoutRow]:
+    """Rows for payouts that were read by for_rows(); `stopped`: nothing leaves now. At most one query."""
+    named = companies(tenant, (payout.account for payout in payouts))
     rows = []
     for payout in payouts:
         person = payout.participant
@@ -124,19 +183,22 @@ def payout_rows(payouts: Iterable[Any]) -> list[PayoutRow]:
         rows.append(
             PayoutRow(
                 id=payout.public_id,
+                url=reverse("web:payout", args=[payout.public_id]),
                 name=name,
                 email=person.email if person.name else "",
                 avatar=avatar(name, person.email),
                 person_url=reverse("web:participant", args=[person.public_id]),
                 amount=monies([payout.amount]),
+                money=payout.amount,
                 netted=_netted(payout),
                 rewards=ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"},
-                reward_url=reverse("web:reward", args=[payout.first_reward]) if payout.first_reward else "",
                 side=str(payout.get_side_display()),
-                tone=STATUS_TONES.get(payout.status, "neutral"),
-                status=statuses.get(payout.status, payout.status),
+                tag=Tag(STATUS_TONES.get(payout.status, "neutral"), status_text(payout.status)),
+                words=words_of(payout, named.get(payout.account, ""), stopped=stopped),
                 reference=payout.reference,
-                message=payout.message or (_("Marked by hand") if payout.method == "manual" else ""),
+                method=method_text(payout.method),
+                at=ago(payout.paid_at or payout.created_at),
+                can_withdraw=can_be_withdrawn(payout),
             )
         )
     return rows

@@ -1,114 +1,159 @@
-"""Batches of payouts: what was issued together, to whom, with what result, and undoing it (UX.md, page "Rewards")."""
+"""Lists of payouts: batches, what was issued together; and every payout, by status, method and person (UX.md, page "Rewards")."""
 
 from __future__ import annotations
 
-from django.contrib import messages
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
 from django.core.exceptions import BadRequest, ValidationError
-from django.db.models import Count, Min
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from referrals.accounts.models import Role
-from referrals.lib.errors import Refused
-from referrals.lib.pages import Page, PageError, keyset, wants_part
-from referrals.web.access import MerchantRequest, member, own
-from referrals.web.payout_rows import batch_rows, batch_totals, method_text, payout_rows, people_text
-from referrals.web.reward_choice import Choice
+from participants.models import Participant
+from referrals.accounts.tenancy import Tenant
+from referrals.lib.emails import EmailError, parse_email
+from referrals.lib.pages import Page, PageError, keyset, render_part
+from referrals.web.access import MerchantRequest, member
+from referrals.web.filters import one_of
+from referrals.web.payout_rows import batch_rows, for_rows, method_text, payout_rows
+from referrals.web.payout_words import status_text
 from referrals.web.reward_state import ListState
-from referrals.web.rewards import CONFLICT, done, refused
-from referrals.web.templatetags.ui import monies
-from rewards.models import Payout, PayoutBatch, PayoutItem
-from rewards.payouts import undo
+from rewards import payout_guards
+from rewards.models import Payout, PayoutBatch
 
+M = TypeVar("M", bound=Model)
 _PAGE_SIZE = 50
+# How many people of a name are looked through; who means one person writes more of it.
+_MOST_PEOPLE = 200
 
 
 @require_safe
 @member()
 def payouts(request: MerchantRequest) -> HttpResponse:
-    """All batches of this side, newest first. Two queries beside the page's own."""
-    url = reverse("web:payouts")
-    try:
-        page: Page[PayoutBatch] = keyset(
-            PayoutBatch.objects.for_tenant(request.tenant),
-            sort="-pk",
-            cursor=request.GET.get("after", "")[:400],
-            limit=_PAGE_SIZE,
-        )
-    except (PageError, TypeError, ValueError, ValidationError) as error:
-        raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
+    """All batches of this side, newest first. Three queries beside the page's own."""
+    page = page_of(PayoutBatch.objects.for_tenant(request.tenant), request, sort="-pk", limit=_PAGE_SIZE)
     context = {
         "batches": batch_rows(page.rows),
-        "prev_url": f"{url}?after={page.previous}" if page.previous else "",
-        "next_url": f"{url}?after={page.next}" if page.next else "",
+        **page_urls(page, reverse("web:payouts")),
         "due_url": ListState(stage="due").url(),
+        "tabs": tabs(request.tenant, "batches"),
     }
     return render(request, "web/payouts/list.html", context)
 
 
-@require_safe
-@member()
-def payout_batch(request: MerchantRequest, public_id: str) -> HttpResponse:
-    """One batch: totals, note, who did it when, and a line for each recipient with its result."""
-    return render(
-        request, "web/payouts/batch.html", _batch_context(request, own(PayoutBatch.objects.all(), request, public_id))
-    )
-
-
-def _batch_context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, object]:
-    rows = (
-        Payout.objects.for_tenant(request.tenant)
-        .filter(batch=batch)
-        .select_related("participant")
-        .annotate(reward_count=Count("items"), first_reward=Min("items__reward__public_id"))
-    )
+def page_of(rows: QuerySet[M] | Sequence[QuerySet[M]], request: MerchantRequest, *, sort: str, limit: int) -> Page[M]:
+    """One page by the address's `after`; BadRequest for a marker that is damaged or of another list."""
     try:
-        page: Page[Payout] = keyset(rows, sort="pk", cursor=request.GET.get("after", "")[:400], limit=_PAGE_SIZE)
+        return keyset(rows, sort=sort, cursor=request.GET.get("after", "")[:400], limit=limit)
     except (PageError, TypeError, ValueError, ValidationError) as error:
         raise BadRequest(_("This page marker is damaged; go back to the first page.")) from error
-    people, sums = batch_totals([batch])[batch.pk]
-    count = PayoutItem.objects.filter(payout__batch=batch).count()
-    url = reverse("web:payout_batch", args=[batch.public_id])
+
+
+def page_urls(page: Page[Any], url: str) -> dict[str, str]:
+    """The neighbours' addresses, as components/_pager.html has them; `url` may have a query."""
+    joint = "&" if "?" in url else "?"
     return {
-        "batch": batch,
-        "sums": monies(sums),
-        "people": people_text(people),
-        "rewards": ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"},
-        "method": method_text(batch.method),
-        "rows": payout_rows(page.rows),
-        "prev_url": f"{url}?after={page.previous}" if page.previous else "",
-        "next_url": f"{url}?after={page.next}" if page.next else "",
-        "can_undo": batch.undone_at is None and request.membership.may(Role.MANAGER),
-        "undo_url": reverse("web:payout_undo", args=[batch.public_id]),
-        "export_url": reverse("web:payout_export", args=[batch.public_id]),
+        "prev_url": f"{url}{joint}after={page.previous}" if page.previous else "",
+        "next_url": f"{url}{joint}after={page.next}" if page.next else "",
     }
 
 
-@require_POST
-@member()
-def payout_undo(request: MerchantRequest, public_id: str) -> HttpResponse:
-    """Undo a batch: the rewards are due again, the payments are taken out by opposite entries. From a toast or the batch's page."""
-    batch = own(PayoutBatch.objects.all(), request, public_id)
-    # In the address from a toast on a freshly loaded page, in the form from one that htmx put there.
-    back = request.POST.get("back") or request.GET.get("back", "")
-    state = ListState.read(QueryDict(back or "stage=due"), request.tenant)
-    choice = Choice(state, "", "list")
+@dataclass(frozen=True, slots=True)
+class PageTab:
+    """One of the pages about payouts."""
+
+    label: str
+    url: str
+    current: bool
+    count: int = 0
+
+
+def tabs(tenant: Tenant, current: str) -> list[PageTab]:
+    """The pages about payouts, with how many payouts wait for a person. One query."""
+    return [
+        PageTab(_("Batches"), reverse("web:payouts"), current == "batches"),
+        PageTab(_("Payouts"), reverse("web:payouts_all"), current == "all"),
+        PageTab(_("Needs attention"), reverse("web:payouts_attention"), current == "attention", open_questions(tenant)),
+    ]
+
+
+def open_questions(tenant: Tenant) -> int:
+    """How many payouts there are of which nobody knows whether they were paid. One query, by an index of just those."""
+    return Payout.objects.for_tenant(tenant).filter(status="needs_attention").count()
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutFilter:
+    """What narrows the list of payouts; empty fields narrow nothing. `method` is a payout's, `q` a person, an id or a reference."""
+
+    status: str = ""
+    method: str = ""
+    q: str = ""
+
+    @classmethod
+    def read(cls, request: MerchantRequest, methods: Iterable[str]) -> PayoutFilter:
+        """From the address; BadFilter names a value that is in no list."""
+        return cls(
+            status=one_of(request.GET, "status", dict(Payout.STATUSES)),
+            method=one_of(request.GET, "method", set(methods)),
+            q=" ".join(request.GET.get("q", "").replace("\x00", "").split())[:120],
+        )
+
+    def apply(self, tenant: Tenant) -> QuerySet[Payout]:
+        """The tenant's payouts that match. At most one more query, for the people of the name."""
+        rows: QuerySet[Payout] = Payout.objects.for_tenant(tenant)
+        if self.status:
+            rows = rows.filter(status=self.status)
+        if self.method:
+            rows = rows.filter(method=self.method)
+        if self.q:
+            wanted = Q(public_id=self.q) | Q(reference=self.q) | Q(participant__in=_people(tenant, self.q))
+            rows = rows.filter(wanted)
+        return rows
+
+    @property
+    def query(self) -> str:
+        """The query string of this list."""
+        pairs = {"status": self.status, "method": self.method, "q": self.q}
+        return urlencode({name: value for name, value in pairs.items() if value})
+
+
+def _people(tenant: Tenant, text: str) -> list[int]:
+    """Whom somebody who types this may mean: an address exactly, a code, the beginning of a name."""
+    rows = Participant.objects.for_tenant(tenant)
     try:
-        undo(batch=batch, actor=request.actor, note=request.POST.get("note", "").strip()[:500])
-    except Refused as refusal:
-        if wants_part(request) or back:
-            return refused(request, choice, refusal)
-        context = _batch_context(request, own(PayoutBatch.objects.all(), request, public_id))
-        return render(request, "web/payouts/batch.html", {**context, "problem": refusal.message}, status=CONFLICT)
-    count = PayoutItem.objects.filter(payout__batch=batch).count()
-    text = ngettext("Undone: %(n)s reward is due again", "Undone: %(n)s rewards are due again", count) % {
-        "n": f"{count:,}"
+        rows = rows.filter(email_key=parse_email(text).key)
+    except EmailError:
+        first, _space, last = text.partition(" ")
+        named = Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
+        if last:
+            named = Q(first_name__istartswith=first, last_name__istartswith=last)
+        rows = rows.filter(named | Q(referral_code=text) | Q(public_id=text))
+    return list(rows.order_by("-pk").values_list("pk", flat=True)[:_MOST_PEOPLE])
+
+
+@require_safe
+@member()
+def payouts_all(request: MerchantRequest) -> HttpResponse:
+    """Every payout of this side, newest first."""
+    tenant = request.tenant
+    methods = sorted(set(PayoutBatch.objects.for_tenant(tenant).values_list("method", flat=True).order_by().distinct()))
+    chosen = PayoutFilter.read(request, methods)
+    page = page_of(for_rows(chosen.apply(tenant)), request, sort="-pk", limit=_PAGE_SIZE)
+    url = reverse("web:payouts_all")
+    context = {
+        "rows": payout_rows(page.rows, tenant, stopped=payout_guards.is_stopped(tenant)),
+        "filter": chosen,
+        "statuses": [(name, status_text(name)) for name, _words in Payout.STATUSES],
+        "methods": [(name, method_text(name)) for name in methods],
+        "all_url": url,
+        **page_urls(page, f"{url}?{chosen.query}" if chosen.query else url),
+        "tabs": tabs(tenant, "all"),
     }
-    if back or wants_part(request):
-        return done(request, choice, text)
-    messages.success(request, text)
-    return HttpResponseRedirect(reverse("web:payout_batch", args=[batch.public_id]), status=303)
+    return render_part(request, "web/payouts/all.html", "web/payouts/_all.html", context)

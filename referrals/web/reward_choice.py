@@ -30,10 +30,11 @@ from rewards import lifecycle
 from rewards.models import Reward, State
 from rewards.payouts import carried_over
 from rewards.pipeline import STAGES
+from rewards.queueing import try_again
 from rewards.selection import Selection, resolve
 
-# From where: the list, the inspector beside it, the reward's own page, or that of the event it was earned for.
-Origin = Literal["list", "pane", "page", "event"]
+# From where: the list, the inspector beside it, the reward's own page, that of the event it was earned for, or "Needs attention".
+Origin = Literal["list", "pane", "page", "event", "attention"]
 ORIGINS = get_args(Origin)
 # What can be done with the rewards of a stage, the usual thing first.
 STAGE_ACTIONS: dict[str, tuple[str, ...]] = {
@@ -41,7 +42,7 @@ STAGE_ACTIONS: dict[str, tuple[str, ...]] = {
     "due": ("issue", "hold", "void"),
     "sending": (),
     "issued": ("reverse",),
-    "attention": ("release", "void"),
+    "attention": ("release", "retry", "void"),
     "closed": ("restore",),
 }
 ACTIONS = frozenset(action for actions in STAGE_ACTIONS.values() for action in actions)
@@ -270,6 +271,7 @@ _ACTS: dict[str, Callable[..., int]] = {
     "void": lifecycle.void,
     "reverse": lifecycle.reverse,
     "restore": lifecycle.restore,
+    "retry": try_again,
 }
 
 

@@ -32,6 +32,7 @@ ACTION_WORDS = {
     "void": gettext_lazy("Decline…"),
     "reverse": gettext_lazy("Take back…"),
     "restore": gettext_lazy("Restore"),
+    "retry": gettext_lazy("Try again"),
 }
 # The key I does the usual thing; what refuses or takes back has no key.
 _KEYED = frozenset({"issue", "approve", "release"})

@@ -53,6 +53,7 @@ ACTIONS = {
     "void": gettext_lazy("Decline…"),
     "reverse": gettext_lazy("Take back…"),
     "restore": gettext_lazy("Restore"),
+    "retry": gettext_lazy("Try again"),
 }
 
 
@@ -102,7 +103,7 @@ def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any
 def possible(reward: Reward, stage: str) -> tuple[str, ...]:
     """The actions that can succeed from the reward's own state, not only from some state of its stage."""
     if reward.state in {State.WAITING, State.ATTENTION}:
-        return ("void",)
+        return ("retry", "void")
     if stage == "closed" and reward.reason not in BY_HAND:
         return ()
     return STAGE_ACTIONS[stage]

@@ -92,7 +92,7 @@ def pipeline_context(
         )
     return {
         "stages": tabs,
-        "segments": _segments(_weights(by_stage)),
+        "segments": segments_of(_weights(by_stage)),
         "closed_count": by_stage["closed"].count if "closed" in by_stage else 0,
         "due_count": by_stage["due"].count if "due" in by_stage else 0,
     }
@@ -124,7 +124,8 @@ def _weights(by_stage: dict[str, StageTotals]) -> list[tuple[str, int]]:
     return [(colour, total.count) for colour, total in totals]
 
 
-def _segments(counts: Sequence[tuple[str, int]]) -> list[Segment]:
+def segments_of(counts: Sequence[tuple[str, int]]) -> list[Segment]:
+    """A scale drawing of (colour, how much): what is there at all can be seen, and the gaps are drawn."""
     shown = [(key, count) for key, count in counts if count]
     if not shown:
         return []

@@ -92,5 +92,10 @@ def _words(action: str, rewards: str) -> tuple[str, str, str]:
             _("Take back %(rewards)s") % given,
             _("Already issued: the amount is noted as a debt that the person's next payout settles."),
         ),
+        "retry": (
+            _("Try again"),
+            _("Make %(rewards)s due again") % given,
+            _("The cause is mended; they can be issued."),
+        ),
         "restore": (_("Restore"), _("Restore %(rewards)s") % given, _("They are owed again.")),
     }[action]

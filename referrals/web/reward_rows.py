@@ -37,6 +37,8 @@ _OURS = ("auto:", "join:", "status:", "leaderboard:")
 ROW_ACTIONS: dict[str, tuple[str, Any, str]] = {
     State.REVIEW: ("approve", gettext_lazy("Approve"), "i"),
     State.DUE: ("issue", gettext_lazy("Issue"), "i"),
+    State.WAITING: ("retry", gettext_lazy("Try again"), ""),
+    State.ATTENTION: ("retry", gettext_lazy("Try again"), ""),
     State.HELD: ("release", gettext_lazy("Release"), "i"),
     State.VOID: ("restore", gettext_lazy("Restore"), ""),
 }

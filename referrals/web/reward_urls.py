@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 
-from referrals.web import exports, payouts, rewards
+from referrals.web import exports, payout_attention, payout_batch, payout_page, payouts, rewards
 
 urlpatterns = [
     path("rewards/", rewards.rewards, name="rewards"),
@@ -12,7 +12,17 @@ urlpatterns = [
     path("rewards/export.csv", exports.rewards_export, name="rewards_export"),
     path("rewards/<str:public_id>/", rewards.reward, name="reward"),
     path("payouts/", payouts.payouts, name="payouts"),
-    path("payouts/<str:public_id>/", payouts.payout_batch, name="payout_batch"),
-    path("payouts/<str:public_id>/undo/", payouts.payout_undo, name="payout_undo"),
+    path("payouts/all/", payouts.payouts_all, name="payouts_all"),
+    path("payouts/attention/", payout_attention.payouts_attention, name="payouts_attention"),
+    path("payouts/one/<str:public_id>/", payout_page.payout, name="payout"),
+    path("payouts/one/<str:public_id>/retry/", payout_page.payout_retry, name="payout_retry"),
+    path("payouts/one/<str:public_id>/withdraw/", payout_page.payout_withdraw_one, name="payout_withdraw_one"),
+    re_path(
+        r"^payouts/one/(?P<public_id>[^/]+)/(?P<answer>paid|unpaid)/\Z", payout_page.payout_decide, name="payout_decide"
+    ),
+    path("payouts/<str:public_id>/", payout_batch.payout_batch, name="payout_batch"),
+    path("payouts/<str:public_id>/undo/", payout_batch.payout_undo, name="payout_undo"),
+    path("payouts/<str:public_id>/withdraw/", payout_batch.payout_withdraw, name="payout_withdraw"),
+    path("payouts/<str:public_id>/approve/", payout_batch.payout_approve, name="payout_approve"),
     path("payouts/<str:public_id>/export.csv", exports.payout_export, name="payout_export"),
 ]

@@ -184,6 +184,7 @@ def _done_text(action: str, moved: int) -> str:
         "void": ngettext("%(n)s reward declined", "%(n)s rewards declined", moved),
         "reverse": ngettext("%(n)s reward taken back", "%(n)s rewards taken back", moved),
         "restore": ngettext("%(n)s reward restored", "%(n)s rewards restored", moved),
+        "retry": ngettext("%(n)s reward is due again", "%(n)s rewards are due again", moved),
     }
     return texts[action] % {"n": f"{moved:,}"}
 
@@ -212,7 +213,7 @@ def refused(request: MerchantRequest, choice: Choice, refusal: Refused) -> HttpR
         raise Http404
     if refusal.code == "selection_changed" and choice.action:
         return _ask(request, choice, blank_form(choice.action), status=CONFLICT, warning=refusal.message)
-    if choice.origin == "event":
+    if choice.origin in {"event", "attention"}:
         messages.error(request, refusal.message)
         return HttpResponseRedirect(_back(request, choice), status=303)
     return _after(request, choice, refusal.message, level="error", status=refusal.status)
@@ -229,6 +230,8 @@ def done(request: MerchantRequest, choice: Choice, text: str, *, undo: str = "")
 
 
 def _back(request: MerchantRequest, choice: Choice) -> str:
+    if choice.origin == "attention":
+        return reverse("web:payouts_attention")
     if choice.origin == "page" and choice.ids:
         return reverse("web:reward", args=[choice.ids[0]])
     if choice.origin == "event" and choice.ids:

@@ -73,7 +73,7 @@ def test_the_batch_has_a_line_for_each_recipient(alice: Cast, due: list[Reward])
     response = alice.client.get(reverse("web:payout_batch", args=[batch.public_id]))
     page = response.content.decode()
 
-    lines = [(row.name, row.amount, row.rewards, row.tone) for row in response.context["rows"]]
+    lines = [(row.name, row.amount, row.rewards, row.tag.tone) for row in response.context["rows"]]
     assert sorted(lines) == [
         ("asha@example.com", "$30.00", "2 rewards", "issued"),
         ("tomas@example.com", "$15.00", "1 reward", "issued"),
