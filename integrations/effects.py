@@ -105,9 +105,10 @@ def _applied(row: InboundEvent, signal: Signal) -> Effect:
 
 
 def _payout_moved(row: InboundEvent, signal: Signal) -> Effect:
-    if not payouts.told(row.connection, signal.references):
+    found = payouts.told(row.connection, signal.references)
+    if not found:
         raise Ignored("payout_unknown", name=next(iter(signal.references), ""))
-    return Effect("payout_told", {"name": signal.references[0]})
+    return Effect("payout_told", {"name": signal.references[0]}, found)
 
 
 def _customer_did(row: InboundEvent, signal: Signal, actor: Actor) -> Effect:

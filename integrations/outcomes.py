@@ -14,7 +14,7 @@ from referrals.lib.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What was done: a code of SENTENCES, its facts, and the public id of the qualifying event."""
+    """What was done: a code of SENTENCES, its facts, and the public id of the qualifying event, or of the payout."""
 
     code: str
     facts: dict[str, Any] = field(default_factory=dict)

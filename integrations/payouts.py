@@ -162,8 +162,9 @@ def _words(error: Exception) -> str:
 # --- what became of it ---
 
 
-def told(connection: Connection, references: Collection[str]) -> bool:
-    """A status message names a payout, by our key or the company's id: it is looked after at once. False: no payout of this connection.
+def told(connection: Connection, references: Collection[str]) -> str:
+    """A status message names a payout, by our key or the company's id: it is looked after at once. Returns its public id, "" when no
+    payout of this connection is meant.
 
     The message itself is not believed: the company is asked (RELIABILITY F4).
     """
@@ -171,12 +172,13 @@ def told(connection: Connection, references: Collection[str]) -> bool:
     mine = Payout.objects.for_tenant(connection.tenant).filter(account=connection.public_id)
     rows = mine.filter(Q(key__in=names) | Q(public_id__in=names) | Q(reference__in=names))
     with transaction.atomic():
-        found = rows.update(check_at=Now())
+        found = rows.order_by("pk").values_list("public_id", flat=True).first() or ""
+        rows.update(check_at=Now())
         # One whose outcome nobody knows is asked about before it is sent again, in any case.
         rows.filter(status="unknown", next_attempt_at__isnull=False).update(next_attempt_at=Now())
         if found:
             enqueue(ASK)
-    return bool(found)
+    return found
 
 
 def ask() -> int:

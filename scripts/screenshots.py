@@ -141,7 +141,10 @@ PAGES = [
     Shot("rewards-attention", "/app/rewards/?stage=attention"),
     Shot("reward", "/app/rewards/{reward}/"),
     Shot("payouts", "/app/payouts/"),
-    Shot("payout", "/app/payouts/{batch}/"),
+    Shot("payout-batch", "/app/payouts/{batch}/"),
+    Shot("payouts-all", "/app/payouts/all/"),
+    Shot("payouts-attention", "/app/payouts/attention/"),
+    Shot("payout", "/app/payouts/one/{payout}/"),
     Shot("payout-safety", "/app/settings/payouts/safety/"),
     Shot("connections", "/app/connections/"),
     Shot("connection", "/app/connections/{connection}/"),
@@ -332,6 +335,7 @@ def demo_words() -> dict[str, str]:
         "reward": first(due.order_by("pk")),
         # One whose decision was changed by a later fact.
         "event": first(events.filter(decisions__current=False).order_by("pk")),
+        "payout": first(apps.get_model("rewards", "Payout").objects.filter(is_test=False).order_by("-pk")),
         "batch": first(apps.get_model("rewards", "PayoutBatch").objects.filter(is_test=False).order_by("-pk")),
     }
 

@@ -105,6 +105,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
     types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
     types.PAYOUT_BATCH_COMPLETED: ("wallet", lazy("Batch of payouts completed")),
+    types.PAYOUT_GIFT_SEEN: ("eye", lazy("Looked at what a payout gave")),
     types.PAYOUT_UNDONE: ("undo-2", lazy("Issuing undone")),
 }
 # Which page tells more about a subject.

@@ -26,7 +26,7 @@ from referrals.web.access import MerchantRequest, member, refused
 from referrals.web.counts import capped, words
 from referrals.web.exports import file_name, note_export, stream_csv, utc
 from referrals.web.inbox_state import STATES, InboxState
-from rewards.models import Reward
+from rewards.models import Payout, Reward
 
 _CHUNK = 500
 _CONNECTIONS = 200
@@ -76,7 +76,7 @@ def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
     """One message: what it led to or why it was ignored, what to do about it, its error, and the message itself."""
     row = _message(request.tenant, public_id)
     tone, label = STATES[row.state]
-    event = None
+    event, payouts = None, Payout.objects.for_tenant(request.tenant)
     if row.event_ref:
         events = QualifyingEvent.objects.for_tenant(request.tenant).select_related("participant")
         event = events.filter(public_id=row.event_ref).first()
@@ -88,6 +88,7 @@ def inbound(request: MerchantRequest, public_id: str) -> HttpResponse:
         "payload": pretty(bytes(row.body)),
         "error": last_line(row.error),
         "event": event,
+        "payout": payouts.filter(public_id=row.event_ref).first() if row.event_ref and not event else None,
         "person": event.participant if event else _person(request.tenant, row),
         "payment": _ignored_payment(request.tenant, row),
         "rewards": Reward.objects.filter(event=event).order_by("pk")[:20] if event else [],

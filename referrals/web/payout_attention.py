@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from integrations import registry
 from referrals.accounts.models import Role
 from referrals.web.access import MerchantRequest, member
 from referrals.web.payout_rows import Tag, companies, method_text
@@ -84,6 +85,7 @@ def _questions(request: MerchantRequest, rows: Iterable[Payout]) -> list[dict[st
             "method": method_text(row.method),
             "company": named.get(row.account, "") or _("the company"),
             "words": words_of(row, named.get(row.account, "")),
+            "can_ask": registry.issuer(row.method) is not None,
             "tone": STATUS_TONES[row.status],
             "tries": tries.get(row.pk, []),
             "last": tries.get(row.pk, [None])[-1],

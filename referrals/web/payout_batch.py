@@ -86,8 +86,7 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
     people, sums = batch_totals([batch])[batch.pk]
     count = PayoutItem.objects.filter(payout__batch=batch).count()
     url = reverse("web:payout_batch", args=[batch.public_id])
-    stop = payout_guards.stopped(request.tenant) if counts["queued"] else None
-    stopped = stop is not None or bool(counts["queued"] and payout_guards.is_stopped(request.tenant))
+    stopped = bool(counts["queued"]) and payout_guards.is_stopped(request.tenant)
     can_change = request.membership.may(Role.MANAGER)
     return {
         "batch": batch,
@@ -101,9 +100,8 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
         "here_url": f"{url}?status={chosen}" if chosen else url,
         **page_urls(page, f"{url}?status={chosen}" if chosen else url),
         "by_hand": batch.method == MANUAL,
-        "stop": stop,
-        "stopped": stopped,
-        "waits_for_approval": _unapproved(batch) and bool(counts["queued"]),
+        "waits_for_approval": batch.needs_approval and batch.approved_at is None and bool(counts["queued"]),
+        "waits_for_money": batch.needs_funding and batch.funded_at is None and bool(counts["queued"]),
         "is_own": batch.created_by_id == payout_guards.identity(request.actor),
         "can_change": can_change,
         "can_undo": batch.method == MANUAL and batch.undone_at is None and can_change,
@@ -113,10 +111,6 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
     }
 
 
-def _unapproved(batch: PayoutBatch) -> bool:
-    return batch.needs_approval and batch.approved_at is None
-
-
 def _progress(batch: PayoutBatch, counts: Counter[str], url: str, chosen: str, *, stopped: bool) -> Progress:
     total = counts.total()
     shown = [(status, counts[status]) for status in _ORDER if counts[status]]
@@ -124,7 +118,7 @@ def _progress(batch: PayoutBatch, counts: Counter[str], url: str, chosen: str, *
         StatusTab(status, status_text(status), count, STATUS_TONES[status], f"{url}?status={status}", status == chosen)
         for status, count in shown
     ]
-    moving = any(counts[status] for status in _MOVING) and not _unapproved(batch) and not stopped
+    moving = any(counts[status] for status in _MOVING) and not payout_guards.waits(batch) and not stopped
     every = 0
     if moving:
         every = 2 if clock.now() - batch.created_at < _YOUNG else 15

@@ -8,16 +8,23 @@ from typing import Any, Literal
 
 from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from integrations import payouts as carrier
+from integrations import registry
+from integrations.base import ProviderError
+from integrations.models import InboundEvent
 from referrals.accounts.models import Role
+from referrals.events import types
 from referrals.events.models import Event
+from referrals.events.services import record
 from referrals.lib.errors import Refused
+from referrals.lib.http import HttpError
 from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.access import refused as refused_here
@@ -34,7 +41,8 @@ from referrals.web.reward_rows import earned_for
 from referrals.web.templatetags.ui import monies
 from referrals.web.timeline import Entry, entries_of
 from rewards import payout_guards, queueing, sending
-from rewards.models import LedgerEntry, Payout, PayoutAttempt, PayoutItem, Reward, State
+from rewards.models import LedgerEntry, Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
+from rewards.payouts import payout_happening
 
 _HISTORY = 30
 _MOST_LINES = 20
@@ -99,11 +107,20 @@ def show_context(request: MerchantRequest, row: Payout) -> dict[str, Any]:
         "netted": netted_words(row),
         "netted_lines": list(netted_lines(row)),
         "history": history(request, row),
+        "told": told(request, row),
+        "gift": PayoutGift.objects.filter(payout=row).first(),
+        "can_change": can_change,
         "can_decide": can_change and row.status == "needs_attention",
         "can_withdraw": can_change and can_be_withdrawn(row),
         "can_retry": can_change and bool(waiting),
+        "can_ask": can_change and can_be_asked(row),
         "side": str(row.get_side_display()),
     }
+
+
+def can_be_asked(row: Payout) -> bool:
+    """Whether the company can be asked now what became of it: it was called, and no worker is about to ask by itself."""
+    return bool(row.called_at) and row.status not in {"queued", "sending"} and registry.issuer(row.method) is not None
 
 
 def facts(request: MerchantRequest, row: Payout) -> dict[str, Any]:
@@ -176,7 +193,58 @@ def history(request: MerchantRequest, row: Payout) -> list[Entry]:
     return entries_of(rows.order_by("-pk")[:_HISTORY])
 
 
+def told(request: MerchantRequest, row: Payout) -> list[InboundEvent]:
+    """The status messages that came about it, newest first."""
+    rows = InboundEvent.objects.for_tenant(request.tenant).filter(event_ref=row.public_id).defer("body")
+    return list(rows.order_by("-pk")[:_MOST_LINES])
+
+
 # --- what can be done about it ---
+
+
+class DecideForm(NoteForm):
+    """What a person knows of a payout, with how they know it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, action="decide", **kwargs)
+        field = self.fields["note"]
+        field.required = True
+        field.label = _("How do you know?")
+        field.help_text = _("For example what the company's own page says. Your team sees it in the history.")
+
+
+@require_POST
+@member()
+def payout_ask(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Ask the company now what became of it, and take what it says."""
+    row = payout_of_page(request, public_id)
+    before = row.status
+    if not can_be_asked(row):
+        messages.info(request, _("There is nobody to ask about this payout now."))
+        return _to(row)
+    try:
+        status = carrier.ask_now(row.pk)
+    except (ProviderError, HttpError) as error:
+        messages.error(request, _("The company could not be asked: %(why)s") % {"why": error})
+        return _to(row)
+    if status == before:
+        messages.info(request, _("Asked. The company says nothing new; the payout stands where it stood."))
+    else:
+        messages.success(request, _("Asked. The payout is now: %(status)s") % {"status": status_text(status)})
+    return _to(row)
+
+
+@require_POST
+@member()
+def payout_gift(request: MerchantRequest, public_id: str) -> HttpResponse:
+    """Show what the recipient was given, in full. Whoever has it has the money: the history says who looked."""
+    row = payout_of_page(request, public_id)
+    gift = PayoutGift.objects.filter(payout=row).first()
+    if gift is None:
+        raise Http404
+    secrets = gift.secrets
+    record(row.tenant, request.actor, payout_happening(types.PAYOUT_GIFT_SEEN, row))
+    return render(request, "web/payouts/show.html", {**show_context(request, row), "revealed": secrets})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -188,8 +256,8 @@ def payout_decide(request: MerchantRequest, public_id: str, answer: Literal["pai
         messages.info(request, _("This payout is decided already: %(status)s.") % {"status": status_text(row.status)})
         return _to(row)
     if request.method != "POST":
-        return _question(request, row, answer, NoteForm(action="decide"))
-    form = NoteForm(request.POST, action="decide")
+        return _question(request, row, answer, DecideForm())
+    form = DecideForm(request.POST)
     if not form.is_valid():
         return _question(request, row, answer, form, status=422)
     paid = ANSWERS[answer]
@@ -205,10 +273,9 @@ def payout_decide(request: MerchantRequest, public_id: str, answer: Literal["pai
     return _to(row)
 
 
-def _question(request: MerchantRequest, row: Payout, answer: str, form: NoteForm, *, status: int = 200) -> HttpResponse:
-    form.fields["note"].required = True
-    form.fields["note"].label = _("How do you know?")
-    form.fields["note"].help_text = _("For example what the company's own page says. Your team sees it in the history.")
+def _question(
+    request: MerchantRequest, row: Payout, answer: str, form: DecideForm, *, status: int = 200
+) -> HttpResponse:
     context = {**facts(request, row), "paid": ANSWERS[answer], "form": form}
     return render(request, "web/payouts/decide.html", context, status=status)
 

@@ -11,9 +11,9 @@ from django.db.models import Count, QuerySet, Sum
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
-from integrations import registry
+from integrations import methods, registry
 from integrations.models import Connection
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money, exponent_of
@@ -21,7 +21,6 @@ from referrals.web.payout_words import STATUS_TONES, Words, can_be_withdrawn, st
 from referrals.web.templatetags.ui import ago, avatar, monies
 from rewards.models import Payout, PayoutBatch
 
-METHODS = {"manual": gettext_lazy("By hand")}
 # What somebody has to look at, before what goes on by itself, before what is over: which of them a batch's tag tells of.
 _TELLING = (
     ("needs_attention", "problem"),
@@ -115,6 +114,8 @@ def batch_tag(batch: PayoutBatch, counts: Mapping[str, int]) -> Tag:
         return Tag("neutral", _("Undone"))
     if counts.get("queued") and batch.needs_approval and not batch.approved_at:
         return Tag("due", _("Waits for approval"))
+    if counts.get("queued") and batch.needs_funding and not batch.funded_at:
+        return Tag("due", _("Waits for money"))
     for status, tone in _TELLING:
         if counts.get(status):
             return Tag(tone, f"{counts[status]:,} · {status_text(status)}")
@@ -143,8 +144,10 @@ def batch_rows(batches: Sequence[PayoutBatch]) -> list[BatchRow]:
 
 
 def method_text(method: str) -> str:
-    """How the money went."""
-    return str(METHODS.get(method, method.replace("_", " ").capitalize()))
+    """How the money goes, as "Issue" names it."""
+    found = registry.ways().get(method)
+    label = found[1].label if found else next((own.label for own in methods.OWN if own.name == method), "")
+    return str(label) or method.replace("_", " ").capitalize()
 
 
 def companies(tenant: Tenant, accounts: Iterable[str]) -> dict[str, str]:

@@ -76,6 +76,11 @@ def _queued(payout: Payout, *, stopped: bool) -> Words:
     batch = payout.batch
     if batch.needs_approval and not batch.approved_at:
         return Words(_("Its batch is above your limit."), _("Somebody else of your team has to approve the batch."))
+    if batch.needs_funding and not batch.funded_at:
+        return Words(
+            _("It waits until the money for its batch is there."),
+            _("Say so on the batch's page when you have brought it."),
+        )
     if stopped:
         return Words(_("Payouts are stopped."), _("It leaves when somebody lets them go on."))
     if payout.next_attempt_at and payout.next_attempt_at > clock.wall() and payout.message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import path
 
 from referrals.web import exports, payout_attention, payout_batch, payout_page, payouts, rewards
 
@@ -17,9 +17,10 @@ urlpatterns = [
     path("payouts/one/<str:public_id>/", payout_page.payout, name="payout"),
     path("payouts/one/<str:public_id>/retry/", payout_page.payout_retry, name="payout_retry"),
     path("payouts/one/<str:public_id>/withdraw/", payout_page.payout_withdraw_one, name="payout_withdraw_one"),
-    re_path(
-        r"^payouts/one/(?P<public_id>[^/]+)/(?P<answer>paid|unpaid)/\Z", payout_page.payout_decide, name="payout_decide"
-    ),
+    path("payouts/one/<str:public_id>/ask/", payout_page.payout_ask, name="payout_ask"),
+    path("payouts/one/<str:public_id>/gift/", payout_page.payout_gift, name="payout_gift"),
+    path("payouts/one/<str:public_id>/paid/", payout_page.payout_decide, {"answer": "paid"}, name="payout_paid"),
+    path("payouts/one/<str:public_id>/unpaid/", payout_page.payout_decide, {"answer": "unpaid"}, name="payout_unpaid"),
     path("payouts/<str:public_id>/", payout_batch.payout_batch, name="payout_batch"),
     path("payouts/<str:public_id>/undo/", payout_batch.payout_undo, name="payout_undo"),
     path("payouts/<str:public_id>/withdraw/", payout_batch.payout_withdraw, name="payout_withdraw"),

@@ -454,6 +454,7 @@ WORDS: dict[str, Words] = {
     types.PAYOUT_CREATED: ("wallet", "", _payout(lazy("Payout of %(amount)s made"))),
     types.PAYOUT_CHANGED: ("wallet", "", _payout_changed),
     types.PAYOUT_UNDONE: ("undo-2", "", _payout(lazy("Payout of %(amount)s undone"))),
+    types.PAYOUT_GIFT_SEEN: ("eye", "", lazy("Looked at what was given")),
     types.APPLICATION_RECEIVED: ("clipboard-list", "", lazy("Application received")),
     types.APPLICATION_APPROVED: ("clipboard-check", "issued", lazy("Application approved")),
     types.APPLICATION_DECLINED: ("clipboard-x", "problem", lazy("Application declined")),
