@@ -20,7 +20,9 @@ TELLING = {
     "scoreapp": "integrations.providers.scoreapp.PROVIDER",
     "webhook": "integrations.providers.webhook.PROVIDER",
 }
-PAYING: dict[str, str] = {}
+PAYING = {
+    "tremendous": "integrations.providers.tremendous.PROVIDER",
+}
 SLUGS = TELLING | PAYING
 
 

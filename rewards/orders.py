@@ -77,3 +77,5 @@ class Order:
     customer: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    # Whether what the recipient is given is kept already.
+    has_gift: bool = False

@@ -106,6 +106,7 @@ def order_of(row: Payout, *, first_call: bool = False) -> Order:
         language=person.language or person.campaign.default_language,
         details=details,
         options=row.batch.options,
+        has_gift=PayoutGift.objects.filter(payout=row).exists(),
     )
 
 

@@ -28,7 +28,7 @@ PRODUCTS = (("OKMHM2X2OHYV", "Amazon.com", "merchant_card", "US"), ("Q24BD9EZ332
 
 
 class Tremendous(Company):
-    """`https://testflight.tremendous.com/api/v2`; secrets: api_key, and webhook_secret for the signature."""
+    """`https://testflight.tremendous.com/api/v2`; secrets: api_key, and webhook_key for the signature."""
 
     slug = "tremendous"
 
@@ -46,7 +46,7 @@ class Tremendous(Company):
         )
 
     def sign(self, body: bytes, message: Data, secrets: Secrets) -> dict[str, str]:
-        digest = hmac_hex(secrets.get("webhook_secret", "").encode(), body)
+        digest = hmac_hex(secrets.get("webhook_key", "").encode(), body)
         return {"Tremendous-Webhook-Signature": f"sha256={digest}", "Content-Type": "application/json"}
 
     def create(self, call: Call) -> Reply:

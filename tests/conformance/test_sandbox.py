@@ -53,7 +53,7 @@ def names_in(value: Any, way: str = "") -> set[str]:
 
 def test_tremendous() -> None:
     spec = spec_of("tremendous/tremendous-derived.openapi.json")
-    talk = Talk(Tremendous(), "https://testflight.tremendous.com/api/v2", {"webhook_secret": "k"}, watch=spec.check)
+    talk = Talk(Tremendous(), "https://testflight.tremendous.com/api/v2", {"webhook_key": "k"}, watch=spec.check)
     with clock.at(NOON):
         made = talk("POST", "/orders", order("rw_1"))[1]["order"]
         talk("POST", "/orders", order("rw_1"))

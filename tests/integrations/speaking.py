@@ -17,7 +17,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from integrations import registry
 from integrations.base import Account, Delivery, Message, Provider, SampleKind, Scene, Signal
 from integrations.models import Connection
-from integrations.sandbox.sending import company
+from integrations.sandbox.sending import SETTING, company
 from integrations.setup import make_up
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
@@ -28,7 +28,7 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 def account(provider: Provider) -> Account:
     """Made-up secrets, and the settings that go with them."""
-    secrets = {field.name: make_up(field) for field in provider.secrets if field.required}
+    secrets = {field.name: make_up(field) for field in provider.secrets if field.required or not provider.tells}
     return Account(
         secrets, {field.name: field.default for field in provider.settings} | dict(provider.made_up_settings)
     )
@@ -41,6 +41,8 @@ def connect(provider: Provider, tenant: Tenant, known: Account | None = None) ->
         merchant=tenant.merchant, is_test=tenant.is_test, provider=provider.slug, settings=dict(known.settings)
     )
     row.secrets = dict(known.secrets)
+    if not provider.tells:
+        row.settings[SETTING] = True  # whoever only pays is asked about each message
     row.save()
     return row
 

@@ -16,7 +16,7 @@ from tests.integrations.sandbox.talking import NOON, Talk, minor_of
 
 @pytest.fixture
 def talk() -> Talk:
-    return Talk(Tremendous(), "https://testflight.tremendous.com/api/v2", {"webhook_secret": "key"})
+    return Talk(Tremendous(), "https://testflight.tremendous.com/api/v2", {"webhook_key": "key"})
 
 
 def order(external_id: str, minor: int = 1550, method: str = "EMAIL", **changes: Any) -> dict[str, Any]:

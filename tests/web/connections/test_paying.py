@@ -1,0 +1,50 @@
+"""A company that only pays: its card and page say what it pays, and nothing about tracking payments."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrations import services, trying
+from integrations.models import Connection
+from tests.factories import ACTOR, Cast
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_way_to_a_company_that_only_pays(alice: Cast) -> None:
+    alice.client.post("/app/switch/mode/", {"mode": "test"})
+    page = alice.client.get("/app/connections/").content.decode()
+    assert page.index("Tells of payments") < page.index("Connect Stripe") < page.index("Pays rewards")
+    assert page.index("Pays rewards") < page.index("Connect Tremendous")
+    where = alice.client.post("/app/connections/", {"provider": "tremendous"})["Location"]
+    page = alice.client.get(where).content.decode()
+    assert "Address for status messages" in page
+    assert "a stand-in answers in the place of Tremendous" in page
+    assert "What it pays" in page
+    for about_payments in ("How a payment finds its referrer", "Lost messages", "What is listened to"):
+        assert about_payments not in page
+    row = Connection.objects.get()
+    assert trying.kinds(row) == []
+    assert alice.client.post(f"{where}made-up/")["Location"] == where
+    row.refresh_from_db()
+    assert services.health(row) == services.Health("ok", "Ready")
+    page = alice.client.get("/app/connections/").content.decode()
+    assert "Pays: Tremendous" in page
+    assert "Send a test message" not in page
+    assert "What we ask of Tremendous is answered by a stand-in" in alice.client.get(where).content.decode()
+
+
+def test_settings_that_can_t_be_are_said_at_their_field(alice: Cast) -> None:
+    row = services.connect(tenant=alice.tenant, actor=ACTOR, provider="tremendous")
+    data = {"api_key": "PROD_0123456789abcdef", "funding": "balance", "delivery": "EMAIL"}
+    answer = alice.client.post(f"/app/connections/{row.public_id}/secrets/", data)
+    assert (answer.status_code, "Give a campaign or products" in answer.content.decode()) == (422, True)
+    assert services.secrets_of(row) == {}
+    answer = alice.client.post(
+        f"/app/connections/{row.public_id}/secrets/", {**data, "products": "OKMHM2X2OHYV"}, follow=True
+    )
+    assert "You can pay rewards through it." in answer.content.decode()
+    wrong = alice.client.post(
+        f"/app/connections/{row.public_id}/secrets/", {**data, "api_key": "TEST_0123456789abcdef"}
+    )
+    assert "you are in live mode" in wrong.content.decode()
