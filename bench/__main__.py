@@ -75,7 +75,7 @@ def table(result: dict[str, object]) -> str:
 
 
 def one(module: str) -> int:
-    """`python -m bench whatif`, `decide`, `click`, `lost`, `page`, `webhooks`: one measurement, printed.
+    """`python -m bench whatif`, `decide`, `click`, `lost`, `page`, `webhooks`, `payouts`: one measurement, printed.
 
     On SQLite if BENCH_DATABASES names only that.
 
@@ -97,7 +97,7 @@ def one(module: str) -> int:
 
 def main() -> int:
     """Measure, print, write."""
-    if sys.argv[1:] in (["whatif"], ["decide"], ["click"], ["lost"], ["page"], ["webhooks"]):
+    if sys.argv[1:] in (["whatif"], ["decide"], ["click"], ["lost"], ["page"], ["webhooks"], ["payouts"]):
         return one(f"bench.{sys.argv[1]}")
     if shutil.which("wrk") is None:
         print(

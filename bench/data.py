@@ -24,7 +24,7 @@ from referrals.events.services import Actor
 from referrals.lib.money import Money
 from referrals.lib.signing import hmac_hex
 from rewards import services
-from rewards.models import Reward
+from rewards.models import LedgerEntry, Reward
 
 ACTOR = Actor("system")
 SECRET = "whsec_bench0123456789abcdefghijklmnop"
@@ -68,8 +68,9 @@ def _session(user: User) -> str:
     return str(store.session_key)
 
 
-def make_rewards(world: World, count: int) -> None:
-    """`count` due rewards for as many purchases, among a tenth as many people, straight into the tables."""
+def make_rewards(world: World, count: int, people: int = 0) -> None:
+    """`count` due rewards for as many purchases, among so many people (a tenth as many), with their ledger lines, straight into the
+    tables."""
     services.qualify(
         participant=services.join(
             campaign=world.campaign,
@@ -84,7 +85,7 @@ def make_rewards(world: World, count: int) -> None:
         external_id="seed",
     )
     reward = Reward.objects.get(event__external_id="seed")
-    people, tag = max(count // 10, 10), f"b{count}"
+    people, tag = people or max(count // 10, 10), f"b{count}"
     _copy_rows("participants_participant", reward.participant_id, people, {
         "public_id": f"'{tag}p' || i", "email": f"'{tag}p' || i || '@example.com'", "email_key": f"'{tag}p' || i || '@example.com'",
         "identity_key": f"'{tag}p' || i || '@example.com'", "referral_code": f"'{tag}' || i", "first_name": "'Person'",
@@ -102,6 +103,10 @@ def make_rewards(world: World, count: int) -> None:
     _copy_rows("rewards_reward", reward.pk, count, {
         "public_id": f"'{tag}r' || i", "stage_at": when,
         "event_id": _found("participants_qualifyingevent", f"'{tag}e' || i"),
+        "participant_id": _found("participants_participant", f"'{tag}p' || (1 + (i * 7) % {people})"),
+    })  # fmt: skip
+    _copy_rows("rewards_ledgerentry", LedgerEntry.objects.get(reward=reward).pk, count, {
+        "key": f"'{tag}l' || i", "reward_id": _found("rewards_reward", f"'{tag}r' || i"),
         "participant_id": _found("participants_participant", f"'{tag}p' || (1 + (i * 7) % {people})"),
     })  # fmt: skip
     _copy_rows("rewards_rewardtally", None, 1, {"count": str(count), "amount_minor": str(count * 1500)})

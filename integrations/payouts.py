@@ -8,7 +8,9 @@ because what takes the time is the company.
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -48,30 +50,57 @@ logger = logging.getLogger(__name__)
 
 def sweep() -> int:
     """Work on payouts that are due, the oldest first, for at most 45 seconds; returns how many were tried."""
-    end = time.monotonic() + SWEEP_SECONDS
-    tried = 0
-    while time.monotonic() < end:
-        due = Payout.objects.filter(status__in=sending.CLAIMABLE, next_attempt_at__lte=Now())
-        keys = list(payout_guards.not_stopped(due).order_by("next_attempt_at").values_list("pk", flat=True)[:HANDFUL])
-        if not keys:
-            break
-        tried += sum(_several(_whatever_comes, keys, end))
-    return tried
+
+    def due() -> list[int]:
+        rows = Payout.objects.filter(status__in=sending.CLAIMABLE, next_attempt_at__lte=Now())
+        free = payout_guards.not_stopped(rows).order_by("next_attempt_at")
+        return list(free.values_list("pk", flat=True)[:HANDFUL])
+
+    return _Several(_whatever_comes, due).work()
 
 
-def _several(do: Callable[[int], bool], keys: list[int], end: float) -> list[bool]:
-    """Each in a thread of its own where the database can do that; SQLite has one writer, and gets them in turn."""
-    if connection.vendor == "sqlite" or connection.in_atomic_block:
-        return [do(key) for key in keys if time.monotonic() < end]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda key: time.monotonic() < end and _in_thread(do, key), keys))
+class _Several:
+    """Rows worked on, several at once where the database can do that: who waits for a company keeps nobody else waiting. SQLite has one
+    writer, and gets them in turn."""
 
+    def __init__(self, do: Callable[[int], bool], due: Callable[[], list[int]]) -> None:
+        self.do, self.due = do, due
+        self.end = time.monotonic() + SWEEP_SECONDS
+        self.keys: deque[int] = deque()
+        self.lock = threading.Lock()
+        self.done = 0
 
-def _in_thread(do: Callable[[int], bool], key: int) -> bool:
-    try:
-        return do(key)
-    finally:
-        connection.close()
+    def work(self) -> int:
+        """Until nothing is due any more, or the time is over; how many were worked on."""
+        self.keys.extend(self.due())
+        if connection.vendor == "sqlite" or connection.in_atomic_block:
+            self._one_by_one()
+        elif self.keys:
+            with ThreadPoolExecutor(min(AT_ONCE, len(self.keys))) as pool:
+                for each in [pool.submit(self._in_thread) for _ in range(min(AT_ONCE, len(self.keys)))]:
+                    each.result()
+        return self.done
+
+    def _in_thread(self) -> None:
+        try:
+            self._one_by_one()
+        finally:
+            connection.close()
+
+    def _one_by_one(self) -> None:
+        while (key := self._next()) is not None:
+            if self.do(key):
+                with self.lock:
+                    self.done += 1
+
+    def _next(self) -> int | None:
+        """The next one; what is being worked on has a lease, and is not due."""
+        with self.lock:
+            if time.monotonic() >= self.end:
+                return None
+            if not self.keys:
+                self.keys.extend(self.due())
+            return self.keys.popleft() if self.keys else None
 
 
 def _whatever_comes(key: int) -> bool:
@@ -183,15 +212,12 @@ def told(connection: Connection, references: Collection[str]) -> str:
 
 def ask() -> int:
     """Ask companies what became of payouts, those that are due first, for at most 45 seconds; returns how many were asked about."""
-    end = time.monotonic() + SWEEP_SECONDS
-    asked = 0
-    while time.monotonic() < end:
-        due = Payout.objects.filter(check_at__lte=Now()).exclude(status__in=sending.CLAIMABLE)
-        keys = list(due.order_by("check_at").values_list("pk", flat=True)[:HANDFUL])
-        if not keys:
-            break
-        asked += sum(_several(ask_about, keys, end))
-    return asked
+
+    def due() -> list[int]:
+        rows = Payout.objects.filter(check_at__lte=Now()).exclude(status__in=sending.CLAIMABLE)
+        return list(rows.order_by("check_at").values_list("pk", flat=True)[:HANDFUL])
+
+    return _Several(ask_about, due).work()
 
 
 def ask_about(payout_id: int) -> bool:
