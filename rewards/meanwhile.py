@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from participants.models import Participant
 from referrals.events.services import Actor
+from referrals.lib.prepared import Prepared, PreparedRows, Slot
 from rewards.deciding import redecide
 from rewards.locking import lock_all
 from rewards.models import Decision, Payout, Reward, State
@@ -33,10 +34,7 @@ def lock_people_of(row: Payout) -> None:
 
 
 def _people(row: Payout) -> set[int]:
-    friends = Reward.objects.filter(payout=row).values_list(
-        "event__participant", "event__participant__referral__referrer"
-    )
-    return {row.participant_id} | {pk for pair in friends for pk in pair if pk is not None}
+    return {row.participant_id} | {pk for pair in _FRIENDS(payout=row.pk) for pk in pair if pk is not None}
 
 
 def changed(row: Payout) -> list[Participant]:
@@ -44,12 +42,27 @@ def changed(row: Payout) -> list[Participant]:
 
     A shared reward, or one of another's rank, looks different from its decision without being so: deciding it again changes nothing.
     """
+    return _CHANGED(payout=row.pk)
+
+
+def _changed() -> QuerySet[Participant]:
     stands = Decision.objects.filter(event=OuterRef("event"), rule_key=OuterRef("rule_key"), current=True)
     same = Q(rewardable=True, amount_minor=OuterRef("amount_minor"))
     same &= Q(referrer=OuterRef("participant")) | ~Q(side="referrer")
-    sending = Reward.objects.filter(Exists(stands), ~Exists(stands.filter(same)), payout=row, state=State.SENDING)
+    sending = Reward.objects.filter(
+        Exists(stands), ~Exists(stands.filter(same)), payout=Slot("payout"), state=State.SENDING
+    )
     people = Participant.objects.filter(pk__in=sending.values("event__participant")).order_by("pk")
-    return list(people.select_related("campaign__merchant", "merchant"))
+    return people.select_related("campaign__merchant", "merchant")
+
+
+# Asked for each payout: their text is made once (ADR 13).
+_CHANGED = Prepared(_changed)
+_FRIENDS = PreparedRows(
+    lambda: Reward.objects.filter(payout=Slot("payout")).values_list(
+        "event__participant", "event__participant__referral__referrer"
+    )
+)
 
 
 def decide_again(friends: Iterable[Participant], actor: Actor) -> None:

@@ -20,6 +20,7 @@ from participants.models import Participant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, record
 from referrals.lib import clock
+from referrals.lib.prepared import Prepared, Slot
 from rewards import lifecycle, meanwhile, payout_guards
 from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
 from rewards.orders import Gift as Gift
@@ -48,6 +49,24 @@ AFTER = {
 }
 
 
+# Asked for each payout, and wide: their text is made once (ADR 13).
+_WIDE = ("participant__campaign__merchant", "merchant", "batch")
+_DUE = Prepared(
+    lambda: Payout.objects.filter(pk=Slot("pk"), status__in=CLAIMABLE, next_attempt_at__lte=Now()).select_related(
+        *_WIDE
+    )
+)
+_ROW = Prepared(lambda: Payout.objects.filter(pk=Slot("pk")).select_related(*_WIDE).select_for_update(of=("self",)))
+_REWARDS = Prepared(
+    lambda: (
+        Reward.objects.filter(payout=Slot("payout"))
+        .order_by("pk")
+        .select_for_update(of=("self",))
+        .select_related("participant", "campaign__merchant", "merchant", "event__participant__campaign__merchant")
+    )
+)
+
+
 def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
     """Take a payout that is due for the length of a lease; None when it is somebody else's, or when there is nothing to send any more.
 
@@ -55,10 +74,10 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
     nothing goes to a payout address that has changed.
     """
     with transaction.atomic():
-        due = Payout.objects.filter(pk=payout_id, status__in=CLAIMABLE, next_attempt_at__lte=Now())
-        row = due.select_related("participant__campaign__merchant", "merchant", "batch").first()
+        row = _DUE.first(pk=payout_id)
         if row is None or payout_guards.is_stopped(row.tenant):
             return None
+        due = Payout.objects.filter(pk=payout_id, next_attempt_at__lte=Now())
         taken = due.filter(status=row.status, attempts=row.attempts).update(
             status="sending",
             attempts=F("attempts") + 1,
@@ -307,15 +326,14 @@ def ask_a_person(payout_id: int, *, actor: Actor, message: str) -> str:
 
 
 def _row(payout_id: int) -> Payout:
-    rows = Payout.objects.select_related("participant__campaign__merchant", "merchant", "batch")
-    return rows.select_for_update(of=("self",)).get(pk=payout_id)
+    row = _ROW.first(pk=payout_id)
+    if row is None:
+        raise Payout.DoesNotExist(payout_id)
+    return row
 
 
 def _locked(row: Payout) -> list[Reward]:
-    rows = Reward.objects.filter(payout=row).order_by("pk").select_for_update(of=("self",))
-    return list(
-        rows.select_related("participant", "campaign__merchant", "merchant", "event__participant__campaign__merchant")
-    )
+    return _REWARDS(payout=row.pk)
 
 
 def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
