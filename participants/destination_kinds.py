@@ -1,13 +1,11 @@
 """The kinds of payout addresses as data: what is asked for, how it is checked, what is shown of it, and when two are the same one.
 
 Whoever asks for an address, stores it or pays to it reads it here, and branches on no kind's name. Pure: no database, no network.
-Sources: IBAN lengths and check digits: ISO 13616 and its registry; routing numbers: ABA; IFSC: Reserve Bank of India; UPI addresses:
-NPCI; what Wise asks for by currency: its "Create a recipient account" (names of more than one word, no digits).
+What Wise asks for by currency: its "Create a recipient account". The checks themselves are participants.destination_checks.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,7 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from referrals.lib.emails import EmailError, mask_email, parse_email
+from participants import destination_checks as checks
+from participants.destination_checks import IBAN_LENGTHS, WrongValue
+from referrals.lib.emails import mask_email, parse_email
 from referrals.lib.errors import Refused
 
 if TYPE_CHECKING:
@@ -25,26 +25,11 @@ Text: TypeAlias = "str | _StrPromise"
 Details = Mapping[str, str]
 INVALID = "destination_invalid"
 
-# How long an IBAN of each country is, for the countries that euros (SEPA) or their own currency can be paid to by IBAN.
-IBAN_LENGTHS = {
-    "AD": 24, "AL": 28, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
-    "FI": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GR": 27, "HR": 21, "HU": 28, "IE": 22, "IS": 26, "IT": 27, "LI": 21,
-    "LT": 20, "LU": 20, "LV": 21, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MT": 31, "NL": 18, "NO": 15, "PK": 24, "PL": 28,
-    "PT": 25, "RO": 24, "RS": 22, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "VA": 22,
-}  # fmt: skip
 _NO_EUROS = frozenset({"GE", "PK"})
 # The currency of its own that an IBAN of the country can get besides euros.
 _OWN_CURRENCY = {
     "CH": "CHF", "DK": "DKK", "GB": "GBP", "GE": "GEL", "LI": "CHF", "NO": "NOK", "PK": "PKR", "PL": "PLN", "RO": "RON", "SE": "SEK",
 }  # fmt: skip
-_LETTERS = r"[^\W\d_]"
-_NAME = re.compile(rf"{_LETTERS}[\w()'*,.\- ’]*", re.UNICODE)
-_UPI = re.compile(r"[A-Za-z0-9._-]{2,256}@[A-Za-z][A-Za-z0-9]{1,63}", re.ASCII)
-_IFSC = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}", re.ASCII)
-
-
-class WrongValue(ValueError):
-    """What was typed can't be right; the text says what is wrong and what to do, to the person who typed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,114 +154,6 @@ def _read(kind: Kind, data: Details) -> tuple[dict[str, str], dict[str, str]]:
     return details, wrong
 
 
-# --- checks: what is stored, or WrongValue ---
-
-
-def _as_it_is(text: str) -> str:
-    return text
-
-
-def _some(text: str) -> str:
-    if not text or not text.isprintable():
-        raise WrongValue(_("Fill this in."))
-    return " ".join(text.split())
-
-
-def _email(text: str) -> str:
-    try:
-        return parse_email(text).address
-    except EmailError as error:
-        raise WrongValue(_("Enter an e-mail address such as name@example.com.")) from error
-
-
-def _holder(text: str) -> str:
-    """A person's name as banks take it: more than one word, each of more than one letter at the ends, no digits (Wise)."""
-    name = " ".join(text.replace("’", "'").split())
-    words = name.split(" ")
-    if len(words) < 2 or min(len(words[0]), len(words[-1])) < 2:
-        raise WrongValue(_("Enter your first and your last name in full."))
-    if any(character.isdigit() for character in name) or not _NAME.fullmatch(name):
-        raise WrongValue(_("Enter the name as the bank has it, without digits and special characters."))
-    return name
-
-
-def _indian_holder(text: str) -> str:
-    """A name as Razorpay takes it: 3 to 50 letters, digits, blanks and a few signs."""
-    name = " ".join(text.replace("’", "'").split())
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 '\-_/().&]{2,49}", name):
-        raise WrongValue(_("Enter the name as the bank has it, in 3 to 50 Latin letters."))
-    return name
-
-
-def _iban(text: str) -> str:
-    iban = re.sub(r"[\s.-]", "", text).upper()
-    country = iban[:2]
-    if not re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{4,}", iban, re.ASCII):
-        raise WrongValue(_("Enter an IBAN: two letters, two digits, and the number of the account."))
-    if country not in IBAN_LENGTHS:
-        raise WrongValue(_("We can't pay to an IBAN that begins with %(country)s.") % {"country": country})
-    if len(iban) != IBAN_LENGTHS[country]:
-        words = {"country": country, "length": IBAN_LENGTHS[country], "typed": len(iban)}
-        raise WrongValue(_("An IBAN of %(country)s has %(length)s characters; this one has %(typed)s.") % words)
-    if int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97 != 1:
-        raise WrongValue(_("There is a typing error in this IBAN: its check digits do not fit."))
-    return iban
-
-
-def _digits(low: int, high: int) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        number = re.sub(r"[\s-]", "", text)
-        if not re.fullmatch(rf"[0-9]{{{low},{high}}}", number, re.ASCII):
-            if low == high:
-                raise WrongValue(_("Enter %(count)s digits.") % {"count": low})
-            raise WrongValue(_("Enter %(low)s to %(high)s digits.") % {"low": low, "high": high})
-        return number
-
-    return check
-
-
-def _routing(text: str) -> str:
-    number = _digits(9, 9)(text)
-    total = sum(int(digit) * weight for digit, weight in zip(number, (3, 7, 1) * 3, strict=True))
-    if total % 10 or not total:
-        raise WrongValue(_("There is a typing error in this routing number: its check digit does not fit."))
-    return number
-
-
-def _upi(text: str) -> str:
-    address = text.replace(" ", "")
-    if not _UPI.fullmatch(address) or "@" not in address:
-        raise WrongValue(_("Enter a UPI address such as name@bank, without a dot after the @."))
-    return address.lower()
-
-
-def _ifsc(text: str) -> str:
-    code = re.sub(r"\s", "", text).upper()
-    if not _IFSC.fullmatch(code):
-        raise WrongValue(_("Enter the IFSC code of the branch: four letters, a zero, and six more characters."))
-    return code
-
-
-def _indian_account(text: str) -> str:
-    number = re.sub(r"[\s-]", "", text).upper()
-    if not re.fullmatch(r"[A-Z0-9]{5,35}", number, re.ASCII):
-        raise WrongValue(_("Enter the account's number, 5 to 35 digits or letters."))
-    return number
-
-
-def _state(text: str) -> str:
-    state = text.upper()
-    if not re.fullmatch(r"[A-Z]{2}", state, re.ASCII):
-        raise WrongValue(_("Enter the two letters of the state, such as CA."))
-    return state
-
-
-def _zip(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{5}(-[0-9]{4})?", text, re.ASCII):
-        raise WrongValue(_("Enter a ZIP code of five digits."))
-    return text
-
-
 # --- what is shown, and when two are the same ---
 
 
@@ -314,11 +191,13 @@ def _iban_currencies(details: Details) -> frozenset[str]:
 _HOLDER = Field(
     "holder",
     gettext_lazy("Name of the account's owner"),
-    _holder,
+    checks.holder,
     gettext_lazy("First and last name, as the bank has them."),
     autocomplete="name",
 )
-_EMAIL = Field("email", gettext_lazy("E-mail address"), _email, autocomplete="email", input_type="email", limit=254)
+_EMAIL = Field(
+    "email", gettext_lazy("E-mail address"), checks.email, autocomplete="email", input_type="email", limit=254
+)
 _DIGITS = "numeric"
 
 KINDS: tuple[Kind, ...] = (
@@ -348,7 +227,7 @@ KINDS: tuple[Kind, ...] = (
         summary=gettext_lazy("For accounts in Europe, and some others that have an IBAN."),
         fields=(
             _HOLDER,
-            Field("iban", "IBAN", _iban, gettext_lazy("You find it on a statement of your account."), limit=50),
+            Field("iban", "IBAN", checks.iban, gettext_lazy("You find it on a statement of your account."), limit=50),
         ),
         main="iban",
         mask=lambda details: f"{details['iban'][:2]} {_end_of(details['iban'])}",
@@ -366,7 +245,7 @@ KINDS: tuple[Kind, ...] = (
             Field(
                 "sort_code",
                 gettext_lazy("Sort code"),
-                _digits(6, 6),
+                checks.digits(6, 6),
                 gettext_lazy("Six digits."),
                 (),
                 "",
@@ -376,7 +255,7 @@ KINDS: tuple[Kind, ...] = (
             Field(
                 "account_number",
                 gettext_lazy("Account number"),
-                _digits(8, 8),
+                checks.digits(8, 8),
                 gettext_lazy("Eight digits."),
                 input_mode=_DIGITS,
             ),
@@ -396,21 +275,27 @@ KINDS: tuple[Kind, ...] = (
             Field(
                 "routing_number",
                 gettext_lazy("Routing number"),
-                _routing,
+                checks.routing,
                 gettext_lazy("Nine digits (ACH)."),
                 input_mode=_DIGITS,
             ),
-            Field("account_number", gettext_lazy("Account number"), _digits(4, 17), input_mode=_DIGITS),
+            Field("account_number", gettext_lazy("Account number"), checks.digits(4, 17), input_mode=_DIGITS),
             Field(
                 "account_type",
                 gettext_lazy("Kind of account"),
-                _as_it_is,
+                checks.as_it_is,
                 choices=(("CHECKING", gettext_lazy("Checking")), ("SAVINGS", gettext_lazy("Savings"))),
             ),
-            Field("street", gettext_lazy("Street and number"), _some, autocomplete="address-line1"),
-            Field("city", gettext_lazy("City"), _some, autocomplete="address-level2"),
-            Field("state", gettext_lazy("State"), _state, gettext_lazy("Two letters."), autocomplete="address-level1"),
-            Field("zip", gettext_lazy("ZIP code"), _zip, autocomplete="postal-code"),
+            Field("street", gettext_lazy("Street and number"), checks.some, autocomplete="address-line1"),
+            Field("city", gettext_lazy("City"), checks.some, autocomplete="address-level2"),
+            Field(
+                "state",
+                gettext_lazy("State"),
+                checks.state,
+                gettext_lazy("Two letters."),
+                autocomplete="address-level1",
+            ),
+            Field("zip", gettext_lazy("ZIP code"), checks.zip_code, autocomplete="postal-code"),
         ),
         main="account_number",
         mask=lambda details: f"US {_end_of(details['account_number'])}",
@@ -422,7 +307,7 @@ KINDS: tuple[Kind, ...] = (
         name="upi",
         label="UPI",
         summary=gettext_lazy("A UPI address in India."),
-        fields=(Field("vpa", gettext_lazy("UPI address"), _upi, gettext_lazy("Such as name@bank."), limit=260),),
+        fields=(Field("vpa", gettext_lazy("UPI address"), checks.upi, gettext_lazy("Such as name@bank."), limit=260),),
         main="vpa",
         mask=_mask_upi,
         identity=lambda details: f"upi:{details['vpa']}",
@@ -437,18 +322,51 @@ KINDS: tuple[Kind, ...] = (
             Field(
                 "holder",
                 gettext_lazy("Name of the account's owner"),
-                _indian_holder,
+                checks.indian_holder,
                 gettext_lazy("First and last name, as the bank has them."),
                 autocomplete="name",
             ),
-            Field("ifsc", gettext_lazy("IFSC code"), _ifsc, gettext_lazy("Eleven characters, such as HDFC0001234.")),
-            Field("account_number", gettext_lazy("Account number"), _indian_account),
+            Field(
+                "ifsc", gettext_lazy("IFSC code"), checks.ifsc, gettext_lazy("Eleven characters, such as HDFC0001234.")
+            ),
+            Field("account_number", gettext_lazy("Account number"), checks.indian_account),
         ),
         main="account_number",
         mask=lambda details: f"IN {_end_of(details['account_number'])}",
         identity=lambda details: f"in:{details['ifsc'][:4]}:{details['account_number']}",
         currencies=frozenset({"INR"}),
         countries=frozenset({"IN"}),
+    ),
+    Kind(
+        name="postal",
+        label=gettext_lazy("By post"),
+        summary=gettext_lazy("Where a printed gift card is sent to."),
+        fields=(
+            Field("name", gettext_lazy("Name on the letter"), checks.some, autocomplete="name"),
+            Field("street", gettext_lazy("Street and number"), checks.some, autocomplete="address-line1"),
+            Field("more", gettext_lazy("Flat, floor or company, if any"), checks.maybe, autocomplete="address-line2"),
+            Field("city", gettext_lazy("City"), checks.some, autocomplete="address-level2"),
+            Field("region", gettext_lazy("State or region, if any"), checks.maybe, autocomplete="address-level1"),
+            Field("postcode", gettext_lazy("Postcode"), checks.postcode, autocomplete="postal-code", limit=12),
+            Field(
+                "country",
+                gettext_lazy("Country"),
+                checks.country,
+                gettext_lazy("Its name, or two letters such as US or DE."),
+                autocomplete="country-name",
+            ),
+        ),
+        main="street",
+        mask=lambda details: f"{details['city'][:1]}•••, {details['country']}",
+        identity=lambda details: ":".join(
+            (
+                "postal",
+                details["country"],
+                details["postcode"],
+                details["street"].casefold(),
+                details["more"].casefold(),
+            )
+        ),
     ),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -16,15 +16,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from participants.destination_kinds import BY_NAME, Details, Typed, read
 from participants.destination_models import PayoutDestination
 from participants.mail_models import MailOrder
 from participants.models import HubAccess, Participant, PortalSession
-from participants.services import check_email, lock_person, participant_happening
+from participants.services import lock_person, participant_happening
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, record
 from referrals.lib import clock
-from referrals.lib.emails import Email, mask_email
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 
@@ -75,41 +75,81 @@ def asked_for(participant: Participant) -> PayoutDestination | None:
     return PayoutDestination.objects.filter(participant=participant, ended_at=None, confirmed_at=None).first()
 
 
-def ask(*, participant: Participant, email: str, actor: Actor) -> PayoutDestination:
-    """Enter an address; the mail to confirm goes to it. One that waited before is withdrawn.
+def ask(
+    *,
+    participant: Participant,
+    actor: Actor,
+    method: str = "paypal",
+    values: Details | None = None,
+    email: str = "",
+    again: bool = False,
+) -> PayoutDestination:
+    """Enter an address of a kind; the mail to confirm goes there, or to the person's own mailbox where the kind has none.
 
-    Refused: email_invalid, destination_known (409), destination_limit (429), referrer_banned.
+    `values` are the kind's fields; `email` is short for those of a kind that asks for nothing else. One that waited before is
+    withdrawn. `again`: the address that counts may be entered once more, because a payment to it did not work.
+    Refused: destination_invalid (its details name every wrong field), destination_known (409), destination_limit (429),
+    referrer_banned.
     """
-    address = check_email(email)
+    typed = read(method, values if values is not None else {"email": email})
     if participant.is_banned:
         raise Refused("referrer_banned", _("Your account can't be paid now."))
-    fingerprint = fingerprint_of(participant.tenant, address)
+    field = typed.kind.main
+    secrets = {**typed.details, "address": typed.address}
     with transaction.atomic():
         person = lock_person(participant.pk)
         now = clock.now()
         known = current(person)
-        if known is not None and known.fingerprint == fingerprint:
+        fingerprint = fingerprint_of(participant.tenant, typed.identity)
+        if known is not None and not again and known.fingerprint == fingerprint and _same_otherwise(known, typed):
             message = _("Payouts go to this address already.")
-            raise Refused("destination_known", message, field="email", status=409)
+            raise Refused("destination_known", message, field=field, status=409)
         asked = PayoutDestination.objects.filter(participant=person, asked_at__gt=now - timedelta(days=1)).count()
         if asked >= A_DAY:
             message = _("You have entered five addresses within a day. Try again tomorrow.")
-            raise Refused("destination_limit", message, field="email", status=429)
+            raise Refused("destination_limit", message, field=field, status=429)
         waiting = PayoutDestination.objects.filter(participant=person, ended_at=None, confirmed_at=None)
         waiting.update(ended_at=now, end="withdrawn")
         row = PayoutDestination(
             merchant_id=person.merchant_id,
             is_test=person.is_test,
             participant=person,
-            hint=mask_email(address.address),
+            method=typed.kind.name,
+            hint=typed.hint,
             fingerprint=fingerprint,
             asked_at=now,
         )
-        row.secrets = {"address": address.address}
+        row.secrets = secrets
         row.save(force_insert=True)
-        _order(row, CONFIRM, address.address)
+        _order(row, CONFIRM, mailbox_of(row))
         _tell(person, actor, "asked")
     return row
+
+
+def _same_otherwise(row: PayoutDestination, typed: Typed) -> bool:
+    """Whether an address of the same account is of the same kind, and has the same besides: a name may be mended."""
+    secrets = row.secrets
+    others = {name: value for name, value in typed.details.items() if name != typed.kind.main}
+    return row.method == typed.kind.name and all(secrets.get(name) == value for name, value in others.items())
+
+
+def enter_again(*, participant: Participant, actor: Actor) -> PayoutDestination | None:
+    """Try the address that counts once more, because a payment to it did not work: it is confirmed anew. None without one.
+
+    Refused: destination_limit (429), referrer_banned. Raises SealError.
+    """
+    row = current(participant)
+    if row is None:
+        return None
+    values = {name: str(value) for name, value in row.secrets.items()}
+    values.setdefault(BY_NAME[row.method].main, row.address)
+    return ask(participant=participant, actor=actor, method=row.method, values=values, again=True)
+
+
+def mailbox_of(row: PayoutDestination) -> str:
+    """Where a mail about this address goes: to itself, or "" (the person's own) where it is no mailbox. Raises SealError."""
+    kind = BY_NAME.get(row.method)
+    return row.address if kind is not None and kind.mailbox else ""
 
 
 def confirm(*, token: str, actor: Actor) -> PayoutDestination | None:
@@ -126,10 +166,9 @@ def confirm(*, token: str, actor: Actor) -> PayoutDestination | None:
         now = clock.now()
         had = PayoutDestination.objects.filter(participant=person, confirmed_at__isnull=False).order_by("-pk")
         before = had.filter(ended_at=None).first()
-        held = had.exclude(pk=found.pk).exists()
+        usable, held = _usable_from(found, before, now, first=not had.exists())
         if before is not None:
             PayoutDestination.objects.filter(pk=before.pk).update(ended_at=now, end="replaced")
-        usable = now + PayoutDestination.HOLD if held else now
         waiting = PayoutDestination.objects.filter(pk=found.pk, confirmed_at=None, ended_at=None)
         try:
             with transaction.atomic():
@@ -145,11 +184,32 @@ def confirm(*, token: str, actor: Actor) -> PayoutDestination | None:
     return row
 
 
+def _usable_from(
+    found: PayoutDestination, before: PayoutDestination | None, now: datetime, *, first: bool
+) -> tuple[datetime, bool]:
+    """From when a newly confirmed address counts, and whether it is a change. The same account, written otherwise, leads nowhere else."""
+    if first:
+        return now, False
+    if before is not None and before.usable_from is not None and before.fingerprint == found.fingerprint:
+        return max(now, before.usable_from), False
+    return now + PayoutDestination.HOLD, True
+
+
 def _notify(row: PayoutDestination, before: PayoutDestination | None) -> None:
-    """The former address hears of it, and the person's own; each once."""
+    """The person's own address hears of it, and the former one; where that is no mailbox, the last one before it that is. Each once."""
     _order(row, CHANGED, "")
-    if before is not None and before.address.casefold() != row.participant.email.casefold():
-        _order(row, CHANGED, before.address)
+    known = mailbox_of(before) if before is not None else ""
+    if not known:
+        known = next(filter(None, (mailbox_of(one) for one in _earlier(row))), "")
+    if known and known.casefold() != row.participant.email.casefold():
+        _order(row, CHANGED, known)
+
+
+def _earlier(row: PayoutDestination) -> QuerySet[PayoutDestination]:
+    """The addresses that counted before, the newest first, but for those that were taken back: they were somebody else's."""
+    rows = PayoutDestination.objects.filter(participant=row.participant_id, confirmed_at__isnull=False, pk__lt=row.pk)
+    mailboxes = [kind.name for kind in BY_NAME.values() if kind.mailbox]
+    return rows.filter(method__in=mailboxes).exclude(end="taken_back").order_by("-pk")[:1]
 
 
 def take_back(*, token: str, actor: Actor) -> PayoutDestination | None:
@@ -192,9 +252,9 @@ def remove(*, participant: Participant, actor: Actor) -> int:
     return gone
 
 
-def fingerprint_of(tenant: Tenant, address: Email) -> str:
-    """The same for one mailbox at one side of one merchant."""
-    text = f"{tenant.merchant.pk}:{int(tenant.is_test)}:payout:{address.identity}"
+def fingerprint_of(tenant: Tenant, identity: str) -> str:
+    """The same for one account or mailbox at one side of one merchant."""
+    text = f"{tenant.merchant.pk}:{int(tenant.is_test)}:payout:{identity}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -65,6 +65,7 @@ def test_every_text_of_the_public_pages_is_translated(path: Path) -> None:
         *root.glob("referrals/hosted/*.py"),
         root / "campaigns" / "texts.py",
         root / "participants" / "destinations.py",
+        root / "participants" / "destination_checks.py",
         root / "participants" / "destination_kinds.py",
         root / "participants" / "inviting.py",
     ]

@@ -17,6 +17,7 @@ from referrals.accounts import clocks
 from referrals.events.services import Actor
 from referrals.hosted.offer import day_text
 from referrals.hosted.page import by_token, choose_language, languages_of, look, message, show
+from referrals.hosted.payout_mail import kind_text
 from referrals.lib.emails import mask_email
 from rewards import fraud
 
@@ -76,9 +77,12 @@ def _answer(request: HttpRequest, row: PayoutDestination, state: str) -> HttpRes
         "state": state,
         # Who opens the mail to the new address has it before their eyes; the page shows enough to recognise it.
         "hint": row.hint,
+        "kind": kind_text(row),
         "owner": mask_email(row.participant.email),
         "from_day": day_text(row.usable_from, year=True) if held and row.usable_from else "",
-        "restored": row.replaces.hint if state in {"keep", "kept"} and row.replaces else "",
+        "restored": f"{row.replaces.hint} ({kind_text(row.replaces)})"
+        if state in {"keep", "kept"} and row.replaces
+        else "",
         "portal_url": f"{reverse('hosted:portal')}?campaign={row.participant.campaign.public_id}",
     }
     return by_token(show(request, "hosted/payout_link.html", context))

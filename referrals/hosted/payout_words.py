@@ -7,9 +7,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations import registry
+from participants.models import Participant
 from referrals.hosted.offer import day_text, money_text
 from referrals.lib.money import Money
 from rewards.models import Payout
+from rewards.recipients import Wait
 
 # Status -> (colour of the pill, its word).
 PILLS: dict[str, tuple[str, str | Promise]] = {
@@ -65,7 +67,51 @@ def netted_text(payout: Payout) -> str:
 
 
 def method_text(payout: Payout) -> str:
-    """How a payout went: "PayPal"; by hand it is the merchant's name."""
-    if payout.method in registry.SLUGS:
-        return str(registry.get(payout.method).label)
+    """How a payout went: "PayPal"; by hand and by other ways of the merchant's own it is the merchant's name."""
+    found = registry.ways().get(payout.method)
+    if found is not None:
+        return str(found[1].label)
     return _("By %(merchant)s") % {"merchant": payout.merchant.name}
+
+
+def wait_text(participant: Participant, wait: Wait) -> list[str]:
+    """Why something waits for the person and what they can do, as sentences; none when nothing is asked of them."""
+    if not wait.asks:
+        return []
+    merchant = participant.campaign.merchant.name
+    facts = {"amount": waiting_sum(wait), "merchant": merchant, "email": participant.email}
+    first, then = {
+        "address": (
+            _("%(amount)s from %(merchant)s waits for you."),
+            _("Say where it is to be paid, and it is on its way."),
+        ),
+        "another": (
+            _("%(amount)s from %(merchant)s waits for you."),
+            _("%(merchant)s can't pay it to the address that you have given. Choose another kind of address."),
+        ),
+        "confirm": (
+            _("%(amount)s from %(merchant)s waits for you."),
+            _("Confirm the address from the mail that was sent, or enter it again for a new mail."),
+        ),
+        "rejected": (
+            _("%(amount)s from %(merchant)s could not be paid to your address."),
+            _("Enter another address, or mend what is wrong there and try this one again."),
+        ),
+        "account": (
+            _("%(amount)s from %(merchant)s could not be given to you yet."),
+            _(
+                "It needs an account of yours there with the address %(email)s. When you have one, it goes on by itself."
+            ),
+        ),
+    }[wait.situation]
+    lines = [first % facts]
+    if wait.message:
+        lines.append(_("The answer was: “%(words)s”") % {"words": wait.message})
+    return [*lines, then % facts]
+
+
+def waiting_sum(wait: Wait) -> str:
+    """What waits: "$30", "$30 and 2 more rewards", "A reward"."""
+    if not wait.sums:
+        return _("A reward") if wait.things < 2 else _("Your rewards")
+    return " + ".join(money_text(money) for money in wait.sums)

@@ -8,23 +8,28 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.mails import KINDS, kinds_on
-from campaigns.rules import current_terms
 from participants import destinations, mailing
 from participants import portal as portal_sessions
+from participants.destination_kinds import Kind
 from participants.models import Participant, PortalSession
 from referrals.accounts import clocks
 from referrals.hosted import portal
 from referrals.hosted.browsers import browser_words
 from referrals.hosted.offer import day_text
 from referrals.hosted.page import NAMES, languages_of, look, other_languages, show
+from referrals.hosted.payout_kinds import Filled, forms, offered
+from referrals.hosted.payout_mail import kind_text
+from referrals.hosted.payout_words import wait_text
 from referrals.hosted.portal_invites import actor
 from referrals.lib import clock
+from referrals.lib.emails import mask_email
 from referrals.lib.errors import Refused
 from rewards.customers import change_participant
-from rewards.models import Reward
+from rewards.recipients import wait_of
 
 # The merchant's invitation goes to people who are no participants yet.
 UNCHOSEN = frozenset({"customer"})
@@ -40,9 +45,9 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 
 
 def page_of(
-    request: HttpRequest, session: PortalSession, *, said: dict[str, Any] | None = None, status: int = 200
+    request: HttpRequest, session: PortalSession, *, filled: Filled | None = None, status: int = 200
 ) -> HttpResponse:
-    """The page, with what a form on it has to say."""
+    """The page, with what was typed into a payout address's form and is wrong."""
     participant = portal.chosen(request, session)
     campaign = participant.campaign
     clocks.enter(campaign.tenant)
@@ -51,14 +56,14 @@ def page_of(
             "participant": participant,
             "chosen": urlencode({"campaign": campaign.public_id}),
             "languages": other_languages(request, languages_of(campaign), language),
-            "payout": _payout(participant),
+            "payout": _payout(participant, filled),
             "mails": _mails(participant),
             "language_choices": _languages(participant),
             "fresh": portal_sessions.is_fresh(session),
             "sessions": _sessions(participant, session),
             "done": request.GET.get("done", ""),
         }
-        response = show(request, "hosted/settings.html", context | (said or {}), status=status)
+        response = show(request, "hosted/settings.html", context, status=status)
         response["Content-Language"] = language
     response["Cache-Control"] = "private, no-store"
     return response
@@ -72,23 +77,27 @@ def back(participant: Participant, done: str, anchor: str) -> HttpResponse:
     return response
 
 
-def _payout(participant: Participant) -> dict[str, Any] | None:
-    """The payout address; None where nothing is ever paid in cash."""
+def _payout(participant: Participant, filled: Filled | None) -> dict[str, Any] | None:
+    """The payout address and the forms for another one; None where nothing is ever paid to one."""
     row, waiting = destinations.current(participant), destinations.asked_for(participant)
-    if row is None and waiting is None and not _pays_cash(participant):
+    kinds = offered(participant)
+    if row is None and waiting is None and not kinds:
         return None
     held = row is not None and row.usable_from is not None and row.usable_from > clock.now()
+    wait = wait_of(participant)
     return {
         "hint": row.hint if row else "",
+        "kind": kind_text(row) if row else "",
         "from_day": day_text(row.usable_from, year=True) if held and row and row.usable_from else "",
         "waiting": waiting.hint if waiting else "",
+        "waiting_kind": kind_text(waiting) if waiting else "",
+        "waiting_mailbox": waiting is not None and bool(destinations.mailbox_of(waiting)),
+        "owner": mask_email(participant.email),
+        "asks": wait_text(participant, wait) if wait else [],
+        "again": wait is not None and wait.situation == "rejected",
+        "forms": forms(kinds, filled),
+        "error": filled.errors.get("", "") if filled is not None and not filled.kind else "",
     }
-
-
-def _pays_cash(participant: Participant) -> bool:
-    if any(rule.kind == "cash" for rule in current_terms(participant.campaign)):
-        return True
-    return Reward.objects.filter(participant=participant, kind="cash").exists()
 
 
 def _mails(participant: Participant) -> dict[str, Any]:
@@ -165,14 +174,28 @@ def payout(request: HttpRequest) -> HttpResponse:
         return redirect("hosted:portal")
     participant = portal.chosen(request, session)
     clocks.enter(participant.campaign.tenant)
-    email = request.POST.get("email", "")[:300]
     with portal.speaking(request, participant):
-        if request.POST.get("wish") == "remove":
+        wish = request.POST.get("wish", "")
+        if wish == "remove":
             destinations.remove(participant=participant, actor=actor())
             return back(participant, "removed", "payout")
+        kinds = offered(participant)
+        kind = next((one for one in kinds if one.name == request.POST.get("kind", one.name)), None)
+        values = {field.name: request.POST.get(field.name, "")[:300] for field in kind.fields} if kind else {}
         try:
-            destinations.ask(participant=participant, email=email, actor=actor())
+            if wish == "again":
+                destinations.enter_again(participant=participant, actor=actor())
+            elif kind is None:
+                raise Refused("destination_invalid", _("Choose how you want to be paid."), field="kind")
+            else:
+                destinations.ask(participant=participant, method=kind.name, values=values, actor=actor())
         except Refused as refusal:
-            said = {"payout_error": refusal.message, "payout_email": email}
-            return page_of(request, session, said=said, status=refusal.status)
+            errors = refusal.details.get("fields") or {_place(kind, refusal.field): refusal.message}
+            filled = Filled(kind.name if kind else "", values, errors)
+            return page_of(request, session, filled=filled, status=refusal.status)
     return back(participant, "asked", "payout")
+
+
+def _place(kind: Kind | None, field: str) -> str:
+    """The field of the form at which a refusal is shown; "" for none of them."""
+    return field if kind is not None and field in {one.name for one in kind.fields} else ""

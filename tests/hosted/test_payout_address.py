@@ -15,12 +15,14 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns.models import Campaign
+from integrations.methods import Option
 from participants import destinations
 from participants.fraud.gather import facts_of
 from participants.models import MailOrder, Participant, PayoutDestination, PortalSession
 from referrals.events.models import Event
-from referrals.hosted import orders
+from referrals.hosted import orders, payout_kinds
 from referrals.lib.errors import Refused
+from rewards.queueing import Method
 from tests.factories import (
     ACTOR,
     buy,
@@ -62,9 +64,23 @@ def mails() -> list[tuple[str, str]]:
     return found
 
 
-def test_the_first_address_counts_when_it_is_confirmed_from_its_mail(asha: Participant, person: Client) -> None:
+@pytest.fixture
+def cash(campaign: Campaign) -> Participant:
+    """Somebody in a campaign that pays cash."""
+    return make_participant(campaign, "asha@example.com")
+
+
+def test_nothing_is_asked_where_nothing_is_paid_to_an_address(asha: Participant, person: Client) -> None:
     opened(person, asha)
     assert "Payout address" not in text_of(person.get("/me/settings"))  # store credit only
+    answer = person.post("/me/payout", {"email": "asha@pay.example"})
+    assert answer.status_code == 422
+    assert not PayoutDestination.objects.exists()
+
+
+def test_the_first_address_counts_when_it_is_confirmed_from_its_mail(cash: Participant, person: Client) -> None:
+    asha = cash
+    opened(person, asha)
     assert person.post("/me/payout", {"email": "asha@pay.example"}).status_code == 303
     assert "a•••@pay.example waits to be confirmed" in text_of(person.get("/me/settings?done=asked"))
     assert paid_to(asha) is None
@@ -74,7 +90,7 @@ def test_the_first_address_counts_when_it_is_confirmed_from_its_mail(asha: Parti
     for _ in range(2):  # mail scanners
         assert "Shall payouts go to this address?" in text_of(stranger.get(path))
     assert paid_to(asha) is None
-    assert "Payouts go to a•••@pay.example from now on." in text_of(stranger.post(path))
+    assert "Payouts go to a•••@pay.example ( PayPal ) from now on." in text_of(stranger.post(path))
     assert paid_to(asha) == "asha@pay.example"
     assert stranger.post(path).status_code == stranger.get(path).status_code == 410
     assert [to for to, _path in mails()] == ["asha@example.com"]
@@ -96,9 +112,9 @@ def test_a_change_is_held_for_72_hours_and_the_former_address_hears_of_it(asha: 
     assert "Until then nothing is paid" in text_of(person.get("/me/settings"))
 
     path = sent["asha@pay.example"]
-    assert "They go to a•••@pay.example again." in text_of(person.get(path))
+    assert "They go to a•••@pay.example (PayPal) again." in text_of(person.get(path))
     assert paid_to(asha, 72.1) == "thief@pay.example"
-    assert "Payouts go to a•••@pay.example as before." in text_of(person.post(path))
+    assert "Payouts go to a•••@pay.example (PayPal) as before." in text_of(person.post(path))
     assert [paid_to(asha, hours) for hours in (0, 100)] == ["asha@pay.example"] * 2
     assert PortalSession.objects.filter(ended_at=None).count() == 0
     assert person.post(path).status_code == 410
@@ -132,7 +148,9 @@ def test_removing_and_entering_again_is_a_change_too(asha: Participant) -> None:
     assert [paid_to(asha, hours) for hours in (0, 72.1)] == [None, "thief@pay.example"]
 
 
-@pytest.mark.parametrize(("email", "code"), [("nobody", "email_invalid"), ("ASHA@pay.example", "destination_known")])
+@pytest.mark.parametrize(
+    ("email", "code"), [("nobody", "destination_invalid"), ("ASHA@pay.example", "destination_known")]
+)
 def test_what_can_not_be_entered_changes_nothing(asha: Participant, email: str, code: str) -> None:
     confirmed(asha, "asha@pay.example")
     before = (PayoutDestination.objects.count(), MailOrder.objects.count(), Event.objects.count())
@@ -142,7 +160,8 @@ def test_what_can_not_be_entered_changes_nothing(asha: Participant, email: str, 
     assert (PayoutDestination.objects.count(), MailOrder.objects.count(), Event.objects.count()) == before
 
 
-def test_five_addresses_a_day_and_only_the_last_can_be_confirmed(asha: Participant, person: Client) -> None:
+def test_five_addresses_a_day_and_only_the_last_can_be_confirmed(cash: Participant, person: Client) -> None:
+    asha = cash
     tokens = [destinations.confirm_token(ask(asha, f"a{n}@pay.example")) for n in range(5)]
     opened(person, asha)
     answer = person.post("/me/payout", {"email": "a9@pay.example"})
@@ -191,12 +210,6 @@ def test_another_merchants_people_share_nothing(asha: Participant, browser_clien
     assert destinations.sharers_of(mine) == [asha.pk]
 
 
-@pytest.fixture
-def cash(campaign: Campaign) -> Participant:
-    """Somebody in a campaign that pays cash."""
-    return make_participant(campaign, "asha@example.com")
-
-
 def test_where_cash_is_paid_the_settings_ask_for_an_address(cash: Participant, person: Client) -> None:
     text = text_of(opened(person, cash).get("/me/settings"))
     assert "No address yet. Money that you earn waits until there is one." in text
@@ -228,3 +241,93 @@ def test_two_presses_at_once_confirm_once() -> None:
         thread.join()
     assert sorted(outcomes) == [False, False, True]
     assert MailOrder.objects.filter(kind="payout_changed").count() == 1
+
+
+# --- other kinds of addresses ---
+
+DE = {"holder": "Asha Verma", "iban": "DE89370400440532013000"}
+
+
+def kept(participant: Participant, kind: str, **values: str) -> PayoutDestination:
+    row = destinations.ask(participant=participant, method=kind, values=values, actor=ACTOR)
+    done = destinations.confirm(token=destinations.confirm_token(row), actor=ACTOR)
+    assert done is not None
+    return done
+
+
+def test_what_is_no_mailbox_is_confirmed_from_the_persons_own(cash: Participant) -> None:
+    row = destinations.ask(participant=cash, method="bank", values=DE, actor=ACTOR)
+    assert row.secrets == {**DE, "address": DE["iban"]}
+    assert "0532013000" not in f"{row.sealed}{row.hint}{row.fingerprint}"
+    [(to, path)] = mails()
+    assert to == "asha@example.com"
+    assert "to go to DE •••• 3000 (Bank account with an IBAN)" in str(outbox.outbox[0].body)
+    assert "Payouts go to DE •••• 3000 ( Bank account with an IBAN ) from now on." in text_of(Client().post(path))
+    found = destinations.payable_destination(cash, timezone.now())
+    assert found is not None
+    assert (found.method, found.address) == ("bank", DE["iban"])
+
+
+def test_the_last_mailbox_hears_of_every_change(cash: Participant) -> None:
+    confirmed(cash, "asha@pay.example")
+    mails()
+    kept(cash, "bank", **DE)
+    assert [to for to, _path in mails()] == ["asha@example.com", "asha@pay.example"]
+    kept(cash, "upi", vpa="thief@okbank")
+    assert [to for to, _path in mails()] == ["asha@example.com", "asha@pay.example"]
+
+
+def test_the_same_account_written_otherwise_is_no_change(cash: Participant) -> None:
+    kept(cash, "bank", **DE)
+    with pytest.raises(Refused, match="go to this address already"):
+        destinations.ask(
+            participant=cash, method="bank", values={**DE, "iban": "de89 3704 0044 0532 0130 00"}, actor=ACTOR
+        )
+    row = kept(cash, "bank", **DE | {"holder": "Asha Maria Verma"})
+    assert paid_to(cash) == DE["iban"]
+    # Within a hold it inherits what is left of it.
+    thief = kept(cash, "bank", holder="Some Body", iban="FR1420041010050500013M02606")
+    again = kept(cash, "bank", holder="Some Bodyelse", iban="FR1420041010050500013M02606")
+    assert again.usable_from == thief.usable_from
+    assert paid_to(cash) is None
+    assert row.pk < again.pk
+
+
+def test_an_address_that_did_not_work_can_be_tried_again(cash: Participant) -> None:
+    assert destinations.enter_again(participant=cash, actor=ACTOR) is None
+    first = kept(cash, "wise_email", holder="Asha Verma", email="asha@pay.example")
+    row = destinations.enter_again(participant=cash, actor=ACTOR)
+    assert row is not None
+    done = destinations.confirm(token=destinations.confirm_token(row), actor=ACTOR)
+    assert done is not None
+    assert (done.secrets, done.method) == (first.secrets, "wise_email")
+    assert done.usable_from == done.confirmed_at
+
+
+def test_the_page_offers_what_the_merchant_can_pay_to(
+    cash: Participant, person: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def way(name: str, kinds: set[str], destination: str, currencies: set[str]) -> Option:
+        method = Method(name, frozenset(kinds), currencies=frozenset(currencies), destination=destination)
+        return Option(method, name, "")
+
+    ways = [
+        way("a", {"cash"}, "bank_us|bank|paypal", set()),
+        way("b", {"gift_card"}, "postal", set()),
+        way("c", {"cash"}, "upi", {"INR"}),
+        way("d", {"cash"}, "", set()),
+    ]
+    monkeypatch.setattr(payout_kinds, "options", lambda _tenant: ways)
+    # By what the campaign gives and in which currency: dollars in cash.
+    assert [kind.name for kind in payout_kinds.offered(cash)] == ["paypal", "bank_us"]
+    opened(person, cash)
+    html = person.get("/me/settings").content.decode()
+    assert 'id="payout-bank_us-routing_number"' in html
+    answer = person.post("/me/payout", {"kind": "bank_us", "holder": "Asha Verma", "routing_number": "1"})
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert '<details class="owncode" name="payout-kind" open><summary>Bank account in the United States' in html
+    assert 'value="Asha Verma"' in html
+    assert "Enter 9 digits." in html
+    assert person.post("/me/payout", {"kind": "upi", "vpa": "asha@okbank"}).status_code == 422
+    assert not PayoutDestination.objects.exists()

@@ -23,6 +23,9 @@ US = {
     "state": "ca",
     "zip": "90210",
 }
+POST = {
+    "name": "Asha Rao", "street": "1 Main  Street", "more": "", "city": "Gotham", "region": "", "postcode": "ec1a 1bb", "country": "germany"
+}  # fmt: skip
 IN = {"holder": "Asha Rao", "ifsc": "hdfc0001234", "account_number": "50100 1234 5678"}
 
 
@@ -36,6 +39,7 @@ IN = {"holder": "Asha Rao", "ifsc": "hdfc0001234", "account_number": "50100 1234
         ("bank_gb", {**HOLDER, "sort_code": "60-16-13", "account_number": "31926819"}, "31926819", "GB •••• 6819", "gb:601613:31926819"),
         ("bank_us", US, "12345678", "US •••• 5678", "us:111000025:12345678"),
         ("upi", {"vpa": "Asha.Rao@OkBank"}, "asha.rao@okbank", "a•••@okbank", "upi:asha.rao@okbank"),
+        ("postal", POST, "1 Main Street", "G•••, DE", "postal:DE:EC1A 1BB:1 main street:"),
         ("bank_in", IN, "5010012345678", "IN •••• 5678", "in:HDFC:5010012345678"),
     ],
 )  # fmt: skip
@@ -73,11 +77,15 @@ def test_what_is_typed_gets_one_form(name: str, typed: dict[str, str], address: 
         ("upi", "vpa", "asha", "Enter a UPI address such as name@bank, without a dot after the @."),
         ("bank_in", "ifsc", "HDFC1001234", "Enter the IFSC code of the branch: four letters, a zero, and six more characters."),
         ("bank_in", "account_number", "1234", "Enter the account's number, 5 to 35 digits or letters."),
+        ("postal", "name", "", "Fill this in."),
+        ("postal", "more", "1\n2", "Write this in one line."),
+        ("postal", "postcode", "!", "Enter the postcode, of letters and digits."),
+        ("postal", "country", "Atlantis", "Enter the country's name, or its two letters."),
         ("bank_in", "holder", "आशा राव", "Enter the name as the bank has it, in 3 to 50 Latin letters."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_right_is_named(name: str, field: str, value: str, words: str) -> None:
-    right = {"paypal": {}, "bank": GB, "bank_gb": HOLDER, "bank_us": US, "upi": {}, "bank_in": IN}[name]
+    right = {"paypal": {}, "bank": GB, "bank_gb": HOLDER, "bank_us": US, "upi": {}, "bank_in": IN, "postal": POST}[name]
     assert destination_kinds.problems(BY_NAME[name], {**right, field: value})[field] == words
     with pytest.raises(Refused) as refused:
         read(name, {**right, field: value})

@@ -1,0 +1,73 @@
+"""What waits for its recipient, and why: nobody but they can make it go on (PRODUCT.md: "a rejected address waits and asks")."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from participants import destinations
+from participants.models import Participant
+from referrals.lib.money import Money
+from rewards.models import Payout, Reward, State
+from rewards.queueing import NO_DESTINATION
+
+# address: there is none. another: the one that is there does not do for the way in which the merchant pays. confirm: one waits to be
+# confirmed. rejected: a company refused the one that is there, or sent the money back. account: the company knows no account of theirs.
+# soon: nothing is asked of them, a change is being held or the reward is about to go on.
+Situation = Literal["address", "another", "confirm", "rejected", "account", "soon"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a person's rewards wait for them: since when, how much by currency, how many that are no money, and a company's words."""
+
+    situation: Situation
+    since: datetime
+    sums: tuple[Money, ...]
+    things: int
+    message: str = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the person has to do something."""
+        return self.situation != "soon"
+
+
+def wait_of(participant: Participant) -> Wait | None:
+    """Why something waits for this participant; None when nothing does. At most four queries."""
+    rewards = list(Reward.objects.filter(participant=participant, state=State.WAITING).order_by("stage_at", "pk"))
+    if not rewards:
+        return None
+    situation, message = _why(participant, rewards)
+    sums: Counter[str] = Counter()
+    for reward in rewards:
+        sums[reward.currency] += reward.amount_minor
+    money = tuple(Money(minor, currency) for currency, minor in sorted(sums.items()) if minor)
+    things = sum(1 for reward in rewards if reward.units is not None)
+    return Wait(situation, rewards[0].stage_at, money, things, message)
+
+
+def _why(participant: Participant, rewards: Sequence[Reward]) -> tuple[Situation, str]:
+    failed = _failed(rewards)
+    if failed is not None and not failed.destination:
+        return "account", failed.message
+    if destinations.asked_for(participant) is not None:
+        return "confirm", ""
+    row = destinations.current(participant)
+    if row is None:
+        return "address", ""
+    # What counts from a later moment on makes them go on by itself (queueing.wake), at the end of its hold.
+    if row.usable_from is None or row.usable_from > rewards[-1].stage_at:
+        return "soon", ""
+    if failed is not None and failed.destination == row.public_id:
+        return "rejected", failed.message
+    return "another", ""
+
+
+def _failed(rewards: Sequence[Reward]) -> Payout | None:
+    """The newest payout of these rewards that their recipient kept from working."""
+    rows = Payout.objects.filter(items__reward__in=rewards, status="failed", reason=NO_DESTINATION)
+    return rows.order_by("-pk").first()
