@@ -353,6 +353,7 @@ class RewardRule(AmountFields):
             ),
             review_days=self.review_days,
             delivery=cast(Delivery, self.delivery),
+            minimum_payout=money(self.minimum_payout_minor),
         )
 
 

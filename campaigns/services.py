@@ -413,7 +413,11 @@ def _write_version(
 
 
 def _check_currency_of(rule: RuleTerms, currency: str, position: int) -> None:
-    parts = [rule.minimum_purchase, *(getattr(rule.limits, name) for name in rule.limits.__slots__)]
+    parts = [
+        rule.minimum_purchase,
+        rule.minimum_payout,
+        *(getattr(rule.limits, name) for name in rule.limits.__slots__),
+    ]
     for amount in rule.amounts:
         parts += [amount.money] if isinstance(amount, Fixed) else [amount.cap] if isinstance(amount, Percent) else []
     for money in parts:
@@ -464,6 +468,7 @@ def _row(version: CampaignVersion, rule: RuleTerms, key: str, position: int) -> 
         limit_campaign_day_minor=minor(limits.campaign_day),
         review_days=rule.review_days,
         delivery=rule.delivery,
+        minimum_payout_minor=minor(rule.minimum_payout),
     )
 
 

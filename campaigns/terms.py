@@ -136,6 +136,8 @@ class RuleTerms:
     tiers: tuple[Tier, ...] = ()
     review_days: int = 0
     delivery: Delivery = "manual"
+    # What is due to one recipient has to reach this before it goes out by itself.
+    minimum_payout: Money | None = None
 
     @property
     def looks_at_referrer(self) -> bool:

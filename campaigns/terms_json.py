@@ -44,12 +44,6 @@ def terms_from_json(data: object, currency: str, *, at: str = "rule") -> RuleTer
         if name not in _FIELDS:
             raise TermsError(f"{at}.{name}", "unknown_field", f"A rule has no field {name!r}.")
     trigger = cast(Trigger, _choice(data, "trigger", Trigger, at))
-    if data.get("minimum_payout") is not None:
-        raise TermsError(
-            f"{at}.minimum_payout",
-            "unsupported",
-            "'minimum_payout' needs automatic issuing, which this release has not.",
-        )
     tiers = _tiers(data.get("tiers"), currency, f"{at}.tiers")
     given = data.get("amount")
     if given is None and tiers and trigger in TIER_TRIGGERS:
@@ -75,7 +69,8 @@ def terms_from_json(data: object, currency: str, *, at: str = "rule") -> RuleTer
         limits=_limits(data.get("limits"), currency, f"{at}.limits"),
         tiers=tiers,
         review_days=_count(data, "review_days", at, low=0, high=365) or 0,
-        delivery=cast(Delivery, _manual_only(data, at)),
+        delivery=cast(Delivery, _choice(data, "delivery", Delivery, at, "manual")),
+        minimum_payout=_money(data.get("minimum_payout"), currency, f"{at}.minimum_payout"),
     )
     check_terms(terms, at=at)
     return terms
@@ -145,6 +140,18 @@ def _contradictions(terms: RuleTerms) -> tuple[tuple[bool, str, str, str], ...]:
             "Limits count money; units of something have none. Leave the limits out.",
         ),
         (
+            terms.minimum_payout is not None and terms.delivery == "manual",
+            "minimum_payout",
+            "minimum_payout",
+            "'minimum_payout' goes with a delivery that happens by itself; what you issue by hand you choose.",
+        ),
+        (
+            terms.minimum_payout is not None and units,
+            "minimum_payout",
+            "minimum_payout",
+            "A smallest payout counts money; units of something have none. Leave it out.",
+        ),
+        (
             trigger == "leaderboard" and any(tier.last is None for tier in terms.tiers),
             "tiers",
             "tiers",
@@ -179,7 +186,7 @@ def terms_to_json(terms: RuleTerms) -> dict[str, Any]:
         "limits": {name: money_to_json(getattr(terms.limits, name)) for name in _LIMITS},
         "review_days": terms.review_days,
         "delivery": terms.delivery,
-        "minimum_payout": None,
+        "minimum_payout": money_to_json(terms.minimum_payout),
         "tiers": [{"from": tier.first, "to": tier.last, "amount": amount_to_json(tier.amount)} for tier in terms.tiers],
     }
 
@@ -266,17 +273,6 @@ def _label(value: object, at: str) -> str:
     if not isinstance(value, str) or len(value) > 60:
         raise TermsError(at, "too_long", "A label is text of at most 60 characters.")
     return value.strip()
-
-
-def _manual_only(data: dict[str, Any], at: str) -> str:
-    delivery = _choice(data, "delivery", Delivery, at, "manual")
-    if delivery != "manual":
-        raise TermsError(
-            f"{at}.delivery",
-            "unsupported",
-            f"{delivery!r} needs automatic issuing, which this release has not; use 'manual'.",
-        )
-    return delivery
 
 
 def _choice(data: dict[str, Any], name: str, kind: Any, at: str, default: str | None = None) -> str:

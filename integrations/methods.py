@@ -42,6 +42,9 @@ class OwnWay:
     options: tuple[SettingField, ...] = ()
     # (tenant, field's name) -> ((value, label), ...), for options whose choices are the merchant's.
     choices: Callable[[Tenant, str], tuple[tuple[str, str], ...]] | None = None
+    # Whether rewards may go out by it by themselves, and what the team then still has to do with the batch: they get a mail that says it.
+    by_itself: bool = True
+    then: Text = ""
     # Whether it can be chosen on this side at all.
     is_there: Callable[[Tenant], bool] = lambda _tenant: True
 
@@ -59,6 +62,7 @@ OWN: tuple[OwnWay, ...] = (
         kinds=EVERY_KIND,
         issue=_by_hand,
         units=True,
+        by_itself=False,
     ),
 )
 
@@ -81,6 +85,11 @@ class Option:
     def value(self) -> str:
         """What a form or a program names it by: "manual", or "tremendous:con_..."."""
         return f"{self.method.name}:{self.method.account}" if self.method.account else self.method.name
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether rewards may go out by it without anybody pressing a button."""
+        return self.own is None or self.own.by_itself
 
     def choices_of(self, name: str, tenant: Tenant) -> tuple[tuple[str, str], ...]:
         """What one of `fields` may be, where the connection or the merchant's own data say so; else the field's own choices."""
@@ -162,7 +171,7 @@ def issue(
     chosen: Mapping[str, Any] | None = None,
 ) -> tuple[PayoutBatch, bool]:
     """Issue rewards by what was chosen: (batch, made now). Raises Refused as queueing.queue(), and `option` for a wrong `chosen`."""
-    values = _checked(option, tenant, chosen or {})
+    values = checked(option, tenant, chosen or {})
     given: dict[str, Any] = {"tenant": tenant, "reward_ids": reward_ids, "actor": actor, "key": key, "note": note}
     if option.own is not None:
         return option.own.issue(**given, sums=sums, options=values)
@@ -173,7 +182,7 @@ def issue(
     return queueing.queue(**given, method=option.method, sums=sums, options=values)
 
 
-def _checked(option: Option, tenant: Tenant, chosen: Mapping[str, Any]) -> dict[str, str]:
+def checked(option: Option, tenant: Tenant, chosen: Mapping[str, Any]) -> dict[str, str]:
     """The values of the way's own fields. Refused `option`, naming the field, for what can't be."""
     values = {}
     known = {one.name for one in option.fields}

@@ -27,6 +27,7 @@ JOBS = (
     Job("erase people of a shop that is gone", "integrations.account_facts.sweep", 5),
     Job("send payouts", "integrations.payouts.sweep", 1),
     Job("ask companies about payouts", "integrations.payouts.ask", 1),
+    Job("make the runs of automatic issuing", "integrations.issuing.sweep", 1),
     Job("wake rewards that waited for their recipient", "rewards.queueing.wake", 5),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from referrals.accounts.clocks import clock_of
@@ -27,7 +28,7 @@ from referrals.lib.queue import enqueue
 from rewards.coming import Coming, coming, next_act
 from rewards.leaderboard import close_leaderboards, open_leaderboards
 from rewards.lifecycle import release_due
-from rewards.models import Reward, State
+from rewards.models import PayoutRoute, Reward, State
 
 MOST_YEARS = 5
 MOST_AHEAD = timedelta(days=1826)
@@ -36,6 +37,7 @@ CHUNK = 500
 REQUEST_SECONDS = 1.5
 WORKER_SECONDS = 45.0
 CONTINUE = "rewards.advancing.continue_move"
+RUNS = "integrations.issuing.run_due"
 Job = Callable[[Tenant, datetime], int]
 
 
@@ -48,8 +50,13 @@ def _close_leaderboards(tenant: Tenant, moment: datetime) -> int:
     return close_leaderboards(tenant)
 
 
+def _issue(tenant: Tenant, moment: datetime) -> int:
+    """Runs of automatic issuing: what pays them lies above this layer, and is found by its name."""
+    return int(import_string(RUNS)(tenant, moment))
+
+
 # What the schedule does at a moment: each is called with the side and the moment, does one bounded piece and says how many rows it was.
-SCHEDULE: tuple[Job, ...] = (_close_leaderboards, _release)
+SCHEDULE: tuple[Job, ...] = (_close_leaderboards, _release, _issue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +202,14 @@ def continue_move(merchant_id: int) -> bool:
 
 
 def keep_time() -> int:
-    """For the schedule: what has left review on test sides with a clock of their own; moves that nobody makes go on. How many sides."""
+    """For the schedule: what has left review and is to be paid on test sides with a clock of their own; moves that nobody makes go on.
+
+    How many sides."""
     in_review = Reward.objects.filter(merchant=OuterRef("merchant"), is_test=True, state=State.REVIEW)
+    routed = PayoutRoute.objects.filter(merchant=OuterRef("merchant"), is_test=True)
     boards = open_leaderboards().filter(merchant=OuterRef("merchant"), is_test=True)
     rows = (
-        MerchantClock.objects.filter(Q(target__isnull=False) | Exists(in_review) | Exists(boards))
+        MerchantClock.objects.filter(Q(target__isnull=False) | Exists(in_review) | Exists(boards) | Exists(routed))
         .select_related("merchant")
         .order_by("pk")
     )

@@ -15,6 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
 from rewards.leaderboard import open_leaderboards
 from rewards.models import Reward, State
+from rewards.runs import next_moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ def _leaderboards_close(tenant: Tenant, after: datetime, limit: int) -> Iterator
         yield Coming(at, "leaderboard_closes", "campaign", row.public_id, row.name, row.name)
 
 
+def _runs_come(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    """Runs of automatic issuing for which something is due."""
+    for at, route, _delivery in next_moments(tenant, after)[:limit]:
+        yield Coming(at, "payout_run", "payout_route", route.public_id, str(route.get_kind_display()), "")
+
+
 def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
     """Clicks that brought nobody yet stop counting: for each campaign the first of them. Two queries."""
     windows = Campaign.objects.for_tenant(tenant).filter(status=Status.ACTIVE).values_list("window_days", flat=True)
@@ -113,6 +120,7 @@ def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming
 SOURCES: tuple[Source, ...] = (
     Source("review_ends", _review_ends, acts=True),
     Source("leaderboard_closes", _leaderboards_close, acts=True),
+    Source("payout_run", _runs_come, acts=True),
     Source("campaign_starts", _campaign_starts),
     Source("campaign_ends", _campaign_ends),
     Source("window_ends", _windows_end),

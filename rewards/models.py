@@ -25,6 +25,10 @@ from rewards.payout_models import PayoutGift as PayoutGift
 from rewards.payout_models import PayoutItem as PayoutItem
 from rewards.payout_models import PayoutLimit as PayoutLimit
 from rewards.payout_models import PayoutStop as PayoutStop
+from rewards.route_models import PayoutCalendar as PayoutCalendar
+from rewards.route_models import PayoutRoute as PayoutRoute
+from rewards.route_models import PayoutRun as PayoutRun
+from rewards.route_models import TeamAlert as TeamAlert
 from rewards.transfer_models import Transfer as Transfer
 
 

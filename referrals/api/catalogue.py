@@ -105,6 +105,11 @@ CODES: dict[str, tuple[int, str]] = {
     "invalid_choice": (422, "A value is not in the closed list."),
     "invalid_value": (422, "A value can't be accepted; the answer says why."),
     "out_of_range": (422, "A number is too small or too large."),
+    "minimum_payout": (422, "A smallest payout goes with money that is paid by itself."),
+    "method_by_hand": (
+        422,
+        "This way of paying needs a person; it can't be used for rewards that go out by themselves.",
+    ),
     "required": (422, "A rule lacks a value."),
     "date": (422, "A time has no zone or is out of range."),
     "occurred_at": (422, "An event can't lie in the future."),

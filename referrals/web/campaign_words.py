@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from campaigns.models import RewardRule
@@ -14,6 +15,12 @@ from campaigns.wording import conditions_words, counted_words, friends_words, sp
 
 SIDES = dict(RewardRule.SIDES)
 KINDS = dict(RewardRule.KINDS)
+DELIVERED = {
+    "immediate": lazy("Issued by itself, at once after review"),
+    "weekly": lazy("Issued by itself, once a week"),
+    "day_15": lazy("Issued by itself, on the 15th"),
+    "month_end": lazy("Issued by itself, on the last day of the month"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,11 @@ def conditions_of(terms: RuleTerms, locale: str) -> list[tuple[str, str]]:
         found.append(("conditions", _("Only when %(conditions)s") % {"conditions": conditions_words(terms.conditions)}))
     found += limits_of(terms, locale)
     found.append(("review_days", review_words(terms.review_days)))
+    if terms.delivery != "manual":
+        found.append(("delivery", str(DELIVERED[terms.delivery])))
+    if terms.minimum_payout is not None:
+        text = _("Collected until %(amount)s are due to one person") % {"amount": terms.minimum_payout.format(locale)}
+        found.append(("minimum_payout", text))
     return found
 
 

@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from campaigns.models import RewardRule
 from referrals.accounts.models import Role
 from referrals.events import types
 from referrals.events.models import Event
@@ -101,6 +103,9 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUTS_STOPPED: ("octagon-x", lazy("All payouts stopped: %(note)s")),
     types.PAYOUTS_RESUMED: ("play", lazy("Payouts go on")),
     types.PAYOUT_LIMITS_CHANGED: ("settings", lazy("Limits of payouts in %(currency)s: %(limits)s")),
+    types.PAYOUT_ROUTE_SET: ("workflow", lazy("%(kind)s goes out by itself: %(method)s")),
+    types.PAYOUT_ROUTE_REMOVED: ("workflow", lazy("%(kind)s goes out by itself no more: %(method)s")),
+    types.PAYOUT_CALENDAR_CHANGED: ("calendar", lazy("Payouts run at %(hour)s:00, weekly ones on %(weekday)s")),
     types.PAYOUT_BATCH_APPROVED: ("check", lazy("Batch of payouts approved by a second person")),
     types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
     types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
@@ -167,6 +172,11 @@ class _Facts(dict[str, str]):
 
     def __init__(self, data: dict[str, Any]) -> None:
         super().__init__({key: str(value) for key, value in data.items()})
+        if "weekday" in data:
+            self["weekday"] = str(WEEKDAYS[data["weekday"]])
+        if "kind" in data and "method" in data:
+            self["kind"] = str(dict(RewardRule.KINDS).get(data["kind"], data["kind"]))
+            self["method"] = str(data["method"]).partition(":")[0].replace("_", " ")
         roles = {str(value): str(label) for value, label in Role.choices}
         if "role" in self:
             self["role"] = roles.get(self["role"], self["role"])

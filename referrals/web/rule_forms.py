@@ -89,6 +89,16 @@ class RuleForm(AmountForm):
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), DAYS),
     )
     new_customers_only = forms.BooleanField(label=lazy("Only for new customers"), required=False)
+    delivery = Choice(
+        label=lazy("Issued"),
+        choices=RewardRule.DELIVERIES,
+        help_text=lazy("By itself it goes the way that you choose under “How rewards are paid”."),
+    )
+    minimum_payout = MoneyField(
+        label=lazy("Smallest payout to one person"),
+        required=False,
+        help_text=lazy("What is due to a person is collected until it reaches this."),
+    )
     limit_per_referrer = MoneyField(label=lazy("For one referrer, ever"), required=False)
     limit_per_referrer_year = MoneyField(label=lazy("For one referrer in a calendar year"), required=False)
     limit_campaign = MoneyField(label=lazy("For everybody, ever"), required=False)
@@ -208,11 +218,15 @@ class RuleForm(AmountForm):
             "conditions": self.conditions.as_json(),
             "limits": {name: money_to_json(data[f"limit_{name}"]) for name in LIMITS},
             "review_days": data["review_days"],
+            "delivery": data["delivery"] or "manual",
+            "minimum_payout": money_to_json(data["minimum_payout"]),
         }
         units = any(amount["type"] == "units" for amount in [rule["amount"], *(row["amount"] for row in rule["tiers"])])
         if units or trigger == "leaderboard":
             # The page does not ask for them: limits count money, and prizes are limited by their ranks.
             rule["limits"] = None
+        if units or rule["delivery"] == "manual":
+            rule["minimum_payout"] = None
         return rule
 
     def _event(self, data: dict[str, Any]) -> str:
@@ -316,6 +330,8 @@ def rule_initial(terms: RuleTerms) -> dict[str, Any]:
         "within_unit": "months" if months else "days",
         "new_customers_only": terms.new_customers_only,
         "review_days": terms.review_days,
+        "delivery": terms.delivery,
+        "minimum_payout": terms.minimum_payout,
         **{f"limit_{name}": getattr(terms.limits, name) for name in LIMITS if terms.limits != NO_LIMITS},
         "tier-count": str(len(terms.tiers)),
     }

@@ -34,6 +34,7 @@ from rewards.coming import Coming
 WORDS: dict[str, tuple[str, str, Any]] = {
     "review_ends": ("gift", "due", lazy("%(amount)s to %(who)s leaves review and is due")),
     "leaderboard_closes": ("trophy", "due", lazy("The prizes of %(who)s are given")),
+    "payout_run": ("send", "due", lazy("What is due as %(who)s is paid")),
     "campaign_starts": ("megaphone", "issued", lazy("%(who)s starts")),
     "campaign_ends": ("megaphone", "", lazy("%(who)s ends")),
     "window_ends": ("mouse-pointer-click", "", lazy("A click that brought nobody to %(who)s stops counting")),
@@ -178,7 +179,8 @@ def _line(found: Coming) -> Entry:
         "amount": found.amount.format(get_language() or "en") if found.amount else found.worth,
     }
     by = found.campaign if found.campaign != found.who else ""
-    return Entry(icon, tone, text, by, found.at, reverse(PAGES[found.subject_type], args=[found.subject_id]))
+    page = PAGES.get(found.subject_type)
+    return Entry(icon, tone, text, by, found.at, reverse(page, args=[found.subject_id]) if page else "")
 
 
 @member(role=Role.ADMIN)

@@ -33,6 +33,8 @@ LEFT_OUT: dict[str, str] = {
             "participants.ApplicationMail", "hosted.Mail", "participants.InviteList", "participants.InviteLine", "participants.Capture",
             "participants.CaptureName", "participants.CustomerUpload", "api.IdempotencyRecord", "rewards.Import", "rewards.ImportFile",
             "rewards.WhatIf", "rewards.Transfer", "rewards.ExportSchedule",
+            # Nothing begins to be paid by itself in an account that was read.
+            "rewards.PayoutRoute", "rewards.PayoutCalendar", "rewards.PayoutRun", "rewards.TeamAlert",
         ),
         _ON_THE_WAY,
     ),

@@ -69,4 +69,4 @@ def plan_as_recorded(campaign: Campaign) -> Plan:
 
 def earns(terms: RuleTerms) -> RuleTerms:
     """The terms without what decides only how and when a reward is given."""
-    return replace(terms, kind="cash", label="", review_days=0, delivery="manual")
+    return replace(terms, kind="cash", label="", review_days=0, delivery="manual", minimum_payout=None)

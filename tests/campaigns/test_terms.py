@@ -116,8 +116,10 @@ def test_every_trigger_comes_back_as_it_was_sent(sent: dict[str, Any]) -> None:
         ({"limits": {"campaign": 20}}, "rule.limits.campaign", "invalid_type"),
         ({"limits": {"per_friend": MONEY}}, "rule.limits.per_friend", "unknown_field"),
         ({"conditions": {"all": []}}, "rule.conditions.all", "required"),
-        ({"delivery": "weekly"}, "rule.delivery", "unsupported"),
-        ({"minimum_payout": MONEY}, "rule.minimum_payout", "unsupported"),
+        ({"delivery": "daily"}, "rule.delivery", "invalid_choice"),
+        ({"minimum_payout": MONEY}, "rule.minimum_payout", "minimum_payout"),
+        ({"minimum_payout": MONEY, "delivery": "weekly", "amount": UNITS}, "rule.minimum_payout", "minimum_payout"),
+        ({"minimum_payout": MONEY | {"currency": "EUR"}, "delivery": "weekly"}, "rule.minimum_payout.currency", "currency"),
         ({"tiers": [{"from": 1}]}, "rule.tiers[0].amount", "required"),
     ],
 )  # fmt: skip
@@ -125,6 +127,13 @@ def test_a_rule_that_can_not_be_kept_names_the_field(change: dict[str, Any], fie
     with pytest.raises(TermsError) as refused:
         terms_from_json(RULE | change, "USD")
     assert (refused.value.field, refused.value.code) == (field, code)
+
+
+@pytest.mark.parametrize("delivery", ["immediate", "weekly", "day_15", "month_end"])
+def test_a_rule_that_issues_by_itself_says_how_much_it_collects(delivery: str) -> None:
+    terms = terms_from_json(RULE | {"delivery": delivery, "minimum_payout": MONEY}, "USD")
+    assert (terms.delivery, terms.minimum_payout) == (delivery, Money(2000, "USD"))
+    assert terms_from_json(terms_to_json(terms), "USD") == terms
 
 
 @pytest.mark.parametrize("rule", [None, [], "x", 1])

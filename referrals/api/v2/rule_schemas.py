@@ -61,7 +61,7 @@ RULE = record(
         "limits": record({name: optional("Money", about) for name, about in _LIMIT_TEXTS.items()}, about="Limits."),
         "review_days": whole("Days of review before it is due.", 14),
         "delivery": text("How it goes out.", "manual", enum=[name for name, _ in RewardRule.DELIVERIES]),
-        "minimum_payout": optional("Money", "Collected until this is reached."),
+        "minimum_payout": optional("Money", "What is due to one person is collected until this is reached."),
         "tiers": array(
             record(
                 {
@@ -125,7 +125,8 @@ RULE_INPUT: Schema = {
             },
         },
         "review_days": {"type": ["integer", "null"], "minimum": 0, "maximum": 365},
-        "delivery": {"type": "string", "enum": ["manual"]},
+        "delivery": {"type": "string", "enum": [name for name, _ in RewardRule.DELIVERIES]},
+        "minimum_payout": _MONEY_OR_NULL,
     },
     "examples": [
         {
