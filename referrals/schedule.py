@@ -29,6 +29,7 @@ JOBS = (
     Job("ask companies about payouts", "integrations.payouts.ask", 1),
     Job("make the runs of automatic issuing", "integrations.issuing.sweep", 1),
     Job("wake rewards that waited for their recipient", "rewards.queueing.wake", 5),
+    Job("wake rewards whose recipient has become a customer", "integrations.waking.wake", 5),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),
     Job("let stand-ins of the test side go on", "integrations.sandbox.messages.sweep", 1),
     Job("write about connections in trouble", "integrations.alarms.warn", 1),

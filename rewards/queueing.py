@@ -250,8 +250,11 @@ def wake(limit: int = 500) -> int:
         reason=NO_DESTINATION,
         participant__destinations__in=usable,
     )
-    keys = sorted(set(waiting.values_list("pk", flat=True)[:limit]))
-    woken = 0
+    return due_again(set(waiting.values_list("pk", flat=True)[:limit]))
+
+
+def due_again(keys: Collection[int]) -> int:
+    """Rewards that wait for their recipient are due again, because what they waited for is there. Returns how many still waited."""
     with transaction.atomic():
         rows = list(
             Reward.objects.filter(pk__in=keys, state=State.WAITING)
@@ -261,5 +264,4 @@ def wake(limit: int = 500) -> int:
         )
         for row in rows:  # several sides and merchants: each change is told to its own
             lifecycle.move(lifecycle.ACTS["retry"], [lifecycle.Target(row, State.DUE)], actor=SYSTEM)
-            woken += 1
-    return woken
+    return len(rows)

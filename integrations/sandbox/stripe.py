@@ -139,20 +139,24 @@ class Stripe(Company):
         if not re.fullmatch(r"[A-Za-z0-9-]{1,500}", text):
             raise Refusal(self.malformed("Only letters, digits and dashes.", param="code"))
         self._refuse_twin(call, text, given.get("customer"))
-        script = None
-        if given.get("customer") and coupon["amount_off"]:
-            # A code for one customer is a reward: its worth leaves.
-            money = Money(coupon["amount_off"], coupon["currency"].upper())
-            reference = given.get("metadata", {}).get("reward_id", text)
-            script = call.begin(money, reference)
-            if script.reason:
-                raise Refusal(self.malformed(script.reason, WORDS[script.reason]))
         name = f"promo_{random_text(24)}"
-        if script is not None:
-            call.pay(name, to=given["customer"], money=script.paid(money), reference=reference)
+        if given.get("max_redemptions") == "1" and coupon["amount_off"]:
+            # A code that works once is a reward: its worth leaves.
+            coupon = self._give(call, given, coupon, name)
         made = shapes.promotion_code({**given, "code": text}, name, plays.seconds(call))
         call.state.add("promotion_code", name, made)
-        return Reply(200, made)
+        return Reply(200, _expanded(made, coupon) if "expand" in given else made)
+
+    def _give(self, call: Call, given: Data, coupon: Data, name: str) -> Data:
+        money = Money(coupon["amount_off"], coupon["currency"].upper())
+        reference = given.get("metadata", {}).get("passalong", name)
+        script = call.begin(money, reference)
+        if script.reason:
+            raise Refusal(self.malformed(script.reason, WORDS[script.reason], "customer"))
+        call.pay(name, to=given.get("customer") or "", money=script.paid(money), reference=reference)
+        coupon = {**coupon, "amount_off": script.paid(money).minor}
+        call.state.put("coupon", coupon["id"], coupon)
+        return coupon
 
     def _refuse_twin(self, call: Call, text: str, customer: str | None) -> None:
         """A text is taken once among the active codes of a customer, and of everybody; letters in any case are the same."""
@@ -181,6 +185,8 @@ class Stripe(Company):
             rows = [row for row in rows if row["active"] is (query["active"] == "true")]
         if "coupon" in query:
             rows = [row for row in rows if row["promotion"]["coupon"] == query["coupon"]]
+        if "expand[0]" in query:
+            rows = [_expanded(row, call.state.get("coupon", row["promotion"]["coupon"]) or {}) for row in rows]
         return plays.paged(call, rows)
 
     def make_endpoint(self, call: Call) -> Reply:
@@ -221,12 +227,13 @@ class Stripe(Company):
         name = f"cbtxn_{random_text(24)}"
         if amount < 0:
             money = Money(-amount, currency.upper())
-            script = call.begin(money, given.get("metadata", {}).get("reward_id", name))
+            reference = given.get("metadata", {}).get("passalong", name)
+            script = call.begin(money, reference)
             if script.reason:
                 raise Refusal(self.malformed(script.reason, WORDS[script.reason]))
             money = script.paid(money)
             amount = -money.minor
-            call.pay(name, to=owner["id"], money=money, reference=given.get("metadata", {}).get("reward_id", name))
+            call.pay(name, to=owner["id"], money=money, reference=reference)
         owner["balance"] += amount
         owner["currency"] = currency
         call.state.put("customer", owner["id"], owner)
@@ -259,6 +266,10 @@ class Stripe(Company):
         if row is None or row.get("deleted"):
             raise Refusal(self.missing())
         return row
+
+
+def _expanded(row: Data, coupon: Data) -> Data:
+    return {**row, "promotion": {**row["promotion"], "coupon": coupon}}
 
 
 def _error(status: int, kind: str, message: str, code: str = "", param: str = "") -> Reply:

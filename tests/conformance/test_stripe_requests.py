@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 
 from integrations.base import Account
 from integrations.providers.stripe.keeping import StripeListening, StripePromotions
+from integrations.providers.stripe.paying import BALANCE, COUPON
 from integrations.registry import get
 from integrations.remote import CodeOrder, Discount, EndpointOrder
 from integrations.sandbox.base import StandIn
@@ -24,6 +27,7 @@ from integrations.sandbox.state import Memory
 from integrations.sandbox.stripe import Stripe, nested
 from referrals.lib.http import Answer
 from referrals.lib.money import Money
+from tests.integrations.issuers.test_stripe import ORDER
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = Path(os.environ.get("SPECS_DIR") or ROOT.parent / "shared" / "specs") / "stripe"
@@ -38,7 +42,9 @@ POSTS = {
     "/v1/promotion_codes": "promotion_codes.create",
     "/v1/webhook_endpoints": "webhook_endpoints.create",
     "/v1/customers": "customers.create",
+    "/v1/customers/{id}/balance_transactions": "customers.balance_transactions.create",
 }
+LISTS = {"/v1/promotion_codes": "promotion_codes.list", "/v1/customers": "customers.list"}
 KEY = {"Authorization": "Bearer rk_test_0123456789"}
 
 
@@ -50,7 +56,7 @@ def _typed(value: Any) -> Any:
         return {name: _typed(item) if name != "metadata" else item for name, item in value.items()}
     if value in {"true", "false"}:
         return value == "true"
-    return json.loads(value) if value.replace(".", "", 1).isdigit() else value
+    return json.loads(value) if value.removeprefix("-").replace(".", "", 1).isdigit() else value
 
 
 def _fields_of(sent: Any, published: Any, at: str) -> list[str]:
@@ -80,7 +86,7 @@ class Watched(StandIn):
     def send(self, method: str, url: str, *, headers: Any = None, body: Any = None) -> Answer:
         path, _, query = url.removeprefix("https://api.stripe.com").partition("?")
         given = body if method == "POST" else query
-        name = POSTS.get(path) if method == "POST" else {"/v1/promotion_codes": "promotion_codes.list"}.get(path)
+        name = (POSTS if method == "POST" else LISTS).get(re.sub(r"(?<=customers/)\w+", "{id}", path))
         if name:
             jsonschema.validate(_typed(nested(dict(parse_qsl(given or "")))), self.requests[name])
             self.asked.append(name)
@@ -122,6 +128,22 @@ def test_what_is_asked_is_what_the_sdk_takes_and_what_is_answered_is_what_stripe
     listening.delete(kept.remote_id)
     assert set(stripe.asked) == {
         "coupons.create", "promotion_codes.create", "promotion_codes.list", "webhook_endpoints.create",
+    }  # fmt: skip
+
+
+def test_what_pays_a_reward_is_what_the_sdk_takes_and_stripe_answers() -> None:
+    stripe = Watched()
+    stripe.send("POST", "https://api.stripe.com/v1/customers", headers=KEY, body="email=asha%40example.com")
+    account = Account({"api_key": "rk_test_0123456789"}, {}, stripe.send)
+    order = replace(ORDER, options={"prefix": "thanks", "days": "90", "name": "Thank you"})
+    for issuer in (COUPON, BALANCE):
+        paid = issuer.send(order, account)
+        assert (paid.state, issuer.check(order, account)) == ("paid", paid)
+    known = json.loads(stripe.send("GET", "https://api.stripe.com/v1/customers", headers=KEY).body)["data"][0]["id"]
+    assert COUPON.send(replace(order, key="po_two", customer=known), account).state == "paid"
+    assert set(stripe.asked) == {
+        "customers.create", "coupons.create", "promotion_codes.create", "promotion_codes.list", "customers.list",
+        "customers.balance_transactions.create",
     }  # fmt: skip
 
 

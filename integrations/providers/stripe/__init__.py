@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from integrations.base import Provider, SecretField
 from integrations.providers.stripe.snippets import SNIPPETS
 from integrations.providers.stripe.source import StripeSource
+from integrations.providers.stripe.ways import WAYS
 
 PROVIDER = Provider(
     slug="stripe",
@@ -59,7 +60,7 @@ PROVIDER = Provider(
         _("In Stripe, open Developers, then API keys, and press “Create restricted key”."),
         _(
             "Give it these rights: Webhook Endpoints, Promotion Codes and Coupons: write. Invoices, Events, Charges and"
-            " Checkout Sessions: read. Everything else: none."
+            " Checkout Sessions: read. Customers: write, if rewards are to go on customers’ balances. Everything else: none."
         ),
         _(
             "Copy the key (rk_…), and paste it in the form on this page. The endpoint is then made by itself, within a minute."
@@ -91,4 +92,5 @@ PROVIDER = Provider(
     samples="integrations.providers.stripe.samples.Samples",
     promotions="integrations.providers.stripe.keeping.StripePromotions",
     listening="integrations.providers.stripe.keeping.StripeListening",
+    ways=WAYS,
 )

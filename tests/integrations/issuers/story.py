@@ -41,11 +41,11 @@ class Story:
         asha = make_participant(make_campaign(tenant, [fixed_rule(minor, currency, kind=kind)]))
         return cls(tenant, row, method, asha, buy(make_friend(asha, "maya@example.net")).rewards[0])
 
-    def issue(self, **chosen: str) -> Payout:
+    def issue(self, key: str = "request-1", **chosen: str) -> Payout:
         """Press "Issue": the payout that is made of it."""
         option = find(self.tenant, f"{self.method}:{self.connection.public_id}")
         batch, _made = issue(
-            option, tenant=self.tenant, reward_ids=[self.reward.pk], actor=ACTOR, key="request-1", chosen=chosen
+            option, tenant=self.tenant, reward_ids=[self.reward.pk], actor=ACTOR, key=key, chosen=chosen
         )
         self.payout = batch.payouts.get()
         return self.payout
