@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 from django.utils.module_loading import import_string
@@ -19,6 +20,8 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib.errors import Refused
 from rewards import payouts, queueing
+from rewards.files import freezing
+from rewards.files.formats import FORMATS
 from rewards.models import PayoutBatch, Reward
 from rewards.queueing import Method, Preview
 
@@ -45,6 +48,8 @@ class OwnWay:
     # Whether rewards may go out by it by themselves, and what the team then still has to do with the batch: they get a mail that says it.
     by_itself: bool = True
     then: Text = ""
+    # (tenant, reward ids, chosen) -> what `issue` would pay of them, where that takes more than the kind, the currency and the address.
+    preview: Callable[[Tenant, Collection[int], Mapping[str, Any]], Preview] | None = None
     # Whether it can be chosen on this side at all.
     is_there: Callable[[Tenant], bool] = lambda _tenant: True
 
@@ -52,6 +57,21 @@ class OwnWay:
 def _by_hand(*, options: Mapping[str, Any] | None = None, **given: Any) -> tuple[PayoutBatch, bool]:
     del options
     return payouts.issue_by_hand(**given)
+
+
+def _file(name: str, summary: Text, *options: SettingField) -> OwnWay:
+    one = FORMATS[name]
+    return OwnWay(
+        name=name,
+        label=one.label,
+        summary=summary,
+        kinds=freezing.kinds_of(one),
+        currencies=one.currencies,
+        issue=partial(freezing.freeze, name),
+        then=one.what_to_do,
+        preview=lambda tenant, reward_ids, _chosen: freezing.preview(name, tenant, reward_ids),
+        options=options,
+    )
 
 
 OWN: tuple[OwnWay, ...] = (
@@ -64,6 +84,22 @@ OWN: tuple[OwnWay, ...] = (
         units=True,
         by_itself=False,
     ),
+    _file(
+        "paypal_file",
+        gettext_lazy("You upload it at PayPal, and bring back what became of each line. Up to 5,000 lines in a file."),
+    ),
+    _file(
+        "wise_file",
+        gettext_lazy("You upload it at Wise, which writes to each recipient. Up to 1,000 lines in a file."),
+        SettingField(
+            name="source_currency",
+            label=gettext_lazy("Paid from"),
+            hint=gettext_lazy("The currency of your balance at Wise. Empty: the same as the reward."),
+            is_currency=True,
+            limit=3,
+        ),
+    ),
+    _file("csv_file", gettext_lazy("A list to pay from at any bank; you bring it back with what became of each line.")),
 )
 
 
@@ -142,6 +178,8 @@ def preview(
     option: Option, tenant: Tenant, reward_ids: Collection[int], chosen: Mapping[str, Any] | None = None
 ) -> Preview:
     """What issue() would pay of these rewards, and which not with the reason's code, without doing anything."""
+    if option.own is not None and option.own.preview is not None:
+        return option.own.preview(tenant, reward_ids, chosen or {})
     found = queueing.preview(tenant, reward_ids, option.method)
     payable = []
     for reward in found.payable:

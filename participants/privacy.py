@@ -126,6 +126,12 @@ def _told_elsewhere(path: str = "") -> Find:
     return find
 
 
+def _in_files(person: Person) -> Q:
+    """Lines of files that are over: what is on its way to the person arrives (rewards.files.freezing.forget_erased)."""
+    open_still = ("queued", "sending", "unknown", "needs_attention")
+    return Q(payout__participant__in=person.keys) & ~Q(payout__status__in=open_still)
+
+
 def _trusted(person: Person) -> Q:
     return Q(Q(one=person.identity_key) | Q(other=person.identity_key), **person.side)
 
@@ -231,6 +237,8 @@ HELD: tuple[Held, ...] = (
     Held("rewards.Payout", _of("participant"), "kept", "payouts",
          ("method", "amount_minor", "currency", "status", "created_at", "paid_at"), why=MONEY),
     Held("rewards.PayoutGift", _of("payout__participant"), "deleted", "gifts", ("hint", "made_at", "expires_at")),
+    Held("rewards.PayoutLine", _in_files, "emptied", empty={"sealed": ""},
+         why="A line of a file with which they were paid; of one that is still to be paid with, it goes once that is done."),
     # Suspicion.
     Held("participants.FraudCase", _of("participant", "referrer"), "kept", why=SUSPICION),
     Held("participants.FraudEvaluation", _of("participant", "referral__referrer"), "kept", why=SUSPICION),
@@ -268,6 +276,8 @@ NOTHING: dict[str, str] = {
     "integrations.SandboxRow": "What a stand-in remembers of the test side, deleted with the test data.",
     "rewards.PayoutItem": "Which rewards a payout is for; found by the payout.",
     "rewards.PayoutAttempt": "When a company was asked and what it answered; found by the payout.",
+    "rewards.PayoutFile": "The head, the sum and the check sum of a file; what it says of people stands in its lines.",
+    "rewards.PayoutReturn": "A merchant's file, deleted as it is worked through; what was wrong names payouts by their ids.",
     "rewards.PayoutLimit": "Sums that a merchant set.",
     "rewards.PayoutRoute": "Names a way of paying and a member of the merchant's team.",
     "rewards.PayoutCalendar": "A weekday and an hour.",

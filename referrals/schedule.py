@@ -28,6 +28,8 @@ JOBS = (
     Job("send payouts", "integrations.payouts.sweep", 1),
     Job("ask companies about payouts", "integrations.payouts.ask", 1),
     Job("make the runs of automatic issuing", "integrations.issuing.sweep", 1),
+    Job("go on with returned payout files", "rewards.files.returned.work_all", 1),
+    Job("forget erased people's lines in payout files", "rewards.files.freezing.forget_erased", 60),
     Job("wake rewards that waited for their recipient", "rewards.queueing.wake", 5),
     Job("wake rewards whose recipient has become a customer", "integrations.waking.wake", 5),
     Job("work on messages that wait", "integrations.inbox.sweep", 1),

@@ -15,6 +15,9 @@ from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.money import Money
 from rewards.export_schedule_models import ExportSchedule as ExportSchedule
+from rewards.file_models import PayoutFile as PayoutFile
+from rewards.file_models import PayoutLine as PayoutLine
+from rewards.file_models import PayoutReturn as PayoutReturn
 from rewards.import_models import Import as Import
 from rewards.import_models import ImportFile as ImportFile
 from rewards.payout_models import SIDES as SIDES

@@ -77,10 +77,11 @@ class Preview:
 def preview(tenant: Tenant, reward_ids: Collection[int], method: Method) -> Preview:
     """What queue() would pay, without doing anything. Two queries."""
     rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).order_by("pk")
-    return _sorted_out(list(rows.select_related("participant")), method)
+    return sort_out(list(rows.select_related("participant")), method)
 
 
-def _sorted_out(rewards: Sequence[Reward], method: Method) -> Preview:
+def sort_out(rewards: Sequence[Reward], method: Method) -> Preview:
+    """Which of these rewards, read with their participants, the method can deliver now. At most one query."""
     where = payable_destinations([row.participant_id for row in rewards], clock.now()) if method.destination else {}
     found = Preview()
     for reward in rewards:
@@ -135,7 +136,7 @@ def queue(
         rewards = lifecycle.lock(tenant, reward_ids)
         lifecycle.refuse_wrong_state(lifecycle.ACTS["queue"], rewards)
         refuse_banned(rewards)
-        sorted_out = _sorted_out(rewards, method)
+        sorted_out = sort_out(rewards, method)
         waiting = [row for row, code in sorted_out.refused if code == NO_DESTINATION]
         _refuse_unsuitable([(row, code) for row, code in sorted_out.refused if code != NO_DESTINATION])
         refuse_other_sums(sorted_out.payable, sums)

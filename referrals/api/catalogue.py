@@ -70,6 +70,8 @@ CODES: dict[str, tuple[int, str]] = {
     "install_refused": (422, "What came back from the company's page was not genuine, or too late."),
     "install_failed": (502, "The company gave no access when it was asked for it."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
+    "payouts_stopped": (409, "All payouts are stopped, so that no file is made to pay with."),
+    "batch_waits": (409, "A batch waits for a second person's approval, so that its files can't be downloaded yet."),
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),
     "external_id_reused": (409, "The external id already names something else."),
@@ -212,6 +214,7 @@ CODES: dict[str, tuple[int, str]] = {
     "method_unknown": (422, "No way of paying has this name on this side."),
     "option": (422, "A way of paying can't have this option, or not this value."),
     "method_unsuitable": (422, "One of these rewards can't be paid by this method."),
+    "file_columns": (422, "A file has no column that names the payouts, or none that says what became of them."),
     "nothing_payable": (422, "None of these recipients can be paid by this method yet."),
     "too_many": (422, "More things than can go at once."),
     # Ours.

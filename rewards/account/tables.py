@@ -38,6 +38,7 @@ LEFT_OUT: dict[str, str] = {
         ),
         _ON_THE_WAY,
     ),
+    "rewards.PayoutFile": "Its lines hold payout addresses, which stay where they are; what was paid with it is in the archive.",
     "campaigns.Listing": "A public page: list the campaign in the hub again.",
 }  # fmt: skip
 # Columns that no archive has, whatever the table.

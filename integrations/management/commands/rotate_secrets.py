@@ -11,6 +11,7 @@ from integrations.models import Connection, WebhookEndpoint
 from participants.models import PayoutDestination
 from referrals.accounts.models import SigningSecret
 from referrals.lib.sealed import SealError, needs_resealing
+from rewards.models import PayoutLine
 
 
 class Command(BaseCommand):
@@ -18,7 +19,7 @@ class Command(BaseCommand):
 
     help = (
         "Seal the secrets of all connections and webhook endpoints, those that merchants sign with, and "
-        "payout addresses with the first key of SECRETS_KEYS. "
+        "payout addresses and the files made with them with the first key of SECRETS_KEYS. "
         "Put the new key first, restart, run this, and then take the old key out."
     )
 
@@ -41,8 +42,9 @@ class Command(BaseCommand):
         if lost:
             raise CommandError("These could not be opened and stay as they are:\n" + "\n".join(lost))
 
-    def _rows(self) -> Iterator[Connection | WebhookEndpoint | SigningSecret | PayoutDestination]:
+    def _rows(self) -> Iterator[Connection | WebhookEndpoint | SigningSecret | PayoutDestination | PayoutLine]:
         yield from Connection.objects.order_by("pk").iterator(chunk_size=200)
         yield from WebhookEndpoint.objects.order_by("pk").iterator(chunk_size=200)
         yield from SigningSecret.objects.order_by("pk").iterator(chunk_size=200)
         yield from PayoutDestination.objects.order_by("pk").iterator(chunk_size=200)
+        yield from PayoutLine.objects.exclude(sealed="").order_by("pk").iterator(chunk_size=200)
