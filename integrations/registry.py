@@ -22,6 +22,8 @@ TELLING = {
 }
 PAYING = {
     "tremendous": "integrations.providers.tremendous.PROVIDER",
+    "wise": "integrations.providers.wise.PROVIDER",
+    "razorpayx": "integrations.providers.razorpayx.PROVIDER",
 }
 SLUGS = TELLING | PAYING
 

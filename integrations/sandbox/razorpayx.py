@@ -135,7 +135,7 @@ class RazorpayX(Company):
         digest = hmac_hex(secrets.get("webhook_secret", "").encode(), body)
         return {
             "X-Razorpay-Signature": digest,
-            "X-Razorpay-Event-Id": message["id"],
+            "X-Razorpay-Event-Id": str(message.get("id", "")),
             "Content-Type": "application/json",
         }
 

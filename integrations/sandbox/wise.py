@@ -267,7 +267,8 @@ class Wise(Company):
         return Reply(200, {"state": "COMPLETED"})
 
     def sign(self, body: bytes, message: Data, secrets: Secrets) -> dict[str, str]:
-        headers = {"X-Signature-SHA256": wise_key.sign(body), "X-Delivery-Id": message["id"]}
+        signature = wise_key.sign(body, secrets.get("api_token", ""))
+        headers = {"X-Signature-SHA256": signature, "X-Delivery-Id": str(message.get("id", ""))}
         return headers | {"Content-Type": "application/json"}
 
     def denied(self) -> Reply:

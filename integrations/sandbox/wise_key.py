@@ -29,9 +29,14 @@ def _key() -> rsa.RSAPrivateKey:
     return rsa.RSAPrivateNumbers(_P, _Q, d, *parts, rsa.RSAPublicNumbers(_E, _P * _Q)).private_key()
 
 
-def sign(body: bytes) -> str:
+def signed(body: bytes, token: str) -> bytes:
+    """What is signed for one connection: Wise has one key for all of its customers, but this one is in everybody's hands."""
+    return body + token.encode()
+
+
+def sign(body: bytes, token: str = "") -> str:
     """SHA256withRSA in base64, as Wise's X-Signature-SHA256."""
-    return base64.b64encode(_key().sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+    return base64.b64encode(_key().sign(signed(body, token), padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
 @cache

@@ -27,11 +27,11 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
 def account(provider: Provider) -> Account:
-    """Made-up secrets, and the settings that go with them."""
+    """Made-up secrets, and the settings that go with them; a company that only pays is played by its stand-in, which signs for it."""
     secrets = {field.name: make_up(field) for field in provider.secrets if field.required or not provider.tells}
-    return Account(
-        secrets, {field.name: field.default for field in provider.settings} | dict(provider.made_up_settings)
-    )
+    settings: dict[str, Any] = {field.name: field.default for field in provider.settings}
+    settings |= dict(provider.made_up_settings) | ({} if provider.tells else {SETTING: True})
+    return Account(secrets, settings)
 
 
 def connect(provider: Provider, tenant: Tenant, known: Account | None = None) -> Connection:

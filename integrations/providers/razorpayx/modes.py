@@ -1,0 +1,22 @@
+"""How a payout travels in India, by its amount (Razorpay's and the Reserve Bank's limits; amounts in paise)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LAKH = 100_000_00
+# RazorpayX takes no less than one rupee.
+LEAST = 100
+UPI_MOST, IMPS_MOST, RTGS_LEAST = 1 * LAKH, 5 * LAKH, 2 * LAKH
+
+
+def mode_of(method: str, paise: int, settings: Mapping[str, Any]) -> str:
+    """UPI, IMPS, NEFT or RTGS; "" for an amount that can't travel this way."""
+    if paise < LEAST:
+        return ""
+    if method == "razorpayx_upi":
+        return "UPI" if paise <= UPI_MOST else ""
+    if settings.get("bank_mode") == "NEFT":
+        return "NEFT" if paise < RTGS_LEAST else "RTGS"
+    return "IMPS" if paise <= IMPS_MOST else "RTGS"
