@@ -24,6 +24,7 @@ from referrals.lib.pages import wants_part
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.access import refused as refused_here
 from referrals.web.filters import one_of
+from referrals.web.payout_files import files_context
 from referrals.web.payout_rows import batch_tag, batch_totals, for_rows, method_text, payout_rows, people_text
 from referrals.web.payout_words import STATUS_TONES, status_text
 from referrals.web.payouts import page_of, page_urls
@@ -88,7 +89,10 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
     url = reverse("web:payout_batch", args=[batch.public_id])
     stopped = bool(counts["queued"]) and payout_guards.is_stopped(request.tenant)
     can_change = request.membership.may(Role.MANAGER)
+    by_file = files_context(request, batch)
+    not_left = bool(counts["queued"] or (by_file["files"] and counts["sending"]))
     return {
+        **by_file,
         "batch": batch,
         "tag": batch_tag(batch, counts),
         "sums": monies(sums),
@@ -96,11 +100,11 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
         "rewards": ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"},
         "method": method_text(batch.method),
         "rows": payout_rows(page.rows, request.tenant, stopped=stopped),
-        "progress": _progress(batch, counts, url, chosen, stopped=stopped),
+        "progress": _progress(batch, counts, url, chosen, stopped=stopped or bool(by_file["files"])),
         "here_url": f"{url}?status={chosen}" if chosen else url,
         **page_urls(page, f"{url}?status={chosen}" if chosen else url),
         "by_hand": batch.method == MANUAL,
-        "waits_for_approval": batch.needs_approval and batch.approved_at is None and bool(counts["queued"]),
+        "waits_for_approval": batch.needs_approval and batch.approved_at is None and not_left,
         "waits_for_money": batch.needs_funding and batch.funded_at is None and bool(counts["queued"]),
         "is_own": batch.created_by_id == payout_guards.identity(request.actor),
         "can_change": can_change,

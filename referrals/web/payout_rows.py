@@ -112,7 +112,7 @@ def batch_tag(batch: PayoutBatch, counts: Mapping[str, int]) -> Tag:
     """How far a batch is, in a word."""
     if batch.undone_at:
         return Tag("neutral", _("Undone"))
-    if counts.get("queued") and batch.needs_approval and not batch.approved_at:
+    if (counts.get("queued") or counts.get("sending")) and batch.needs_approval and not batch.approved_at:
         return Tag("due", _("Waits for approval"))
     if counts.get("queued") and batch.needs_funding and not batch.funded_at:
         return Tag("due", _("Waits for money"))

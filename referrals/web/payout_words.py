@@ -10,6 +10,7 @@ from referrals.lib import clock
 from referrals.lib.money import Money
 from referrals.web.checks import moment_words
 from referrals.web.templatetags.ui import monies
+from rewards.files.formats import FORMATS
 from rewards.models import Payout
 from rewards.payouts import MANUAL
 
@@ -54,6 +55,10 @@ def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:
         return Words(_("Taken back. Its rewards are due again."))
     if payout.status == "paid":
         return _paid(payout, company)
+    if payout.status == "sending" and payout.method in FORMATS:
+        return Words(
+            _("It stands in a file that you pay with."), _("Bring back what became of it, on its batch's page.")
+        )
     given = {"company": company or _("The company"), "at": _when(payout)}
     return {
         "sending": _sending(payout, given),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import exports, payout_attention, payout_batch, payout_page, payouts, rewards
+from referrals.web import exports, payout_attention, payout_batch, payout_files, payout_page, payouts, rewards
 
 urlpatterns = [
     path("rewards/", rewards.rewards, name="rewards"),
@@ -21,6 +21,18 @@ urlpatterns = [
     path("payouts/one/<str:public_id>/gift/", payout_page.payout_gift, name="payout_gift"),
     path("payouts/one/<str:public_id>/paid/", payout_page.payout_decide, {"answer": "paid"}, name="payout_paid"),
     path("payouts/one/<str:public_id>/unpaid/", payout_page.payout_decide, {"answer": "unpaid"}, name="payout_unpaid"),
+    path("payouts/files/<str:public_id>/", payout_files.payout_file, name="payout_file"),
+    path("payouts/returned/<str:public_id>/", payout_files.payout_return, name="payout_return"),
+    path("payouts/returned/<str:public_id>/wrong.csv", payout_files.payout_return_wrong, name="payout_return_wrong"),
+    path("payouts/<str:public_id>/results.csv", payout_files.payout_sheet, name="payout_sheet"),
+    path("payouts/<str:public_id>/returned/", payout_files.payout_return_file, name="payout_return_file"),
+    path("payouts/<str:public_id>/rest/paid/", payout_files.payout_rest, {"kind": "paid"}, name="payout_rest_paid"),
+    path(
+        "payouts/<str:public_id>/rest/withdrawn/",
+        payout_files.payout_rest,
+        {"kind": "withdrawn"},
+        name="payout_rest_withdrawn",
+    ),
     path("payouts/<str:public_id>/", payout_batch.payout_batch, name="payout_batch"),
     path("payouts/<str:public_id>/undo/", payout_batch.payout_undo, name="payout_undo"),
     path("payouts/<str:public_id>/withdraw/", payout_batch.payout_withdraw, name="payout_withdraw"),

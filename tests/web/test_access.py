@@ -27,6 +27,8 @@ from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
 from referrals.web import list_exports
 from rewards import customer_uploads, export_schedules, transfers
+from rewards.files.freezing import freeze
+from rewards.files.returned import take_file
 from rewards.imports import jobs as imports
 from rewards.models import PayoutBatch, Reward
 from rewards.payouts import issue_by_hand
@@ -75,7 +77,13 @@ def things(alice: Cast) -> dict[str, str]:
     made = transfers.ask_list(tenant=alice.tenant, name="visits", query="", actor=actor)
     archive = transfers.ask_account(tenant=alice.tenant, actor=actor)
     list_exports.sweep()
+    by_file = make_reward(campaign, "ines@example.com", "isa@example.net")
+    frozen, _made = freeze("csv_file", tenant=alice.tenant, reward_ids=[by_file.pk], actor=actor, key="only-once-too")
+    returned = take_file(batch=frozen, name="a.csv", data=b"payout_id,status\npo_1,paid", actor=actor)
     return {
+        "frozen": frozen.public_id,
+        "payout_file": frozen.files.get().public_id,
+        "payout_return": returned.public_id,
         "application": wish.public_id,
         "campaign": campaign.public_id,
         "participant": reward.participant.public_id,
