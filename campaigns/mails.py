@@ -68,8 +68,19 @@ KINDS = {
         Kind("friend_joined", lazy("A friend joined"), lazy("When a friend joins through their link.")),
         Kind("milestone", lazy("Milestone reached"), lazy("When they have brought enough friends for a milestone.")),
         Kind("reward_due", lazy("Reward on its way"), lazy("When a reward has cleared and you are about to send it.")),
-        Kind("payout_needs_you", lazy("Payout needs you"), lazy("When a reward could not be sent to them.")),
+        Kind(
+            "payout_needs_you",
+            lazy("Waiting for you"),
+            lazy(
+                "When they have to do something before they can be paid, such as to give a payout address; again after a week and a month."
+            ),
+        ),
         Kind("reward_issued", lazy("Reward sent"), lazy("When you have sent a reward.")),
+        Kind(
+            "gift",
+            lazy("Your reward is here"),
+            lazy("With the code or the link of a gift card, a coupon or another reward, as soon as there is one."),
+        ),
         Kind(
             "digest",
             lazy("Digest"),

@@ -185,6 +185,7 @@ HELD: tuple[Held, ...] = (
     Held("participants.MailBounce", _of("participant"), "deleted", "mails_bounced", ("code", "text", "bounced_at", "cleared_at")),
     Held("participants.MailOrder", _of("participant"), "deleted", "mails_asked_for", ("kind", "to", "created_at", "sent_at")),
     Held("hosted.Mail", _of("participant"), "deleted", "mails", ("kind", "created_at", "sent_at")),
+    Held("hosted.WaitingNotice", _of("participant"), "deleted", "mails_about_waiting_rewards", ("since", "told")),
     Held("participants.PayoutDestination", _of("participant"), "deleted", "payout_addresses",
          ("method", "hint", "asked_at", "confirmed_at", "usable_from", "ended_at")),
     # Inviting and being invited. A mail to them that has not left goes before what it is about.

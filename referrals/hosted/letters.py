@@ -21,6 +21,7 @@ from campaigns.models import Campaign
 from campaigns.rules import current_terms, main_rule
 from campaigns.texts import texts_for
 from campaigns.theme import palette
+from referrals.hosted.given import Given
 from referrals.hosted.offer import referrer_offer
 
 # What one friend does not bring by joining and buying: it takes several, or a place before others.
@@ -31,7 +32,9 @@ LOGO_LIMIT = 200_000  # bytes; a larger logo stays out of the mail
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What one mail says: subject, heading, paragraphs, at most one button, the own link if it should be there, last small lines."""
+    """What one mail says: subject, heading, paragraphs, at most one button, the own link if it should be there, last small lines;
+    and what the reader is given to use, as (name, text) each in a box of its own.
+    """
 
     subject: str
     heading: str
@@ -40,12 +43,13 @@ class Letter:
     url: str
     link: str = ""
     small: list[str] = field(default_factory=list)
+    given: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a notice tells of: the reader's first name, the friend's public one, the amount in words and why it is given, the own link,
-    what a week brought; the page of an invitation.
+    what a week brought; the page of an invitation; further sentences; and what the reader is given to use.
     """
 
     reader: str = ""
@@ -56,6 +60,8 @@ class Facts:
     opened: int = 0
     joined: int = 0
     page: str = ""
+    lines: tuple[str, ...] = ()
+    given: Given | None = None
 
 
 def link_letter(campaign: Campaign, link: str, url: str) -> Letter:
@@ -132,11 +138,15 @@ def notice(campaign: Campaign, kind: str, facts: Facts) -> Letter:
         "reward_due": _reward_due,
         "payout_needs_you": _payout_needs_you,
         "reward_issued": _reward_issued,
+        "gift": _gift,
         "digest": _digest,
     }[kind](campaign, facts, said)
     why = _("You get this mail because you have a referral link at %(merchant)s.") % said
     link = facts.link if kind == "welcome" else ""
-    return Letter(subject, heading, paragraphs, _("See my page"), portal_address(campaign), link, [why])
+    button, url, given = _("See my page"), portal_address(campaign), given_rows(facts.given)
+    if facts.given is not None and facts.given.link:
+        button, url = _("Open it"), facts.given.link
+    return Letter(subject, heading, paragraphs, button, url, link, [why], given)
 
 
 Words = tuple[str, str, list[str]]
@@ -169,9 +179,24 @@ def _reward_due(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words
 
 def _payout_needs_you(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
     del campaign
-    title = _("%(amount)s could not be sent to you") % said
-    text = _("Open your page and check your details, then write to %(merchant)s.") % said
-    return title, title, [facts.why, text]
+    title = _("%(amount)s waits for you") % said
+    return title, title, [*facts.lines, _("You can do that on your own page.")]
+
+
+def _gift(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
+    del campaign
+    subject, heading = _("Your reward from %(merchant)s is here") % said, _("%(amount)s is yours") % said
+    until = facts.given.until if facts.given is not None else ""
+    keep = _("Keep this mail to yourself: whoever has what is in it can use it. It stands on your page, too.")
+    return subject, heading, [_("It is good until %(day)s.") % {"day": until}, keep] if until else [keep]
+
+
+def given_rows(given: Given | None) -> list[tuple[str, str]]:
+    """What is given to use, each with its name, as boxes of a letter."""
+    if given is None:
+        return []
+    rows = [(_("Code"), given.code), (_("PIN"), given.pin), (_("Address"), given.shown_url)]
+    return [(name, text) for name, text in rows if text]
 
 
 def _reward_issued(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:

@@ -27,7 +27,7 @@ from participants.models import Participant, PortalLink
 from referrals.accounts import clocks
 from referrals.events import types
 from referrals.events.models import Event
-from referrals.hosted import confirm_mail, digest, letters, orders
+from referrals.hosted import confirm_mail, digest, letters, orders, reward_mail
 from referrals.hosted.letters import Facts, Letter
 from referrals.hosted.models import Bookmark, Mail
 from referrals.hosted.offer import given_text
@@ -48,16 +48,15 @@ NOTICES = {
     types.FRIEND_REMINDED: inviting.REMINDER,
     types.MILESTONE_REACHED: "milestone",
     types.REWARD_DUE: "reward_due",
-    types.REWARD_FAILED: "payout_needs_you",
     types.REWARD_ISSUED: "reward_issued",
 }
 # In which states of the reward a notice of it is still true.
 TRUE_IN = {
     "milestone": {State.REVIEW, State.DUE, State.QUEUED, State.SENDING, State.WAITING, State.ATTENTION, State.ISSUED},
     "reward_due": {State.DUE},
-    "payout_needs_you": {State.ATTENTION},
     "reward_issued": {State.ISSUED},
 }
+ABOUT_PAYOUTS = {reward_mail.WAITING: reward_mail.waiting_facts, reward_mail.GIFT: reward_mail.gift_facts}
 # Who joined on the page or in a widget got the link to their own page at once: that is their welcome. A customer whom the merchant's
 # server has named to a widget did not ask for anything, and gets no mail.
 WELCOMED = frozenset({"hosted", "invite", "widget", SIMULATED})
@@ -108,6 +107,7 @@ def sweep() -> int:
     sent = sum(send_portal_link(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True)[:most])
     sent += confirm_mail.sweep(most)
     note_history()
+    note_rewards()
     due = Mail.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at", "pk")[:most]
     return sent + sum(send_notice(mail.pk) for mail in due)
 
@@ -131,6 +131,16 @@ def note_history() -> int:
         made = _make(wanted)
         Bookmark.objects.filter(pk=mark.pk, position__lt=newest).update(position=newest)
     return made
+
+
+def note_rewards() -> int:
+    """Make a Mail row for each thing that was given and for each mail about what waits for somebody; how many."""
+    wanted, mark, newest = reward_mail.gifts_to_tell()
+    with transaction.atomic():
+        made = _make(wanted)
+        Bookmark.objects.filter(pk=mark.pk, position__lt=newest).update(position=newest)
+    with transaction.atomic():
+        return made + _make(reward_mail.waits_to_tell())
 
 
 def _make(wanted: Iterable[tuple[str, str, str]]) -> int:
@@ -251,8 +261,13 @@ def _facts(mail: Mail) -> Facts | None:
     if mail.kind == inviting.REMINDER:
         referrer = inviting.reminded_by(mail.participant, mail.subject_id)
         return None if referrer is None else orders.friend_facts(referrer, inviting.REMINDER)
-    reward = Reward.objects.filter(public_id=mail.subject_id).select_related("event__participant").first()
+    if mail.kind in ABOUT_PAYOUTS:
+        return ABOUT_PAYOUTS[mail.kind](mail)
+    rows = Reward.objects.filter(public_id=mail.subject_id)
+    reward = rows.select_related("event__participant", "participant__campaign", "campaign").first()
     if reward is None or reward.state not in TRUE_IN[mail.kind]:
+        return None
+    if mail.kind == "reward_issued" and reward_mail.tells_of_gift(reward):
         return None
     name = public_name(reward.event.participant) or _("a friend")
     why = (

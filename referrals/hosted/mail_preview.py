@@ -21,9 +21,11 @@ from campaigns.models import Campaign
 from participants.links import campaign_link
 from referrals.accounts.models import Membership
 from referrals.hosted import letters
+from referrals.hosted.given import Given
 from referrals.hosted.letters import Facts, Letter
 from referrals.hosted.offer import referrer_offer
 from referrals.hosted.page import find_campaign, look
+from referrals.hosted.reward_mail import GIFT, WAITING
 
 log = logging.getLogger(__name__)
 # A mail's styles stand in its text; nothing else may run, load or lead anywhere.
@@ -41,6 +43,10 @@ def sample(campaign: Campaign, kind: str) -> Letter:
     link = campaign_link(campaign)
     facts = Facts("Asha", "Maya C.", referrer_offer(campaign).top.amount, _("It is for inviting %(name)s."), link)
     facts = Facts(facts.reader, facts.friend, facts.amount, facts.why % {"name": facts.friend}, link, 12, 2)
+    if kind == GIFT:
+        facts = replace(facts, given=Given("SAMPLE-1234-ABCD"))
+    elif kind == WAITING:
+        facts = replace(facts, lines=(_("Say where it is to be paid, and it is on its way."),))
     if kind == "link":
         letter = letters.link_letter(campaign, link, letters.portal_address(campaign))
     elif kind == "confirm":

@@ -35,6 +35,18 @@ class Mail(models.Model):
         return f"{self.kind} to {self.participant_id}"
 
 
+class WaitingNotice(models.Model):
+    """How often somebody was told that a reward waits for them: one row while it is not settled (referrals.hosted.reward_mail)."""
+
+    participant = models.OneToOneField(Participant, on_delete=models.CASCADE, related_name="waiting_notice")
+    since = models.DateTimeField(default=timezone.now)
+    told = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.participant_id} was told {self.told} times"
+
+
 class Bookmark(models.Model):
     """How far a reader of the history has come: `position` is the last Event seen, `start` the one before which it never looks."""
 

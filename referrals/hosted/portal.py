@@ -46,6 +46,7 @@ from referrals.hosted.page import (
     other_languages,
     show,
 )
+from referrals.hosted.payout_words import wait_text
 from referrals.hosted.story import tell
 from referrals.hosted.tracking import PORTAL_COOKIE as COOKIE
 from referrals.lib import clock
@@ -53,6 +54,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.pages import PageError
 from referrals.lib.requests import client_key
 from rewards.progress import friends_of, limits_of
+from rewards.recipients import wait_of
 
 log = logging.getLogger(__name__)
 # Asking for a link takes at least this many seconds, so that the time tells nothing (RELIABILITY INV-30).
@@ -131,6 +133,7 @@ def _page(request: HttpRequest, participant: Participant, language: str) -> dict
     others = _memberships(participant).exclude(pk=participant.pk).order_by("-pk")
     closed = campaign.closed_reason(clock.now())
     may = invited.possible(participant, closed)
+    wait = wait_of(participant)
     return look(campaign) | {
         "participant": participant,
         "texts": texts,
@@ -150,6 +153,8 @@ def _page(request: HttpRequest, participant: Participant, language: str) -> dict
         ],
         "languages": other_languages(request, languages_of(campaign), language),
         "closed": closed,
+        "asks": wait_text(participant, wait) if wait else [],
+        "asks_address": wait is not None and wait.situation != "account",
         "chosen": urlencode({"campaign": campaign.public_id}),
         "inviting": invited.context(request, participant) if may["invite"] else None,
     }

@@ -23,7 +23,7 @@ from referrals.hosted.story import what_for
 from referrals.lib.money import Money
 from referrals.lib.pages import PageError, keyset
 from rewards import receipts
-from rewards.models import Payout
+from rewards.models import Payout, PayoutGift
 from rewards.receipts import Line, Receipt
 
 A_PAGE = 50
@@ -53,7 +53,9 @@ def receipt(request: HttpRequest, public_id: str) -> HttpResponse:
 
     def context(participant: Participant) -> dict[str, Any] | None:
         found = receipts.receipt(participant, public_id)
-        return None if found is None else {"paper": _paper(found), "person": participant}
+        if found is None:
+            return None
+        return {"paper": _paper(found) | {"gift": _gift(found.payout)}, "person": participant}
 
     return _page(request, "hosted/receipt.html", context)
 
@@ -141,6 +143,12 @@ def _paper(found: Receipt) -> dict[str, Any]:
         "lines": [_line(line) for line in found.lines],
         "campaign": payout.participant.campaign.name,
     }
+
+
+def _gift(payout: Payout) -> str:
+    """The last four characters of what was given; the rest stands on the person's page only."""
+    hint = PayoutGift.objects.filter(payout=payout).values_list("hint", flat=True).first()
+    return _("Ending in %(hint)s") % {"hint": hint} if hint else ""
 
 
 def _line(line: Line) -> dict[str, str]:

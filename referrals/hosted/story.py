@@ -23,6 +23,7 @@ from participants.inviting import friend_reminders
 from participants.models import Participant, QualifyingEvent, Referral, ReferralShare
 from participants.visits import VisitCount, counts_of
 from referrals.hosted.friend_words import NO_ORDER, deed, quiet_words, waits
+from referrals.hosted.given import Given, opened
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
 from referrals.hosted.page import public_name
 from referrals.hosted.payout_words import netted_text
@@ -91,6 +92,8 @@ class RewardLine:
     notes: list[str] = field(default_factory=list)
     # The payout's public id, when there is a receipt of it.
     receipt: str = ""
+    # What was given to use: a code, a link.
+    gift: Given | None = None
 
 
 @dataclass(slots=True)
@@ -365,6 +368,11 @@ def _rewards(participant: Participant) -> list[RewardLine]:
     fallen = [reward.event_id for reward in found if reward.state in GONE]
     facts = {(row.event_id, row.rule_key): row for row in Decision.objects.filter(event__in=fallen, current=True)}
     back = _came_back(found)
+    # What is in one payout was given as one: it stands at the first of its rewards.
+    paid = {
+        reward.payout_id: reward.payout for reward in found if reward.payout and reward.payout.status in Payout.GONE
+    }
+    given = opened(list(paid.values()))
     lines = []
     for reward in found:
         tone, word = PILLS[reward.state]
@@ -380,7 +388,8 @@ def _rewards(participant: Participant) -> list[RewardLine]:
                 tone=tone,
                 word=str(word),
                 notes=_payout_notes(reward, back.get(reward.pk)),
-                receipt=reward.payout.public_id if reward.payout and reward.payout.status in Payout.GONE else "",
+                receipt=paid[reward.payout_id].public_id if reward.payout_id in paid else "",
+                gift=given.pop(reward.payout_id, None) if reward.payout_id is not None else None,
             )
         )
     return lines

@@ -30,7 +30,8 @@ LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(
         (
             "participants.PortalSession", "participants.PortalLink", "participants.MailOrder", "participants.JoinRequest",
-            "participants.ApplicationMail", "hosted.Mail", "participants.InviteList", "participants.InviteLine", "participants.Capture",
+            "participants.ApplicationMail", "hosted.Mail", "hosted.WaitingNotice", "participants.InviteList", "participants.InviteLine",
+            "participants.Capture",
             "participants.CaptureName", "participants.CustomerUpload", "api.IdempotencyRecord", "rewards.Import", "rewards.ImportFile",
             "rewards.WhatIf", "rewards.Transfer", "rewards.ExportSchedule",
             # Nothing begins to be paid by itself in an account that was read.

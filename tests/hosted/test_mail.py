@@ -110,7 +110,7 @@ def test_what_was_before_the_reader_started_is_not_mailed(asha: Participant) -> 
     make_friend(asha, "maya@example.net")
     assert mail.sweep() == 0
     assert Mail.objects.count() == 0
-    assert Bookmark.objects.count() == 1
+    assert Bookmark.objects.filter(name="mails").count() == 1
 
 
 def test_nobody_hears_of_a_reward_that_was_taken_back_meanwhile(reading: None, asha: Participant, alice: Cast) -> None:
@@ -296,7 +296,7 @@ def test_a_merchant_switches_kinds_on_and_off_and_says_them_in_own_words(
         save("welcome", is_on=True, subject="a\nBcc: x@example.org")
 
 
-def test_a_payout_that_failed_and_a_milestone_are_told(reading: None, alice: Cast) -> None:
+def test_a_milestone_is_told_and_what_the_merchant_has_to_mend_is_not(reading: None, alice: Cast) -> None:
     campaign = make_campaign(alice.tenant, [fixed_rule(5000, trigger="milestone", nth=1, review_days=14)])
     asha = make_participant(campaign)
     buy(make_friend(asha, "maya@example.net"), 5000)
@@ -306,9 +306,8 @@ def test_a_payout_that_failed_and_a_milestone_are_told(reading: None, alice: Cas
     walk([reward.pk], "attention")
     with transaction.atomic():
         record(alice.tenant, ACTOR, lifecycle.reward_happening(types.REWARD_FAILED, reward, {}))
-    assert mail.sweep() == 1
+    assert mail.sweep() == 0
     assert sorted(str(message.subject) for message in outbox.outbox) == [
-        "$50 in cash could not be sent to you",
         "A friend joined through your link",
         "You have reached a milestone: $50 in cash",
     ]
