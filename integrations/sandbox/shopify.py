@@ -13,6 +13,7 @@ from typing import Any
 from integrations.base import Account, Secrets
 from integrations.providers.shopify.amounts import decimal_text
 from integrations.providers.shopify.samples import sign
+from integrations.sandbox import shopify_rewards as rewards
 from integrations.sandbox.base import Call, Company, Refusal, Reply, Request, Route
 from integrations.sandbox.state import Data
 from referrals.lib.codes import random_text
@@ -299,7 +300,7 @@ def _order_node(call: Call, order: Data) -> Data:
 def _shop(call: Call, _variables: Data) -> Data:
     shop = call.secrets.get("shop", "")
     facts = {"name": shop.partition(".")[0], "myshopifyDomain": shop, "currencyCode": _CURRENCY}
-    scopes = [{"handle": name} for name in ("read_orders", "read_customers", "write_discounts")]
+    scopes = [{"handle": name} for name in ("read_orders", "read_customers", "write_discounts", *rewards.SCOPES)]
     plan = {"plan": {"partnerDevelopment": True}}
     return {"shop": facts | plan, "currentAppInstallation": {"accessScopes": scopes}}
 
@@ -395,4 +396,5 @@ _ANSWERS = {
     "ChangeDiscount": _change_discount,
     "SwitchOn": _switch_on,
     "SwitchOff": _switch_off,
+    **rewards.ANSWERS,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
@@ -23,10 +24,13 @@ from integrations.providers.shopify import PROVIDER, queries
 from integrations.providers.shopify.asking import look_up, pull
 from integrations.providers.shopify.graphql import API_VERSION, ask
 from integrations.providers.shopify.keeping import ShopifyListening, ShopifyPromotions
+from integrations.providers.shopify.paying import DISCOUNT, GIFT_CARD, recent_cards, recent_discounts
+from integrations.providers.shopify.store_credit import STORE_CREDIT
 from integrations.remote import CodeOrder, Discount, EndpointOrder
 from referrals.lib import clock
 from referrals.lib.http import Answer
 from referrals.lib.money import Money
+from tests.integrations.issuers.test_shopify import ORDER as ORDER_TO_PAY
 from tests.integrations.sending import signals_of
 from tests.integrations.test_shopify_api import Shop, _purchase
 
@@ -74,6 +78,21 @@ class Checked(Shop):
         return answer
 
 
+def pay(shop: Checked) -> None:
+    """A reward by each of the three ways, looked for again, and listed."""
+    customer = str(shop.play("order", amount_minor=100, currency="USD", email="asha@example.com")["id"])
+    chosen = replace(ORDER_TO_PAY, options={"prefix": "thanks", "days": "30", "notify": "yes"}, called_at=clock.wall())
+    for issuer in (DISCOUNT, GIFT_CARD, STORE_CREDIT):
+        assert issuer.send(chosen, shop.account).state == "paid"
+        assert issuer.check(chosen, shop.account) is not None
+        # Once more: the code is taken, and the credit is for a customer who is not there.
+        again = issuer.send(replace(chosen, customer=customer if issuer is GIFT_CARD else "1"), shop.account)
+        assert again.state == ("failed" if issuer is STORE_CREDIT else "paid")
+    GIFT_CARD.send(replace(chosen, key="po_two", customer=customer), shop.account)
+    span = clock.now() - timedelta(minutes=5), clock.now() + timedelta(minutes=5)
+    assert [len(list(recent(shop.account, *span))) for recent in (recent_discounts, recent_cards)] == [1, 2]
+
+
 def test_every_question_that_is_asked_and_every_answer_fits_the_schema() -> None:
     shop = Checked()
     order = shop.buy(
@@ -96,7 +115,7 @@ def test_every_question_that_is_asked_and_every_answer_fits_the_schema() -> None
     wanted = EndpointOrder("https://refer.example/in/con_1/", tuple(name for name, _ in PROVIDER.events), "con_1", "k")
     hooks.make(wanted)
     hooks.delete(wanted.url)
-    ask(shop.account, queries.SHOP, {})
+    pay(shop)
     assert {query for query, _variables in shop.asked} == set(queries.EVERY.values())
 
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from integrations.base import Provider, SecretField
 from integrations.providers.shopify.snippets import SNIPPETS
 from integrations.providers.shopify.source import ShopifySource
+from integrations.providers.shopify.ways import WAYS
 
 PROVIDER = Provider(
     slug="shopify",
@@ -73,7 +74,8 @@ PROVIDER = Provider(
     steps=(
         _("In Shopify’s Dev Dashboard, press “Create app”, and give it a name such as Passalong."),
         _(
-            "In its configuration, allow: read_orders, read_customers, and write_discounts if friends get discount codes."
+            "In its configuration, allow: read_orders, read_customers, and write_discounts if friends get discount codes. For rewards as"
+            " store credit: write_store_credit_account_transactions."
         ),
         _(
             "Under “Compliance webhooks”, paste the address below three times: data request, customer and shop redaction."
@@ -105,4 +107,5 @@ PROVIDER = Provider(
     listening="integrations.providers.shopify.keeping.ShopifyListening",
     listening_needs="client_id|access_token",
     samples="integrations.providers.shopify.samples.Samples",
+    ways=WAYS,
 )

@@ -22,11 +22,11 @@ _MARGIN = 3600.0
 
 
 class Refusal(ProviderError):
-    """Shopify answered no. `code` is its own word, such as TAKEN or ACCESS_DENIED; "" where it has none."""
+    """Shopify answered no. `code` is its own word, such as TAKEN or ACCESS_DENIED; "" where it has none. `wait`: Retry-After, seconds."""
 
-    def __init__(self, message: str, *, code: str = "", retry: bool = False) -> None:
+    def __init__(self, message: str, *, code: str = "", retry: bool = False, wait: int = 0) -> None:
         super().__init__(message[:300], retry=retry)
-        self.code = code
+        self.code, self.wait = code, wait
 
 
 def ask(account: Account, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def _send(account: Account, url: str, body: str, headers: Mapping[str, str]) -> 
 
 def _read(answer: Answer) -> dict[str, Any]:
     if answer.status == 429 or answer.status >= 500:
-        raise Refusal(
-            f"Shopify answered {answer.status}.", code="THROTTLED" if answer.status == 429 else "", retry=True
-        )
+        words, after = f"Shopify answered {answer.status}.", answer.headers.get("retry-after", "").partition(".")[0]
+        code = "THROTTLED" if answer.status == 429 else ""
+        raise Refusal(words, code=code, retry=True, wait=int(after) if after.isdigit() else 0)
     if answer.status != 200:
         code = {401: "UNAUTHORIZED", 403: "ACCESS_DENIED"}.get(answer.status, "")
         raise Refusal(f"Shopify answered {answer.status}.", code=code)

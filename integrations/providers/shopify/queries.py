@@ -130,6 +130,93 @@ mutation PassalongSwitchOff($id: ID!) {
 }
 """
 
+# A reward as a discount code, with the sum that the shop itself says it takes off.
+_REWARD = """
+      id
+      codeDiscount {
+        __typename
+        ... on DiscountCodeBasic {
+          createdAt
+          endsAt
+          tags
+          customerGets { value { __typename ... on DiscountAmount { amount { amount currencyCode } } } }
+        }
+      }
+"""
+
+GIVE_DISCOUNT = f"""
+mutation PassalongGiveDiscount($discount: DiscountCodeBasicInput!) {{
+  discountCodeBasicCreate(basicCodeDiscount: $discount) {{
+    codeDiscountNode {{ {_REWARD} }}
+    userErrors {{ field message code }}
+  }}
+}}
+"""
+
+GIVEN_DISCOUNT = f"""
+query PassalongGivenDiscount($code: String!) {{
+  codeDiscountNodeByCode(code: $code) {{ {_REWARD} }}
+}}
+"""
+
+GIVEN_DISCOUNTS = f"""
+query PassalongGivenDiscounts($query: String!, $after: String) {{
+  codeDiscountNodes(first: 50, after: $after, query: $query) {{
+    nodes {{ {_REWARD} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+_CARD = "id note lastCharacters createdAt expiresOn initialValue { amount currencyCode }"
+
+GIVE_CARD = f"""
+mutation PassalongGiveCard($card: GiftCardCreateInput!) {{
+  giftCardCreate(input: $card) {{
+    giftCard {{ {_CARD} }}
+    userErrors {{ field message code }}
+  }}
+}}
+"""
+
+# By the whole code, or by when they were made.
+GIVEN_CARDS = f"""
+query PassalongGivenCards($query: String!, $after: String) {{
+  giftCards(first: 50, after: $after, query: $query) {{
+    nodes {{ {_CARD} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+GIVE_CREDIT = """
+mutation PassalongGiveCredit($customer: ID!, $credit: StoreCreditAccountCreditInput!) {
+  storeCreditAccountCredit(id: $customer, creditInput: $credit) {
+    storeCreditAccountTransaction { id amount { amount currencyCode } }
+    userErrors { field message code }
+  }
+}
+"""
+
+# What was written on a customer's store credit last: what a person compares.
+CREDITS = """
+query PassalongCredits($customer: ID!) {
+  customer(id: $customer) {
+    storeCreditAccounts(first: 5) {
+      nodes {
+        transactions(first: 20, reverse: true) { nodes { __typename createdAt event amount { amount currencyCode } } }
+      }
+    }
+  }
+}
+"""
+
+CUSTOMER = """
+query PassalongCustomer($email: String!) {
+  customerByIdentifier(identifier: { emailAddress: $email }) { id }
+}
+"""
+
 EVERY: dict[str, str] = {
     name: text for name, text in list(vars().items()) if name.isupper() and not name.startswith("_")
 }
