@@ -19,7 +19,7 @@ from rewards.pipeline import pipeline
 
 Item = dict[str, Any]
 # Pages below these addresses say so while payouts are stopped.
-PAYING = ("web:rewards", "web:payouts", "web:payout_safety")
+PAYING = ("web:rewards", "web:payouts", "web:payout_routes")
 
 
 def merchant(request: HttpRequest) -> dict[str, Any]:

@@ -118,6 +118,7 @@ PAGES = {
     "application": "web:application",
     "campaign": "web:campaign",
     "participant": "web:participant",
+    "payout_route": "web:payout_route",
     "reward": "web:reward",
 }
 

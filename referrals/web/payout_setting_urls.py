@@ -1,12 +1,19 @@
-"""Addresses of what payouts obey: the switch and the limits. They stand before those of single batches."""
+"""Addresses of what payouts obey: how rewards are paid by themselves, the switch and the limits."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import payout_safety
+from referrals.web import payout_routes, payout_safety
 
 urlpatterns = [
+    path("settings/payouts/", payout_routes.payout_routes, name="payout_routes"),
+    path("settings/payouts/calendar/", payout_routes.payout_calendar, name="payout_calendar"),
+    path("settings/payouts/ways/new/", payout_routes.payout_route_new, name="payout_route_new"),
+    path("settings/payouts/ways/<str:public_id>/", payout_routes.payout_route, name="payout_route"),
+    path(
+        "settings/payouts/ways/<str:public_id>/remove/", payout_routes.payout_route_remove, name="payout_route_remove"
+    ),
     path("settings/payouts/safety/", payout_safety.safety, name="payout_safety"),
     path("settings/payouts/safety/stop/", payout_safety.stop, name="payouts_stop"),
     path("settings/payouts/safety/go-on/", payout_safety.go_on, name="payouts_go_on"),

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns.models import Campaign, RewardRule
 from referrals.accounts.models import Role
+from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
 from referrals.web.access import MerchantRequest
 from referrals.web.counts import CAP, capped, words
 from referrals.web.reward_choice import STAGE_ACTIONS, Choice, Totals
@@ -21,6 +24,7 @@ from referrals.web.reward_state import ListState
 from referrals.web.templatetags.ui import monies
 from rewards.models import SIDES
 from rewards.pipeline import StageTotals, pipeline
+from rewards.runs import next_moments
 
 # How many campaigns the filter offers; the rest is reached from the campaign's own page.
 _CAMPAIGNS = 200
@@ -128,6 +132,7 @@ def list_context(
         "caption": _("Rewards: %(stage)s") % {"stage": STAGE_NAMES[state.stage]},
         "live": _live(count, every),
         "can_change": can_change,
+        "by_itself": _by_itself(tenant) if state.stage == "due" else "",
         "actions": [
             ActionButton(name, str(ACTION_WORDS[name]), "i" if name in _KEYED else "")
             for name in STAGE_ACTIONS[state.stage]
@@ -143,6 +148,15 @@ def list_context(
         "campaigns": Campaign.objects.for_tenant(tenant).only("public_id", "name").order_by("-pk")[:_CAMPAIGNS],
         **pipeline_context(tenant, campaign=state.campaign, current=state.stage, totals=totals),
     }
+
+
+def _by_itself(tenant: Tenant) -> str:
+    """When the next run of automatic issuing is that takes some of these; empty when none does. One query without any way chosen."""
+    found = next_moments(tenant, clock.now())
+    if not found:
+        return ""
+    day = formats.date_format(timezone.localtime(found[0][0]), "DATETIME_FORMAT")
+    return _("The next run that pays some of these by itself is on %(day)s.") % {"day": day}
 
 
 def _fields(state: ListState) -> dict[str, Any]:

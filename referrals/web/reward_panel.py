@@ -8,9 +8,10 @@ from typing import Any
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.timesince import timesince
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from integrations.outlook import outlook, words
 from referrals.accounts.models import Role
 from referrals.events.models import Event
 from referrals.lib import clock
@@ -85,6 +86,7 @@ def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any
         "kind_icon": KIND_ICONS.get(reward.kind, "gift"),
         "why": str(_why(reward, stage)),
         "checks": checks(reward),
+        "outlook": _outlook(reward),
         "note": reward.note,
         "presses": presses,
         "first_press": presses[0] if presses else None,
@@ -98,6 +100,12 @@ def inspector_context(request: MerchantRequest, reward: Reward) -> dict[str, Any
             Event.objects.for_tenant(request.tenant).filter(subject_id=reward.public_id).order_by("-pk")[:_HISTORY]
         ),
     }
+
+
+def _outlook(reward: Reward) -> str:
+    """When and how it goes out by itself; empty when it does not. Some queries for those that do, none for the others."""
+    found = outlook(reward.tenant, [reward]).get(reward.pk)
+    return words(found, get_language() or "en") if found else ""
 
 
 def possible(reward: Reward, stage: str) -> tuple[str, ...]:

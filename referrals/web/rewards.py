@@ -118,7 +118,7 @@ def reward(request: MerchantRequest, public_id: str) -> HttpResponse:
 
 
 def _own_reward(request: MerchantRequest, public_id: str) -> Reward:
-    related = ("campaign", "participant", "event__participant__referral__referrer", "payout__batch")
+    related = ("campaign", "participant", "rule", "event__participant__referral__referrer", "payout__batch")
     return own(Reward.objects.select_related(*related), request, public_id)
 
 

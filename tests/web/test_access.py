@@ -26,7 +26,7 @@ from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, 
 from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
 from referrals.web import list_exports
-from rewards import customer_uploads, export_schedules, transfers
+from rewards import customer_uploads, export_schedules, routes, transfers
 from rewards.files.freezing import freeze
 from rewards.files.returned import take_file
 from rewards.imports import jobs as imports
@@ -114,6 +114,9 @@ def things(alice: Cast) -> dict[str, str]:
         ).public_id,
         "history": Event.objects.latest("pk").public_id,
         "merchant": alice.merchant.public_id,
+        "route": routes.set_route(
+            tenant=alice.tenant, actor=actor, side="referrer", kind="cash", method="stripe:con_1", options={}
+        ).public_id,
         "what_if": ask_what_if(campaign=campaign, rules=current_terms(campaign), actor=actor).public_id,
     }
 
