@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations import registry
 from integrations.outcomes import ADVICE_WITH_PULL, UNIDENTIFIED, advice, sentence
+from integrations.payout_check_models import PayoutComparison as PayoutComparison
+from integrations.payout_check_models import PayoutDifference as PayoutDifference
 from integrations.remote_models import InboundEndpoint as InboundEndpoint
 from integrations.remote_models import PromotionCode as PromotionCode
 from integrations.remote_models import PromotionPlan as PromotionPlan

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from integrations import registry
+from integrations import payout_checking, registry
 from integrations.base import Account, Issuer, ProviderError
 from integrations.key_health import watched
 from integrations.models import Connection
@@ -230,8 +230,11 @@ def ask_about(payout_id: int) -> bool:
         if row is None:
             return False
         try:
-            outcome = _asked(row)
-            status = sending.learn(payout_id, outcome) if outcome is not None else row.status
+            status = _learnt(row, _asked(row))
+        except ProviderError as error:
+            if not error.retry:
+                sending.plan_check(row, DAY)
+            return True
         except Exception:
             logger.exception("could not ask about payout %s", row.public_id)
             return True  # once more when the lease ends
@@ -243,14 +246,25 @@ def ask_now(payout_id: int) -> str:
     """A person wants to know: the payout's status after asking the company. Raises ProviderError or HttpError when it can't be asked."""
     row = Payout.objects.select_related("participant__campaign__merchant", "merchant", "batch").get(pk=payout_id)
     with clocks.running(row.tenant):
-        outcome = _asked(row)
-        return sending.learn(payout_id, outcome) if outcome is not None else row.status
+        return _learnt(row, _asked(row))
 
 
 def _asked(row: Payout) -> Outcome | None:
-    """What the company says now; None when it knows nothing of it, or when there is nobody to ask."""
+    """What the company says now; None when it knows nothing of it. Raises ProviderError when there is nobody to ask."""
     issuer, (account, order) = registry.issuer(row.method), _ready(sending.order_of(row), row.tenant)
-    return issuer.check(order, account) if issuer and account else None
+    if issuer is None or account is None:
+        raise ProviderError("Its connection is gone or can't be opened. Connect anew.", retry=False)
+    return issuer.check(order, account)
+
+
+def _learnt(row: Payout, outcome: Outcome | None) -> str:
+    """Take what the company said; the payout's status."""
+    if outcome is None:
+        if row.status in Payout.GONE:
+            payout_checking.missing(row)
+        return row.status
+    payout_checking.found_again(row)
+    return sending.learn(row.pk, outcome)
 
 
 def _next_check(row: Payout, status: str) -> timedelta | None:

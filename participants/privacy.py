@@ -279,6 +279,8 @@ NOTHING: dict[str, str] = {
     "rewards.PayoutAttempt": "When a company was asked and what it answered; found by the payout.",
     "rewards.PayoutFile": "The head, the sum and the check sum of a file; what it says of people stands in its lines.",
     "rewards.PayoutReturn": "A merchant's file, deleted as it is worked through; what was wrong names payouts by their ids.",
+    "integrations.PayoutComparison": "When a connection was compared last.",
+    "integrations.PayoutDifference": "Sums and ids of payments; a person is found by the payout.",
     "rewards.PayoutLimit": "Sums that a merchant set.",
     "rewards.PayoutRoute": "Names a way of paying and a member of the merchant's team.",
     "rewards.PayoutCalendar": "A weekday and an hour.",

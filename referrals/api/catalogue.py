@@ -211,6 +211,7 @@ CODES: dict[str, tuple[int, str]] = {
     "secret_malformed": (422, "A secret has not the form it should have."),
     "wrong_mode": (422, "A live secret on the test side, or the other way round."),
     "nothing_selected": (422, "No reward was named or matches."),
+    "difference_not_found": (404, "No such difference between a company's books and ours."),
     "method_unknown": (422, "No way of paying has this name on this side."),
     "option": (422, "A way of paying can't have this option, or not this value."),
     "method_unsuitable": (422, "One of these rewards can't be paid by this method."),

@@ -107,6 +107,8 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUT_ROUTE_REMOVED: ("workflow", lazy("%(kind)s goes out by itself no more: %(method)s")),
     types.PAYOUT_CALENDAR_CHANGED: ("calendar", lazy("Payouts run at %(hour)s:00, weekly ones on %(weekday)s")),
     types.PAYOUT_BATCH_APPROVED: ("check", lazy("Batch of payouts approved by a second person")),
+    types.PAYOUT_DIFFERENCE_FOUND: ("circle-alert", lazy("A company's books and ours don't agree about a payout")),
+    types.PAYOUT_DIFFERENCE_ENDED: ("check", lazy("Somebody looked at a payout that did not agree")),
     types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
     types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
     types.PAYOUT_BATCH_COMPLETED: ("wallet", lazy("Batch of payouts completed")),

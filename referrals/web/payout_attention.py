@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from integrations import registry
+from integrations.payout_checking import open_differences
 from referrals.accounts.models import Role
 from referrals.web.access import MerchantRequest, member
 from referrals.web.payout_rows import Tag, companies, method_text
@@ -57,6 +58,7 @@ def payouts_attention(request: MerchantRequest) -> HttpResponse:
     found = list(open_rows[: _OPEN_AT_ONCE + 1])
     page = page_of(_stuck(request), request, sort="-stage_at", limit=_PAGE_SIZE)
     context = {
+        "differences": open_differences(tenant),
         "questions": _questions(request, found[:_OPEN_AT_ONCE]),
         "more_questions": len(found) > _OPEN_AT_ONCE,
         "all_url": f"{reverse('web:payouts_all')}?status=needs_attention",

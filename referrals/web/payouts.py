@@ -15,6 +15,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from integrations.models import PayoutDifference
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.emails import EmailError, parse_email
@@ -84,8 +85,10 @@ def tabs(tenant: Tenant, current: str) -> list[PageTab]:
 
 
 def open_questions(tenant: Tenant) -> int:
-    """How many payouts there are of which nobody knows whether they were paid. One query, by an index of just those."""
-    return Payout.objects.for_tenant(tenant).filter(status="needs_attention").count()
+    """How many payouts there are of which nobody knows whether they were paid, and about which the company's books say something
+    else. Two queries, by indexes of just those."""
+    unknown = Payout.objects.for_tenant(tenant).filter(status="needs_attention").count()
+    return unknown + PayoutDifference.objects.for_tenant(tenant).filter(ended_at=None).count()
 
 
 @dataclass(frozen=True, slots=True)

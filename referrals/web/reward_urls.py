@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import exports, payout_attention, payout_batch, payout_files, payout_page, payouts, rewards
+from referrals.web import (
+    exports,
+    payout_attention,
+    payout_batch,
+    payout_differences,
+    payout_files,
+    payout_page,
+    payouts,
+    rewards,
+)
 
 urlpatterns = [
     path("rewards/", rewards.rewards, name="rewards"),
@@ -14,6 +23,7 @@ urlpatterns = [
     path("payouts/", payouts.payouts, name="payouts"),
     path("payouts/all/", payouts.payouts_all, name="payouts_all"),
     path("payouts/attention/", payout_attention.payouts_attention, name="payouts_attention"),
+    path("payouts/difference/<str:public_id>/", payout_differences.payout_difference_end, name="payout_difference_end"),
     path("payouts/one/<str:public_id>/", payout_page.payout, name="payout"),
     path("payouts/one/<str:public_id>/retry/", payout_page.payout_retry, name="payout_retry"),
     path("payouts/one/<str:public_id>/withdraw/", payout_page.payout_withdraw_one, name="payout_withdraw_one"),

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, reverse
 
 from campaigns.rules import current_terms
-from integrations import endpoints
-from integrations.models import Connection, InboundEvent, WebhookDelivery, WebhookEndpoint
+from integrations import endpoints, payout_checking
+from integrations.models import Connection, InboundEvent, PayoutDifference, WebhookDelivery, WebhookEndpoint
 from participants import invite_lists
 from participants.fraud import traces
 from participants.fraud.traces import Seen
@@ -80,10 +80,13 @@ def things(alice: Cast) -> dict[str, str]:
     by_file = make_reward(campaign, "ines@example.com", "isa@example.net")
     frozen, _made = freeze("csv_file", tenant=alice.tenant, reward_ids=[by_file.pk], actor=actor, key="only-once-too")
     returned = take_file(batch=frozen, name="a.csv", data=b"payout_id,status\npo_1,paid", actor=actor)
+    payout = batch.payouts.get()
+    payout_checking.report(link, "missing", payout.key, None, payout)
     return {
         "frozen": frozen.public_id,
         "payout_file": frozen.files.get().public_id,
         "payout_return": returned.public_id,
+        "difference": PayoutDifference.objects.get().public_id,
         "application": wish.public_id,
         "campaign": campaign.public_id,
         "participant": reward.participant.public_id,
@@ -92,7 +95,7 @@ def things(alice: Cast) -> dict[str, str]:
         "reward": reward.public_id,
         "event": reward.event.public_id,
         "batch": batch.public_id,
-        "payout": batch.payouts.get().public_id,
+        "payout": payout.public_id,
         "member": me.public_id,
         "invitation": invite(by=me, email="max@example.com", role=Role.VIEWER).public_id,
         "key": key.public_id,
@@ -129,6 +132,7 @@ def _everything() -> dict[str, int]:
         Membership,
         Merchant,
         PayoutBatch,
+        PayoutDifference,
         Reward,
         Connection,
         InboundEvent,
