@@ -13,6 +13,7 @@ from django.db.models import Count
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -91,6 +92,10 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
     can_change = request.membership.may(Role.MANAGER)
     by_file = files_context(request, batch)
     not_left = bool(counts["queued"] or (by_file["files"] and counts["sending"]))
+    can_withdraw = can_change and bool(counts["queued"])
+    # The page that asks again has the boxes that it was made with, and the lines of its own page.
+    with_ticks = "ticks" in request.GET if wants_part(request) else can_withdraw
+    here = {"status": chosen, "after": request.GET.get("after", "")[:400], "ticks": "1" if with_ticks else ""}
     return {
         **by_file,
         "batch": batch,
@@ -102,6 +107,7 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
         "rows": payout_rows(page.rows, request.tenant, stopped=stopped),
         "progress": _progress(batch, counts, url, chosen, stopped=stopped or bool(by_file["files"])),
         "here_url": f"{url}?status={chosen}" if chosen else url,
+        "again_url": f"{url}?{urlencode({name: value for name, value in here.items() if value})}",
         **page_urls(page, f"{url}?status={chosen}" if chosen else url),
         "by_hand": batch.method == MANUAL,
         "waits_for_approval": batch.needs_approval and batch.approved_at is None and not_left,
@@ -109,7 +115,8 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
         "is_own": batch.created_by_id == payout_guards.identity(request.actor),
         "can_change": can_change,
         "can_undo": batch.method == MANUAL and batch.undone_at is None and can_change,
-        "can_withdraw": can_change and bool(counts["queued"]),
+        "can_withdraw": can_withdraw,
+        "with_ticks": with_ticks,
         "undo_url": reverse("web:payout_undo", args=[batch.public_id]),
         "export_url": reverse("web:payout_export", args=[batch.public_id]),
     }

@@ -22,13 +22,11 @@ from django.utils.translation import gettext_lazy
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
-from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money, exponent_of
 from referrals.web.reward_state import ListState
 from rewards import lifecycle
-from rewards.models import Reward, State
-from rewards.payouts import carried_over
+from rewards.models import Reward
 from rewards.pipeline import STAGES
 from rewards.queueing import try_again
 from rewards.selection import Selection, resolve
@@ -131,7 +129,7 @@ class Choice:
     def totals(self, tenant: Tenant) -> Totals:
         """What the choice comes to now, in one query; 404 through resolve() is not asked here."""
         found = (
-            self._rows(tenant)
+            self.rows(tenant)
             .values("currency")
             .annotate(n=Count("pk"), minor=Sum("amount_minor"), people=Count("participant", distinct=True))
         )
@@ -143,14 +141,8 @@ class Choice:
             amounts=tuple(Money(row["minor"], row["currency"]) for row in per_currency),
         )
 
-    def debtors(self, tenant: Tenant) -> int:
-        """How many of the people owe what was taken back after it had been issued. Three queries."""
-        people = self._rows(tenant).values("participant")
-        once = Reward.objects.filter(participant__in=people, state=State.REVERSED).values_list("participant", flat=True)
-        carried = carried_over(set(once))
-        return len({person for (person, _side), minor in carried.items() if minor < 0})
-
-    def _rows(self, tenant: Tenant) -> QuerySet[Reward]:
+    def rows(self, tenant: Tenant) -> QuerySet[Reward]:
+        """The rewards that are chosen as things stand now; nothing is checked."""
         rows: QuerySet[Reward] = Reward.objects.for_tenant(tenant).filter(public_id__in=self.ids)
         if self.everything:
             rows = self.state.rows(tenant).exclude(public_id__in=self.excluded)
@@ -255,13 +247,6 @@ class IssueForm(NoteForm):
     key = forms.RegexField(r"^[0-9A-Za-z]{16,64}\Z", widget=forms.HiddenInput)
 
     field_order = ("note", "key")
-
-
-def blank_form(action: str) -> NoteForm:
-    """The empty form of an action's question."""
-    if action == "issue":
-        return IssueForm(action=action, initial={"key": random_text(22)})
-    return NoteForm(action=action)
 
 
 _ACTS: dict[str, Callable[..., int]] = {

@@ -1,4 +1,4 @@
-"""The question before money or a no: how many rewards, how much per currency, and the words that go with it."""
+"""The question before a yes or a no: how many rewards, how much per currency, and the words that go with it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,10 @@ class Ask:
     warning: str = ""
 
 
-def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warning: str = "", debtors: int = 0) -> Ask:
-    """The question for a choice that comes to `totals` now; so many `debtors` of them owe what was taken back."""
+def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warning: str = "") -> Ask:
+    """The question for a choice that comes to `totals` now. "Issue" has its own (issue_question)."""
     rewards = ngettext("%(n)s reward", "%(n)s rewards", totals.count) % {"n": f"{totals.count:,}"}
     title, button, text = _words(choice.action, rewards)
-    if debtors:
-        text = f"{text} {_settled(debtors)}"
     people = ngettext("%(n)s person", "%(n)s people", totals.people) % {"n": f"{totals.people:,}"}
     back = reverse("web:reward", args=[choice.ids[0]]) if choice.origin == "page" and choice.ids else ""
     return Ask(
@@ -52,25 +50,10 @@ def ask_context(choice: Choice, totals: Totals, form: NoteForm, world: str, warn
     )
 
 
-def _settled(people: int) -> str:
-    """Said before issuing: who owes something is paid less, and the batch says by how much."""
-    text = ngettext(
-        "%(n)s of these people owes what was taken back after it had been issued: their payout is less by it.",
-        "%(n)s of these people owe what was taken back after it had been issued: their payouts are less by it.",
-        people,
-    )
-    return text % {"n": f"{people:,}"}
-
-
 def _words(action: str, rewards: str) -> tuple[str, str, str]:
     """(title, button, explanation) of an action."""
     given = {"rewards": rewards}
     return {
-        "issue": (
-            _("Mark as issued"),
-            _("Mark %(rewards)s as issued") % given,
-            _("You have paid outside Passalong; this records it. It can be undone."),
-        ),
         "approve": (
             _("Approve"),
             _("Approve %(rewards)s") % given,

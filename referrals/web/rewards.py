@@ -10,7 +10,6 @@ from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -20,15 +19,13 @@ from campaigns.models import Campaign
 from referrals.lib.errors import Refused
 from referrals.lib.pages import render_part, wants_part
 from referrals.web.access import MerchantRequest, member, own
+from referrals.web.issue_rewards import ask, issue
 from referrals.web.payout_rows import batch_rows
 from referrals.web.reward_choice import (
     Choice,
-    IssueForm,
     NoteForm,
-    blank_form,
     carry_out,
     everything,
-    read_sums,
     refuse_other_side,
     world_of,
 )
@@ -39,7 +36,6 @@ from referrals.web.reward_question import ask_context
 from referrals.web.reward_state import ListState
 from referrals.web.templatetags.ui import monies
 from rewards.models import PayoutBatch, Reward
-from rewards.payouts import issue_by_hand
 from rewards.pipeline import due_by_campaign
 from rewards.selection import resolve
 
@@ -138,9 +134,9 @@ def act(request: MerchantRequest) -> HttpResponse:
         if not confirmed and (choice.action in ASKED or choice.everything):
             if not choice.everything:
                 resolve(request.tenant, choice.selection)
-            return _ask(request, choice, blank_form(choice.action))
+            return _ask(request, choice)
         if choice.action == "issue":
-            return _issue(request, choice)
+            return issue(request, choice, done)
         form = NoteForm(request.POST, action=choice.action if choice.action in ASKED else "")
         if not form.is_valid():
             return _ask(request, choice, form, status=422)
@@ -150,30 +146,6 @@ def act(request: MerchantRequest) -> HttpResponse:
     query = choice.undo_query
     undo = f"{reverse('web:rewards_act')}?{query}" if query else ""
     return done(request, choice, _done_text(choice.action, moved), undo=undo)
-
-
-def _issue(request: MerchantRequest, choice: Choice) -> HttpResponse:
-    form = IssueForm(request.POST, action="issue")
-    if not form.is_valid():
-        return _ask(request, choice, form, status=422)
-    key, note = form.cleaned_data["key"], form.cleaned_data["note"]
-    # A double press: what it wanted is done, and its rewards are no longer there to be chosen.
-    batch = PayoutBatch.objects.for_tenant(request.tenant).filter(key=key).first()
-    if batch is None:
-        reward_ids = resolve(request.tenant, choice.selection)
-        batch, _made = issue_by_hand(
-            tenant=request.tenant,
-            reward_ids=reward_ids,
-            actor=request.actor,
-            key=key,
-            note=note,
-            sums=read_sums(request.POST),
-        )
-    issued = Reward.objects.for_tenant(request.tenant).filter(payout_items__payout__batch=batch).count()
-    words = ngettext("%(n)s reward", "%(n)s rewards", issued) % {"n": f"{issued:,}"}
-    link = format_html('<a href="{}">{}</a>', reverse("web:payout_batch", args=[batch.public_id]), words)
-    text = format_html(ngettext("{} marked as issued", "{} marked as issued", issued), link)
-    return done(request, choice, text, undo=reverse("web:payout_undo", args=[batch.public_id]))
 
 
 def _done_text(action: str, moved: int) -> str:
@@ -190,10 +162,12 @@ def _done_text(action: str, moved: int) -> str:
 
 
 def _ask(
-    request: MerchantRequest, choice: Choice, form: NoteForm, *, status: int = 200, warning: str = ""
+    request: MerchantRequest, choice: Choice, form: NoteForm | None = None, *, status: int = 200, warning: str = ""
 ) -> HttpResponse:
-    debtors = choice.debtors(request.tenant) if choice.action == "issue" else 0
-    context = ask_context(choice, choice.totals(request.tenant), form, world_of(request.tenant), warning, debtors)
+    if choice.action == "issue":
+        return ask(request, choice, status=status, warning=warning)
+    form = form or NoteForm(action=choice.action)
+    context = ask_context(choice, choice.totals(request.tenant), form, world_of(request.tenant), warning)
     in_dialog = wants_part(request)
     page = "web/rewards/_ask.html" if in_dialog else "web/rewards/ask.html"
     response = render(request, page, {"ask": context, "in_dialog": in_dialog}, status=status)
@@ -212,7 +186,7 @@ def refused(request: MerchantRequest, choice: Choice, refusal: Refused) -> HttpR
     if refusal.status == 404:
         raise Http404
     if refusal.code == "selection_changed" and choice.action:
-        return _ask(request, choice, blank_form(choice.action), status=CONFLICT, warning=refusal.message)
+        return _ask(request, choice, status=CONFLICT, warning=refusal.message)
     if choice.origin in {"event", "attention"}:
         messages.error(request, refusal.message)
         return HttpResponseRedirect(_back(request, choice), status=303)
