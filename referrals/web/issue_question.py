@@ -48,7 +48,6 @@ class Card:
     label: str
     via: str
     summary: str
-    fee: str
     chosen: bool
     unfit: str
 
@@ -194,6 +193,7 @@ def outgoing(payable: Sequence[Reward]) -> Outgoing:
     carried = carried_over({person for person, _side in groups})
     sums: Counter[str] = Counter()
     netted: Counter[str] = Counter()
+    often = Counter(reward.currency for reward in payable)
     debtors = set()
     for who, due in groups.items():
         amount = max(0, due + carried.get(who, 0))
@@ -202,7 +202,7 @@ def outgoing(payable: Sequence[Reward]) -> Outgoing:
         if amount < due:
             debtors.add(who[0])
     return Outgoing(
-        sums=[Money(minor, code) for code, minor in sorted(sums.items())],
+        sums=[Money(sums[code], code) for code in sorted(sums, key=lambda code: (-often[code], code))],
         netted=[Money(minor, code) for code, minor in sorted(netted.items()) if minor],
         debtors=len(debtors),
         people=len({person for person, _side in groups}),
@@ -272,7 +272,6 @@ def _card(option: Option, *, chosen: bool = False, unfit: str = "") -> Card:
         label=str(option.label),
         via="" if via == str(option.label) else via,
         summary=str(option.summary),
-        fee=str(option.fee),
         chosen=chosen,
         unfit=unfit,
     )

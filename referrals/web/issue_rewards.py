@@ -129,7 +129,7 @@ def _deed(
     keys = resolve(tenant, choice.selection)
     preview = methods.preview(option, tenant, keys, options.chosen)
     _refuse_other(request, preview)
-    if preview.payable:
+    if preview.payable and "payable" in request.POST:
         # The others stay as they are; those without a payout address wait for it.
         keys = [row.pk for row in preview.payable]
         keys += [row.pk for row, code in preview.refused if code == NO_DESTINATION]

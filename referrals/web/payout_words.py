@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from referrals.lib import clock
@@ -47,6 +48,11 @@ def can_be_withdrawn(payout: Payout) -> bool:
 
 def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:
     """The sentence of a payout, read with its batch. `company` is who sends it, "" for nobody; `stopped`: nothing leaves now."""
+    found = _words(payout, company, stopped=stopped)
+    return Words(capfirst(found.text.strip()), capfirst(found.next.strip()))
+
+
+def _words(payout: Payout, company: str, *, stopped: bool) -> Words:
     if payout.status == "queued":
         return _queued(payout, stopped=stopped)
     if payout.status == "failed":
@@ -59,19 +65,19 @@ def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:
         return Words(
             _("It stands in a file that you pay with."), _("Bring back what became of it, on its batch's page.")
         )
-    given = {"company": company or _("The company"), "at": _when(payout)}
+    given = {"company": company or _("the company"), "at": _when(payout), "said": payout.message}
     return {
         "sending": _sending(payout, given),
         "sent": Words(
-            _("%(company)s took it and is delivering it.") % given,
+            payout.message or _("%(company)s took it and is delivering it.") % given,
             _("Its last word is still to come; it is asked by itself. Nothing to do."),
         ),
         "unknown": Words(
-            _("No clear answer came: it may have been paid, or not.") % given,
+            _("No clear answer came; it may have been paid, or not. %(said)s") % given,
             _("%(company)s is asked %(at)s. Nothing is sent again before it has answered. Nothing to do.") % given,
         ),
         "needs_attention": Words(
-            _("Nobody can tell whether it was paid, and it is not sent again by itself."),
+            _("Nobody can tell whether it was paid, and it is not sent again by itself. %(said)s") % given,
             _("Look it up at %(company)s, then say here what happened.") % given,
         ),
     }[payout.status]
@@ -111,14 +117,14 @@ def _paid(payout: Payout, company: str) -> Words:
 
 def _failed(payout: Payout, company: str) -> Words:
     said = payout.message or _("It did not say why.")
-    given = {"company": company or _("The company"), "said": said}
+    given = {"company": company or _("the company"), "said": said}
     return {
         "waiting_for_recipient": Words(
             said if payout.message else _("This person can't be paid yet."),
             _("Its rewards wait. They go on by themselves when the person has a payout address that may be used."),
         ),
         "waiting_for_funds": Words(
-            _("There was not enough money in the account: %(said)s") % given,
+            payout.message or _("There was not enough money in the account."),
             _("Put money into the account at %(company)s, then press “Try again”.") % given,
         ),
         "": Words(_("It did not leave: %(said)s") % given, _("Its rewards are due again.")),

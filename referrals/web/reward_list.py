@@ -29,7 +29,7 @@ from rewards.runs import next_moments
 # How many campaigns the filter offers; the rest is reached from the campaign's own page.
 _CAMPAIGNS = 200
 ACTION_WORDS = {
-    "issue": gettext_lazy("Mark as issued…"),
+    "issue": gettext_lazy("Issue…"),
     "approve": gettext_lazy("Approve"),
     "hold": gettext_lazy("Hold…"),
     "release": gettext_lazy("Release"),

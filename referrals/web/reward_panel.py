@@ -48,7 +48,7 @@ _SINCE = {
 }
 ACTIONS = {
     "approve": gettext_lazy("Approve now"),
-    "issue": gettext_lazy("Mark as issued"),
+    "issue": gettext_lazy("Issue…"),
     "hold": gettext_lazy("Hold…"),
     "release": gettext_lazy("Release"),
     "void": gettext_lazy("Decline…"),
@@ -119,7 +119,7 @@ def possible(reward: Reward, stage: str) -> tuple[str, ...]:
 
 def _label(name: str, reward: Reward) -> str:
     if name == "issue":
-        return _("Mark %(amount)s as issued…") % {"amount": money(reward.worth)}
+        return _("Issue %(amount)s…") % {"amount": money(reward.worth)}
     return str(ACTIONS[name])
 
 

@@ -51,8 +51,13 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const dialog = document.getElementById("ask");
   const target = event.detail.target;
   if (target === dialog) {
-    if (!dialog.open) dialog.showModal();
-    (dialog.querySelector("[aria-invalid=true]") || dialog.querySelector("textarea, input:not([type=hidden])"))?.focus();
+    const opened = !dialog.open;
+    if (opened) dialog.showModal();
+    const wrong = dialog.querySelector("[aria-invalid=true]");
+    // what was chosen in it asks again: then the focus stays, by its id, where it is
+    if (wrong || opened || !dialog.contains(document.activeElement)) {
+      (wrong || dialog.querySelector(":checked") || dialog.querySelector("textarea, input:not([type=hidden])"))?.focus();
+    }
   } else if (target?.id === "list") {
     if (dialog?.open) dialog.close();
     if (event.detail.requestConfig?.verb === "post") requestAnimationFrame(refocus);

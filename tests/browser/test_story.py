@@ -196,7 +196,7 @@ def issue_it(page: Page) -> None:
     page.goto("/app/")
     page.get_by_role("link", name=re.compile("rewards? (is|are) due")).click()
     page.get_by_label("Select Asha, $15.00").check()
-    page.get_by_role("region", name="Selection").get_by_role("button", name="Mark as issued").click()
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Issue…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Note").fill("Bank transfer of 20 November")
     dialog.get_by_role("button", name="Mark 1 reward as issued").click()

@@ -71,8 +71,10 @@ def ids_in(response: Any) -> list[str]:
 
 
 def hidden(response: Any) -> dict[str, str]:
-    """The hidden fields of a page, by name; the last one wins."""
+    """The hidden fields of a page, by name; the last one wins. With what the button of a question says."""
     found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', response.content.decode())
+    if '<button class="btn btn--primary" name="confirmed" value="1"' in response.content.decode():
+        found.append(("confirmed", "1"))
     return {name: value.replace("&amp;", "&") for name, value in found}
 
 

@@ -31,7 +31,7 @@ def test_it_says_why_it_is_due_with_the_facts(alice: Cast) -> None:
         "Not refunded or disputed",
         "maya@example.net",
         "No review period",
-        "Mark $15.00 as issued…",
+        "Issue $15.00…",
         "Earned $15.00",
         "$15.00 became due",
     ):

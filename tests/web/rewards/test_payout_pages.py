@@ -72,7 +72,7 @@ def press(cast: Cast, name: str, *args: str, **data: Any) -> Any:
         (
             Outcome("failed", "", "No money left.", "waiting_for_funds"),
             "failed",
-            ["There was not enough money in the account: No money left.", "Try again"],
+            ["No money left.", "Put money into the account", "Try again"],
         ),
         (
             Outcome("failed", "", "No such address.", "waiting_for_recipient"),

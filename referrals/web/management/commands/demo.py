@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
-from referrals.web.demo import EMAIL, PASSWORD, cases, hub, more, payments, test_side, touches
+from referrals.web.demo import EMAIL, PASSWORD, cases, hub, issuing, more, payments, test_side, touches
 from referrals.web.demo.story import Story
 
 SEED = 20261120
@@ -57,6 +57,7 @@ class Command(BaseCommand):
             touches.tell(Tenant(merchant), end)
             test_side.tell(Tenant(merchant, True), owner, end)
             hub.tell(Tenant(merchant), owner, end)
+            issuing.tell(Tenant(merchant, True), owner, end)
 
     def _summary(self) -> None:
         user = User.objects.filter(email=EMAIL).first()
