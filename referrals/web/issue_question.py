@@ -332,7 +332,9 @@ def _notes(option: Option, tenant: Tenant, preview: Preview, leaving: Outgoing) 
         notes.append(("scale", _settled(leaving)))
     if option.fee:
         notes.append(("receipt", _("Fees: %(fee)s") % {"fee": option.fee}))
-    if option.own is not None or not preview.payable:
+    if option.own is not None and option.own.then:
+        notes.append(("list-checks", str(option.own.then)))
+    if option.value == MANUAL or not preview.payable:
         return notes
     if option.method.waits_for_funds:
         bring = str(option.way.funding) if option.way and option.way.funding else ""
@@ -342,7 +344,7 @@ def _notes(option: Option, tenant: Tenant, preview: Preview, leaving: Outgoing) 
         tenant, [Payout(amount_minor=m.minor, currency=m.currency) for m in leaving.sums]
     ):
         notes.append(("shield-check", _("This is above your limit: somebody else of your team has to approve it.")))
-    if payout_guards.is_stopped(tenant):
+    if option.own is None and payout_guards.is_stopped(tenant):
         notes.append(("octagon-pause", _("Payouts are stopped: it waits until somebody lets them go on.")))
     return notes
 
