@@ -10,8 +10,9 @@ from campaigns.rules import current_terms
 from integrations.methods import options
 from participants.destination_kinds import BY_NAME, KINDS, Field, Kind, names
 from participants.models import Participant
+from rewards.files.formats import FORMATS
 from rewards.lifecycle import BEFORE_ISSUE
-from rewards.models import Reward
+from rewards.models import PayoutBatch, Reward
 
 # Where cash is paid and no company is connected: the merchant pays by hand, and has to know where to.
 BY_HAND = "paypal"
@@ -27,7 +28,10 @@ class Filled:
 
 
 def offered(participant: Participant) -> list[Kind]:
-    """The kinds that some way of paying of this merchant takes, for what this person can earn; in the order of the table. Three queries."""
+    """The kinds that some way of paying of this merchant takes, for what this person can earn; in the order of the table. Four queries.
+
+    A file can be made by everybody: its kinds count for a merchant who has paid by such a file before.
+    """
     campaign = participant.campaign
     wanted: set[str] = {rule.kind for rule in current_terms(campaign)}
     waiting = Reward.objects.filter(participant=participant, state__in=BEFORE_ISSUE)
@@ -37,6 +41,10 @@ def offered(participant: Participant) -> list[Kind]:
         method = option.method
         if method.kinds & wanted and (not method.currencies or campaign.currency in method.currencies):
             taken.update(names(method.destination))
+    if "cash" in wanted:
+        used = PayoutBatch.objects.for_tenant(campaign.tenant).filter(method__in=FORMATS).order_by()
+        for name in used.values_list("method", flat=True).distinct():
+            taken.update(FORMATS[name].kinds)
     found = [
         kind for kind in KINDS if kind.name in taken and (not kind.currencies or campaign.currency in kind.currencies)
     ]

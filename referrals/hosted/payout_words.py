@@ -7,9 +7,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations import registry
+from participants.destination_kinds import BY_NAME
 from participants.models import Participant
 from referrals.hosted.offer import day_text, money_text
 from referrals.lib.money import Money
+from rewards.files.formats import FORMATS
 from rewards.models import Payout
 from rewards.recipients import Wait
 
@@ -71,6 +73,9 @@ def method_text(payout: Payout) -> str:
     found = registry.ways().get(payout.method)
     if found is not None:
         return str(found[1].label)
+    file = FORMATS.get(payout.method)
+    if file is not None and len(file.kinds) == 1:
+        return str(BY_NAME[next(iter(file.kinds))].label)
     return _("By %(merchant)s") % {"merchant": payout.merchant.name}
 
 

@@ -13,11 +13,25 @@ from django.core import mail as outbox
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from integrations.methods import Option
 from participants import destinations, mailing, portal
 from participants.models import MailOrder, Participant, PortalLink
-from referrals.hosted import orders
+from referrals.hosted import orders, payout_kinds
+from rewards.models import Payout, PayoutGift, Reward
+from rewards.payouts import issue_by_hand
+from rewards.queueing import Method, wake
 from scripts.browser import Watch
-from tests.factories import buy, fixed_rule, make_campaign, make_cast, make_friend, make_merchant, make_participant
+from tests.factories import (
+    ACTOR,
+    buy,
+    fixed_rule,
+    make_campaign,
+    make_cast,
+    make_friend,
+    make_merchant,
+    make_participant,
+    walk,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
@@ -91,7 +105,7 @@ def test_from_inviting_to_leaving(
     page.goto(f"{live_server.url}/me/")
     page.get_by_role("link", name="Settings", exact=True).click()
     payout = page.get_by_role("region", name="Payout address")
-    payout.get_by_label("E-mail address of your PayPal account").fill("asha@pay.example")
+    payout.get_by_label("E-mail address").fill("asha@pay.example")
     payout.get_by_role("button", name="Use this address").click()
     expect(payout.get_by_role("status")).to_contain_text("confirm it there")
     axe(page)
@@ -99,7 +113,7 @@ def test_from_inviting_to_leaving(
     page.goto(mailed(live_server, "/me/payout/confirm/"))
     axe(page)
     page.get_by_role("button", name="Yes, pay there").click()
-    expect(page.get_by_role("status").first).to_contain_text("a•••@pay.example from now on")
+    expect(page.get_by_role("status").first).to_contain_text("a•••@pay.example (PayPal) from now on")
     found = destinations.current(asha)
     assert found is not None
     assert found.address == "asha@pay.example"
@@ -129,3 +143,74 @@ def test_from_inviting_to_leaving(
     expect(page.get_by_role("heading", level=1)).to_have_text("Your data is erased")
     page.goto(f"{live_server.url}/r/{asha.referral_code}")
     expect(page.get_by_text("Asha")).to_have_count(0)
+
+
+def test_being_paid(
+    live_server: LiveServer,
+    asha: Participant,
+    own_page: Callable[..., Page],
+    axe: Check,
+    fits: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reward waits for an address of one of two kinds; it is given with a code, and has a receipt."""
+    way = Method("transfer", frozenset({"cash"}), destination="paypal|bank_us")
+    monkeypatch.setattr(payout_kinds, "options", lambda _tenant: [Option(way, "Transfer", "")])
+    reward = Reward.objects.get(participant=asha)
+    walk([reward.pk], "held")
+    Reward.objects.filter(pk=reward.pk).update(state="due")
+    walk([reward.pk], "waiting")
+    Reward.objects.filter(pk=reward.pk).update(reason="waiting_for_recipient", stage_at=reward.created_at)
+    page = own_page()
+    note = page.get_by_role("status").filter(has_text="$20 from Halden Coffee waits for you.")
+    axe(page)
+    note.get_by_role("link", name="Go to your payout address").click()
+    payout = page.get_by_role("region", name="Payout address")
+    payout.get_by_text("Bank account in the United States").click()
+    expect(payout.get_by_label("Routing number")).to_be_visible()
+    axe(page)
+    fits(page)
+    for label, text in {
+        "Name of the account's owner": "Asha Verma",
+        "Routing number": "111000026",
+        "Account number": "12345678",
+        "Street and number": "1 Main Street",
+        "City": "Gotham",
+        "State": "CA",
+        "ZIP code": "90210",
+    }.items():
+        payout.get_by_label(label, exact=True).fill(text)
+    form = payout.locator("form").filter(has=page.get_by_label("Routing number"))
+    form.get_by_role("button", name="Use this address").click()
+    expect(payout.get_by_role("alert")).to_contain_text("typing error in this routing number")
+    expect(payout.get_by_label("Routing number")).to_be_focused()
+    axe(page)
+    payout.get_by_label("Routing number").fill("111000025")
+    form.get_by_role("button", name="Use this address").click()
+    expect(payout.get_by_text("US •••• 5678")).to_be_visible()
+    page.goto(mailed(live_server, "/me/payout/confirm/"))
+    page.get_by_role("button", name="Yes, pay there").click()
+    expect(page.get_by_role("status").first).to_contain_text("US •••• 5678")
+
+    assert wake() == 1
+    issue_by_hand(tenant=asha.tenant, reward_ids=[reward.pk], actor=ACTOR, key="press-0001")
+    gift = PayoutGift(merchant=asha.merchant, payout=Payout.objects.get(), hint="AB9X")
+    gift.secrets = {"code": "GIFT-4711-AB9X", "url": "https://cards.example/x", "pin": ""}
+    gift.save()
+    page.goto(f"{live_server.url}/me/")
+    rewards = page.get_by_role("region", name="Your rewards")
+    expect(rewards.get_by_label("Code")).to_have_value("GIFT-4711-AB9X")
+    expect(rewards.get_by_role("link", name="Open it")).to_have_attribute("href", "https://cards.example/x")
+    axe(page)
+    fits(page)
+    rewards.get_by_role("link", name="Receipt $20").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Receipt")
+    expect(page.get_by_role("row", name="Paid")).to_contain_text("$20.00")
+    axe(page)
+    fits(page)
+    page.get_by_role("link", name="Receipts").click()
+    axe(page)
+    page.get_by_role("link", name="Statement").click()
+    expect(page.get_by_text("Paid in this year")).to_be_visible()
+    axe(page)
+    fits(page)

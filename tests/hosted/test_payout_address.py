@@ -22,6 +22,7 @@ from participants.models import MailOrder, Participant, PayoutDestination, Porta
 from referrals.events.models import Event
 from referrals.hosted import orders, payout_kinds
 from referrals.lib.errors import Refused
+from rewards.models import PayoutBatch
 from rewards.queueing import Method
 from tests.factories import (
     ACTOR,
@@ -320,6 +321,10 @@ def test_the_page_offers_what_the_merchant_can_pay_to(
     monkeypatch.setattr(payout_kinds, "options", lambda _tenant: ways)
     # By what the campaign gives and in which currency: dollars in cash.
     assert [kind.name for kind in payout_kinds.offered(cash)] == ["paypal", "bank_us"]
+    # Who has paid by a file of Wise's is able to do so again.
+    ways[0] = way("a", {"cash"}, "bank_us", set())
+    PayoutBatch.objects.create(merchant=cash.merchant, key="batch-0001", method="wise_file")
+    assert [kind.name for kind in payout_kinds.offered(cash)] == ["wise_email", "bank_us"]
     opened(person, cash)
     html = person.get("/me/settings").content.decode()
     assert 'id="payout-bank_us-routing_number"' in html
