@@ -283,7 +283,10 @@ class SettingField:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A payment as a company lists it: our key, its own id, the sum, what it says became of it, and when it was made."""
+    """A payment as a company lists it: our key, its own id, the sum, what it says became of it, and when it was made.
+
+    `key` is what Way.key_name makes of the payout's key, where the company is told something else than the key itself.
+    """
 
     key: str
     reference: str
@@ -332,6 +335,8 @@ class Way:
     watch: timedelta = timedelta(0)
     # Dotted path of a Recent, for companies that list what they paid.
     recent: str = ""
+    # Dotted path of a function (payout's key) -> what the company knows it by, where that is not the key itself (Wise wants a UUID).
+    key_name: str = ""
 
 
 class SettingError(ValueError):

@@ -52,6 +52,12 @@ def issuer(method: str) -> Issuer | None:
     return cast(Issuer, import_string(found[1].issuer)) if found else None
 
 
+def key_name(method: str, key: str) -> str:
+    """What the company knows a payout by (base.Found.key)."""
+    found = ways().get(method)
+    return str(import_string(found[1].key_name)(key)) if found and found[1].key_name else key
+
+
 @cache
 def recent(method: str) -> Recent | None:
     """The company's list of what it paid by this method, if it has one."""

@@ -54,6 +54,8 @@ PROVIDER = Provider(
             hint=_("You choose it when you add the webhook in RazorpayX. Use a long random text, and the same here."),
             pattern=r"[\x21-\x7e]{8,200}",
             wrong=_("A webhook secret has 8 to 200 characters without spaces. Copy it whole."),
+            required=False,
+            made_up="made-up-",
         ),
     ),
     settings=(

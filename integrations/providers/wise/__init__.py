@@ -80,6 +80,7 @@ PROVIDER = Provider(
             fee=_("Wise takes its fee from your balance, on top of the amount."),
             watch=timedelta(days=35),
             recent="integrations.providers.wise.issuer.recent",
+            key_name="integrations.providers.wise.transfers.name_of",
         ),
     ),
 )

@@ -7,7 +7,7 @@ the payout's key, so that Wise gives the first one back; a quote or a recipient 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -160,23 +160,27 @@ def _reference(order: Order) -> str:
 
 
 def recent(account: Account, since: datetime, until: datetime) -> Iterable[Found]:
-    """The profile's transfers in a span of time, for the reconciler; ProviderError or HttpError when Wise can't be asked."""
+    """The profile's transfers in a span of time, for the reconciler; ProviderError or HttpError when Wise can't be asked.
+
+    One that nobody has funded is no payment.
+    """
     client = Client(account, is_test=account.is_test)
     try:
         rows = list(transfers.each(client, since, until))
     except Ended as ended:
         raise ProviderError(ended.outcome.message, retry=True) from ended
     for row in rows:
-        state = transfers.STATES.get(str(row.get("status")))
-        money = money_of(row.get("targetValue"), row.get("targetCurrency"))
-        at = transfers.made_at(row)
-        if (
-            state in {"paid", "sent", "failed"}
-            and money is not None
-            and at is not None
-            and row.get("status") != transfers.WAITING
-        ):
-            yield Found(str(row.get("customerTransactionId")), transfers.id_of(row), money, state, at)
+        found = _found(row)
+        if found is not None and row.get("status") != transfers.WAITING and transfers.is_ours(row):
+            yield found
+
+
+def _found(row: Mapping[str, Any]) -> Found | None:
+    state = transfers.STATES.get(str(row.get("status")))
+    money, at = money_of(row.get("targetValue"), row.get("targetCurrency")), transfers.made_at(row)
+    if money is None or at is None or (state != "paid" and state != "sent" and state != "failed"):
+        return None
+    return Found(str(row.get("customerTransactionId")), transfers.id_of(row), money, state, at)
 
 
 ISSUER = WiseIssuer()

@@ -41,6 +41,14 @@ def name_of(key: str) -> str:
     return str(uuid.uuid5(_NAMES, key))
 
 
+def is_ours(transfer: Mapping[str, Any]) -> bool:
+    """Whether name_of() may have made its name. The merchant's own transfers have random ones, of version 4."""
+    try:
+        return uuid.UUID(str(transfer.get("customerTransactionId"))).version == _NAMES.version
+    except ValueError:
+        return False
+
+
 def id_of(transfer: Mapping[str, Any]) -> str:
     """Wise's own id of a transfer; "" when there is none."""
     found = transfer.get("id")

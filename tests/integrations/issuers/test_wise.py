@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from integrations import registry
 from integrations.answers import json_of, moment_of, money_of, wait_of
 from integrations.base import Account, Found, ProviderError
 from integrations.providers.wise import transfers
@@ -329,3 +330,8 @@ def test_what_wise_paid_lately(wire: Wire) -> None:
         found = list(recent(test, NOON - timedelta(hours=1), NOON + timedelta(hours=1)))
     assert found[-1] == Found(transfers.name_of("po_1"), sent.reference, Money(1500, "EUR"), "paid", NOON)
     assert [row.state for row in found] == ["failed", "paid"]
+    assert registry.key_name("wise", "po_1") == transfers.name_of("po_1")
+    assert registry.key_name("razorpayx_upi", "po_1") == "po_1"
+    # The merchant's own transfers are none of ours.
+    assert not transfers.is_ours({"customerTransactionId": "54a6bc09-cef9-49a8-9041-f1f0c654cd88"})
+    assert not transfers.is_ours({})
