@@ -35,6 +35,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
+from rewards import sending
 from rewards.models import Payout
 
 EVERY, FULL_EVERY = timedelta(minutes=15), timedelta(days=1)
@@ -99,9 +100,10 @@ def _compare(connection: Connection, since: datetime, until: datetime) -> int:
     found: dict[str, list[Found]] = defaultdict(list)
     methods = [name for name, (provider, _way) in registry.ways().items() if provider.slug == connection.provider]
     lists = {recent for name in methods if (recent := registry.recent(name))}
+    keys = _keys(connection, methods, since)
     for recent in lists:
         for one in recent(account, since, until):
-            found[one.key].append(one)
+            found[keys.get(one.key, one.key)].append(one)
     known = {row.key: row for row in Payout.objects.filter(key__in=list(found)).order_by("pk")}
     for key, payments in found.items():
         _look_here(connection, key, payments, known.get(key))
@@ -115,6 +117,16 @@ def _compare(connection: Connection, since: datetime, until: datetime) -> int:
     # The company lists no such payment: it is asked about this one, and what it says then counts.
     gone.exclude(key__in=list(found)).filter(amount_minor__gt=0).update(check_at=Now())
     return sum(map(len, found.values()))
+
+
+def _keys(connection: Connection, methods: Sequence[str], since: datetime) -> dict[str, str]:
+    """Our keys by what the company calls them, where it is told something else (Way.key_name)."""
+    renamed = [name for name in methods if registry.ways()[name][1].key_name]
+    if not renamed:
+        return {}
+    mine = Payout.objects.for_tenant(connection.tenant).filter(account=connection.public_id, method__in=renamed)
+    rows = mine.filter(called_at__gte=since - sending.PATIENCE).values_list("method", "key")
+    return {registry.key_name(method, key): key for method, key in rows}
 
 
 def _look_here(connection: Connection, key: str, payments: Sequence[Found], payout: Payout | None) -> None:

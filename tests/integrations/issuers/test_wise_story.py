@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from integrations import inbox, methods
+from integrations import inbox, methods, payout_checking
 from integrations.base import Account, Delivery
-from integrations.models import InboundEvent
+from integrations.models import InboundEvent, PayoutComparison, PayoutDifference
 from integrations.providers.wise.source import LIVE_KEY, SANDBOX_KEY, WiseSource, _key
 from integrations.sandbox import wise_key
 from integrations.sandbox.sending import stand_in
+from integrations.sandbox.state import Rows
 from referrals.lib import clock
 from referrals.lib.signing import SignatureError
 from rewards.models import LedgerEntry, Payout, Reward
@@ -181,3 +182,21 @@ def test_a_test_notification_is_about_nothing() -> None:
     assert WiseSource().event_type(payload, trial) == "test of transfers#state-change"
     assert WiseSource().event_id(payload, trial) == "d-1"
     assert WiseSource().event_id(payload, Delivery(b"{}")).startswith("body_44136fa3")
+
+
+@pytest.mark.django_db
+def test_wise_s_books_are_compared_by_its_own_names_for_our_payouts(story: Story) -> None:
+    with clock.at(clock.wall() - timedelta(minutes=30)):
+        payout = story.issue("wise", story.due(1500, "bank", IBAN))
+        assert story.work(payout) == "sent"
+    Payout.objects.update(called_at=clock.wall() - timedelta(minutes=30), check_at=None)
+    assert payout_checking.compare_all() == 1
+    assert Payout.objects.get().check_at is None  # it stands in the list, as it should
+    rows = Rows(story.connection)
+    name, data = rows.each("transfer")[0]
+    rows.put("transfer", name, {**data, "minor": 1400})
+    PayoutComparison.objects.update(next_at=clock.wall())
+    assert payout_checking.compare_all() == 1
+    found = PayoutDifference.objects.values_list("kind", "key", "ours_minor", "theirs_minor")
+    assert list(found) == [("amount", payout.key, 1500, 1400)]
+    assert PayoutComparison.objects.get().problem == ""
