@@ -333,6 +333,8 @@ class Way:
     obstacle: str = ""
     # For how long after a payment the company is still asked each day, because the money may come back.
     watch: timedelta = timedelta(0)
+    # How many payouts of one batch, connection and currency leave in one call; above 1 the issuer is a shipping.Shipper, too.
+    together: int = 1
     # Dotted path of a Recent, for companies that list what they paid.
     recent: str = ""
     # Dotted path of a function (payout's key) -> what the company knows it by, where that is not the key itself (Wise wants a UUID).
@@ -370,6 +372,8 @@ class App(Protocol):
 
 
 LookUp = Callable[[Sequence[Signal], Account], list[Signal]]
+# Returns when the company says that it sent the message; raises SignatureError when it says no, ProviderError when it can't be asked.
+Confirm = Callable[[Delivery, Account], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,6 +455,10 @@ class Provider:
     ways: tuple[Way, ...] = ()
     # False for a company that tells of no payments: its messages are about payouts only.
     tells: bool = True
+    # Dotted path of a Confirm, for a company whose signatures only it can check: asked before a message is read, outside of transactions.
+    # The headers that it needs are kept as they came until then.
+    confirm: str = ""
+    confirm_headers: tuple[str, ...] = ()
     # How to get the key that lets us make the address for messages, and which rights it has to have.
     key_steps: tuple[Text, ...] = ()
     # Its label in the middle of a sentence, where that is not a company's name.

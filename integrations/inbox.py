@@ -18,7 +18,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import CharField, DateTimeField, F, JSONField, Q
 
-from integrations import capturing, registry
+from integrations import capturing, genuine, registry
 from integrations.accounts import account_of
 from integrations.base import (
     Account,
@@ -33,7 +33,6 @@ from integrations.base import (
     Signal,
 )
 from integrations.effects import Effect, apply
-from integrations.messages import kept_headers
 from integrations.models import Connection, InboundEvent
 from integrations.promotions import known_texts
 from integrations.reading import read_json
@@ -171,7 +170,8 @@ def _row(
         event_id=source.event_id(payload, delivery),
         type=source.event_type(payload, delivery),
         body=delivery.body,
-        headers=kept_headers(delivery.headers, source.signature_header, hidden),
+        headers=genuine.headers_to_keep(provider, delivery, hidden),
+        confirmed=False if provider.confirm else None,
         received_at=clock.now(),
         next_attempt_at=clock.wall(),
     )
@@ -280,6 +280,7 @@ def _work(row: InboundEvent) -> bool:
     if mode is not None and mode is not row.is_test:
         raise Ignored("wrong_mode_test" if mode else "wrong_mode_live")
     account = account_of(row.connection)
+    genuine.confirm(row, provider, account)
     message = Message(payload, row.type, account, row.received_at)
     signals, refusal = _looked_up(row, account, provider.source.parse(message))
     ahead = clocks.ahead(row.connection.tenant)

@@ -111,6 +111,8 @@ class InboundEvent(TenantModel):
     type = models.CharField(max_length=80)
     body = models.BinaryField()
     headers = models.JSONField(default=dict)
+    # Whether the company said that it sent this; empty where a signature already proved it (Provider.confirm).
+    confirmed = models.BooleanField(null=True)
     came_by = models.CharField(max_length=7, choices=CAME_BY, default="webhook")
     state = models.CharField(max_length=9, choices=STATES, default="received")
     # What it led to, or why it was ignored: a code of integrations.outcomes and the facts of its sentence.

@@ -94,6 +94,7 @@ SENTENCES = {
     "status_older": _("A later word about the sale of %(email)s in %(campaign)s has come already."),
     # It went wrong.
     "provider_refused": _("The provider refused our question: %(message)s"),
+    "not_genuine": _("%(company)s says that it did not send this. Nothing of it was believed."),
     "gave_up": _(
         "It could not be processed, and no more tries follow (%(attempts)s made). Process it again when the cause is mended."
     ),
@@ -145,6 +146,7 @@ NAMES = {
     "not_referred": _("Nobody referred them"),
     "refused": _("Refused by a rule"),
     "provider_refused": _("Refused by the company"),
+    "not_genuine": _("Not sent by the company"),
     "gave_up": _("Given up after all tries"),
     "order_cancelled": _("Order that was cancelled"),
     "dispute_inquiry": _("Question of a bank"),
@@ -191,6 +193,9 @@ ADVICE = {
     "refused": _("If what it says can be mended, mend it. Then process it again."),
     "provider_refused": _(
         "Check the API key on the connection's page: it may be revoked or lack a right. Then process it again."
+    ),
+    "not_genuine": _(
+        "If you know that the company did send it, compare the id of its webhook with the one on the connection’s page."
     ),
     "gave_up": _("Look at the error below, mend its cause, and process it again. Nothing is counted twice."),
     "waits_for_person": _(

@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import App, Installing, Issuer, LookUp, Provider, Pull, Recent, Samples, Way
+from integrations.base import App, Confirm, Installing, Issuer, LookUp, Provider, Pull, Recent, Samples, Way
 
 # Those that tell of payments, and those that only pay.
 TELLING = {
@@ -70,6 +70,13 @@ def look_up(slug: str) -> LookUp | None:
     """The provider's way of asking its company, if it has one."""
     path = get(slug).look_up
     return cast(LookUp, import_string(path)) if path else None
+
+
+@cache
+def confirm(slug: str) -> Confirm | None:
+    """The provider's way of asking its company whether a message is genuine, if it needs one."""
+    path = get(slug).confirm
+    return cast(Confirm, import_string(path)) if path else None
 
 
 @cache

@@ -27,6 +27,7 @@ from rewards.payout_models import PayoutBatch as PayoutBatch
 from rewards.payout_models import PayoutGift as PayoutGift
 from rewards.payout_models import PayoutItem as PayoutItem
 from rewards.payout_models import PayoutLimit as PayoutLimit
+from rewards.payout_models import PayoutShipment as PayoutShipment
 from rewards.payout_models import PayoutStop as PayoutStop
 from rewards.route_models import PayoutCalendar as PayoutCalendar
 from rewards.route_models import PayoutRoute as PayoutRoute

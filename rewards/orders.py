@@ -79,3 +79,24 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     # Whether what the recipient is given is kept already.
     has_gift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Several payouts that one call carries: `key` is the same in all tries, `reference` the company's own id, "" until it is known."""
+
+    shipment_id: int
+    key: str
+    number: int
+    reference: str
+    called_at: datetime
+    # Whether no earlier try can have reached the company.
+    first_call: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What a company said of a shipment: an outcome for each payout by its public id, and its own id of the whole."""
+
+    outcomes: Mapping[str, Outcome]
+    reference: str = ""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -16,7 +17,7 @@ from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from referrals.accounts.tenancy import Tenant, TenantQuerySet
+from referrals.accounts.tenancy import Tenant, TenantModel, TenantQuerySet
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
@@ -25,6 +26,7 @@ from referrals.lib.money import Money
 from referrals.lib.queue import enqueue
 from rewards.models import Payout, PayoutBatch, PayoutLimit, PayoutStop
 
+M = TypeVar("M", bound=TenantModel)
 NUDGE = "integrations.payouts.sweep"
 FIELDS = ("a_day_minor", "a_person_a_day_minor", "second_person_above_minor")
 
@@ -75,8 +77,8 @@ def is_stopped(tenant: Tenant) -> bool:
     return bool(settings.PAYOUTS_STOPPED) or stopped(tenant) is not None
 
 
-def not_stopped(rows: TenantQuerySet[Payout]) -> TenantQuerySet[Payout]:
-    """Those payouts whose side may pay; none at all while the installation is stopped."""
+def not_stopped(rows: TenantQuerySet[M]) -> TenantQuerySet[M]:
+    """Those payouts or shipments whose side may pay; none at all while the installation is stopped."""
     if settings.PAYOUTS_STOPPED:
         return rows.none()
     return rows.exclude(Exists(PayoutStop.objects.filter(merchant=OuterRef("merchant"), is_test=OuterRef("is_test"))))
@@ -105,34 +107,53 @@ def set_limits(*, tenant: Tenant, actor: Actor, currency: str, limits: Mapping[s
 
 
 def postponed(payout: Payout) -> Postponed | None:
-    """Why a payout that is being claimed has to wait for another day; None when it may leave. Runs in the claim's transaction.
+    """Why a payout that is being claimed has to wait for another day; None when it may leave."""
+    return postponed_of([payout]).get(payout.pk)
 
-    A day is the merchant's. What left today is what was first called for today and has not come to nothing; the limit's row is
-    locked, so that two claims never use the same rest.
+
+def lock_limit(tenant: Tenant, currency: str) -> PayoutLimit | None:
+    """The limits of a currency, locked for this transaction; None when there are none."""
+    return PayoutLimit.objects.for_tenant(tenant).filter(currency=currency).select_for_update().first()
+
+
+def postponed_of(payouts: Sequence[Payout]) -> dict[int, Postponed]:
+    """Which of several payouts of one side and currency that are being claimed have to wait for another day, and why, by primary key.
+
+    Each that may leave counts for those after it. Runs in the claim's transaction. A day is the merchant's. What left today is what was
+    first called for today and has not come to nothing; the limit's row is locked, so that two claims never use the same rest.
     """
-    limit = PayoutLimit.objects.for_tenant(payout.tenant).filter(currency=payout.currency).select_for_update().first()
+    first = payouts[0]
+    limit = lock_limit(first.tenant, first.currency)
     if limit is None or (limit.a_day_minor is None and limit.a_person_a_day_minor is None):
-        return None
-    zone = payout.merchant.zone
+        return {}
+    zone = first.merchant.zone
     midnight = clock.wall().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     today = (
-        Payout.objects.for_tenant(payout.tenant)
-        .filter(currency=payout.currency, called_at__gte=midnight, status__in=Payout.GONE | Payout.OPEN - {"queued"})
-        .exclude(pk=payout.pk)
+        Payout.objects.for_tenant(first.tenant)
+        .filter(currency=first.currency, called_at__gte=midnight, status__in=Payout.GONE | Payout.OPEN - {"queued"})
+        .exclude(pk__in=[payout.pk for payout in payouts])
     )
-    words = ""
-    if _over(limit.a_day_minor, today, payout):
-        words = _("Today's limit for all payouts is used up.")
-    elif _over(limit.a_person_a_day_minor, today.filter(participant=payout.participant_id), payout):
-        words = _("Today's limit for this person is used up.")
-    return Postponed(words, clock.in_days(midnight, 1, zone)) if words else None
+    used = today.aggregate(total=Sum("amount_minor"))["total"] or 0
+    people = [payout.participant_id for payout in payouts]
+    mine = today.filter(participant__in=people).order_by().values_list("participant").annotate(Sum("amount_minor"))
+    by_person: Counter[int] = Counter(dict(mine))
+    found = {}
+    for payout in payouts:
+        words = ""
+        if _over(limit.a_day_minor, used, payout):
+            words = _("Today's limit for all payouts is used up.")
+        elif _over(limit.a_person_a_day_minor, by_person[payout.participant_id], payout):
+            words = _("Today's limit for this person is used up.")
+        if words:
+            found[payout.pk] = Postponed(words, clock.in_days(midnight, 1, zone))
+        else:
+            used += payout.amount_minor
+            by_person[payout.participant_id] += payout.amount_minor
+    return found
 
 
-def _over(limit: int | None, rows: TenantQuerySet[Payout], payout: Payout) -> bool:
-    if limit is None:
-        return False
-    used = rows.aggregate(total=Sum("amount_minor"))["total"] or 0
-    return bool(used + payout.amount_minor > limit)
+def _over(limit: int | None, used: int, payout: Payout) -> bool:
+    return limit is not None and used + payout.amount_minor > limit
 
 
 # --- a second person ---

@@ -26,6 +26,10 @@ def _batch_id() -> str:
     return public_id("pb")
 
 
+def _shipment_id() -> str:
+    return public_id("ps")
+
+
 class PayoutBatch(TenantModel):
     """Payouts made together. `key` comes with the request, so that a double click makes one batch."""
 
@@ -62,6 +66,42 @@ class PayoutBatch(TenantModel):
         return self.public_id
 
 
+class PayoutShipment(TenantModel):
+    """Payouts of one batch, one connection and one currency that leave in one call (ADR 17). Its list is frozen before the first call,
+    and never cut again: a repeat sends exactly the same under the same key."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=_shipment_id, editable=False)
+    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="shipments")
+    method = models.CharField(max_length=24)
+    account = models.CharField(max_length=32, blank=True)
+    # What the company knows it by, made once; and a fingerprint of what was frozen: payouts, amounts, addresses, in their order.
+    key = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64)
+    # The company's own id of it.
+    reference = models.CharField(max_length=255, blank=True)
+    # A person was asked about one of its payouts: from then on the company is asked about it, and nothing is sent again.
+    is_over = models.BooleanField(default=False)
+    attempts = models.PositiveIntegerField(default=0)
+    # As a payout's own, for all of its payouts that are on their way.
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    called_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    objects = TenantQuerySet["PayoutShipment"].as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="shipment_waiting"
+            ),
+            # Status messages name a shipment by the company's own id.
+            models.Index(fields=["account", "reference"], condition=~Q(reference=""), name="shipment_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
 class Payout(TenantModel):
     """One attempt to deliver rewards to one recipient by one method (PRODUCT.md). The statuses are API.md's, and `undone`."""
 
@@ -89,6 +129,8 @@ class Payout(TenantModel):
     # Through which connection it leaves, and to which payout address, by their public ids; both as they were when it was made.
     account = models.CharField(max_length=32, blank=True)
     destination = models.CharField(max_length=32, blank=True)
+    # With which others it leaves in one call; then the turn is the shipment's, and `next_attempt_at` here is empty.
+    shipment = models.ForeignKey(PayoutShipment, on_delete=models.PROTECT, null=True, related_name="payouts")
     amount_minor = models.BigIntegerField()
     # What an earlier reversal (below zero) or a late addition changed of the rewards' sum: amount = sum of its items + netted.
     netted_minor = models.BigIntegerField(default=0)

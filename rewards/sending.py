@@ -8,21 +8,21 @@ company still knows that key. Leases and lives of keys are measured by the datab
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from participants.destinations import payable_destination
-from participants.models import Participant
+from participants.models import Participant, PayoutDestination
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, record
 from referrals.lib import clock
 from referrals.lib.prepared import Prepared, Slot
 from rewards import lifecycle, meanwhile, payout_guards
-from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
+from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutItem, PayoutShipment, Reward, State
 from rewards.orders import Gift as Gift
 from rewards.orders import Order as Order
 from rewards.orders import Outcome as Outcome
@@ -56,13 +56,14 @@ _DUE = Prepared(
         *_WIDE
     )
 )
+_REWARD_WIDE = ("participant", "campaign__merchant", "merchant", "event__participant__campaign__merchant")
 _ROW = Prepared(lambda: Payout.objects.filter(pk=Slot("pk")).select_related(*_WIDE).select_for_update(of=("self",)))
 _REWARDS = Prepared(
     lambda: (
         Reward.objects.filter(payout=Slot("payout"))
         .order_by("pk")
         .select_for_update(of=("self",))
-        .select_related("participant", "campaign__merchant", "merchant", "event__participant__campaign__merchant")
+        .select_related(*_REWARD_WIDE)
     )
 )
 
@@ -90,7 +91,7 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
         first_call = row.called_at is None
         if first_call and _put_off(row):
             return None
-        if row.status == "queued" and not _leave(row):
+        if row.status == "queued" and not leave([row]):
             return None
         PayoutAttempt.objects.create(payout=row, number=row.attempts)
         row.refresh_from_db(fields=["called_at", "amount_minor", "status"])
@@ -99,8 +100,19 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
 
 def order_of(row: Payout, *, first_call: bool = False) -> Order:
     """What an issuer may know of a payout. Its participant, campaign, merchant and batch are loaded. Raises SealError."""
+    found = addresses([row]).get((row.participant_id, row.destination))
+    rewards = Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)
+    has_gift = PayoutGift.objects.filter(payout=row).exists()
+    opened = {} if found is None else found.secrets
+    return order_with(row, opened, tuple(rewards), first_call=first_call, has_gift=has_gift)
+
+
+def order_with(
+    row: Payout, opened: Mapping[str, Any], rewards: tuple[str, ...], *, first_call: bool, has_gift: bool = False
+) -> Order:
+    """order_of() with what is known already: the opened payout address, and the rewards' public ids."""
     person = row.participant
-    address, details = _address(row)
+    details = {str(name): str(value) for name, value in opened.items()}
     return Order(
         payout_id=row.pk,
         public_id=row.public_id,
@@ -111,10 +123,11 @@ def order_of(row: Payout, *, first_call: bool = False) -> Order:
         amount=row.amount,
         email=person.email,
         name=person.name,
-        address=address,
+        # Where it goes: the payout address that the intent named, which a change would have stopped, else the person's own.
+        address=details.get("address", "") if row.destination else person.email,
         note=row.batch.note,
         reference=row.reference,
-        rewards=tuple(Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)),
+        rewards=rewards,
         is_test=row.is_test,
         called_at=row.called_at or clock.wall(),
         first_call=first_call,
@@ -125,8 +138,16 @@ def order_of(row: Payout, *, first_call: bool = False) -> Order:
         language=person.language or person.campaign.default_language,
         details=details,
         options=row.batch.options,
-        has_gift=PayoutGift.objects.filter(payout=row).exists(),
+        has_gift=has_gift,
     )
+
+
+def addresses(rows: Sequence[Payout]) -> dict[tuple[int, str], PayoutDestination]:
+    """The payout addresses that the intents named, by person and public id. One query."""
+    named = {(row.participant_id, row.destination) for row in rows if row.destination}
+    people, names = {person for person, _name in named}, {name for _person, name in named}
+    found = PayoutDestination.objects.filter(participant__in=people, public_id__in=names) if named else []
+    return {(one.participant_id, one.public_id): one for one in found if (one.participant_id, one.public_id) in named}
 
 
 def _put_off(row: Payout) -> bool:
@@ -144,39 +165,44 @@ def _put_off(row: Payout) -> bool:
     return True
 
 
-def _address(row: Payout) -> tuple[str, dict[str, str]]:
-    """Where it goes: the payout address that the intent named, which a change would have stopped, else the person's own."""
-    if not row.destination:
-        return row.participant.email, {}
-    found = row.participant.destinations.filter(public_id=row.destination).first()
-    if found is None:
-        return "", {}
-    details = {str(name): str(value) for name, value in found.secrets.items()}
-    return details.get("address", ""), details
+def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]] = lambda rows: rows) -> list[Payout]:
+    """The last look before anything is sent, at payouts of one side that the caller has locked: those whose rewards are on their way
+    now. What no longer stands is given up; of the rest those leave that `within` says.
 
-
-def _leave(row: Payout) -> bool:
-    """The last look before anything is sent; True when the rewards are on their way now."""
-    (person,) = Participant.objects.filter(pk=row.participant_id).select_for_update(no_key=True)
-    rewards = _locked(row)
-    ready = [reward for reward in rewards if reward.state == State.QUEUED]
-    if row.destination:
-        where = payable_destination(person, clock.now())
-        if where is None or where.public_id != row.destination:
+    People are locked before rewards, both in the order of their primary keys.
+    """
+    people = [row.participant_id for row in rows]
+    list(Participant.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    usable = PayoutDestination.objects.filter(
+        participant__in=people, ended_at=None, confirmed_at__isnull=False, usable_from__lte=clock.now()
+    )
+    where = dict(usable.values_list("participant", "public_id")) if any(row.destination for row in rows) else {}
+    queued: dict[int, list[Reward]] = {}
+    for reward in _locked(*rows):
+        if reward.payout_id is not None and reward.state == State.QUEUED:
+            queued.setdefault(reward.payout_id, []).append(reward)
+    items: dict[int, dict[int, int]] = {}
+    listed = PayoutItem.objects.filter(payout__in=rows).values_list("payout", "reward", "amount_minor")
+    for payout, pk, minor in listed:
+        items.setdefault(payout, {})[pk] = minor
+    gone = []
+    for row in rows:
+        ready = queued.get(row.pk, [])
+        if row.destination and where.get(row.participant_id) != row.destination:
             _stop(row, ready, "waiting_for_recipient", "The payout address has changed since.")
-            return False
-    if not _cut_again(row, ready):
-        return False
-    lifecycle.move(lifecycle.ACTS["send"], [lifecycle.Target(reward, State.SENDING) for reward in ready], actor=SYSTEM)
-    return True
+        elif _cut_again(row, ready, items.get(row.pk, {})):
+            gone.append(row)
+    gone = within(gone)
+    targets = [lifecycle.Target(reward, State.SENDING) for row in gone for reward in queued.get(row.pk, [])]
+    lifecycle.move(lifecycle.ACTS["send"], targets, actor=SYSTEM)
+    return gone
 
 
-def _cut_again(row: Payout, ready: Sequence[Reward]) -> bool:
-    """Take out of the payout what no longer stands, as long as nothing was sent.
+def _cut_again(row: Payout, ready: Sequence[Reward], items: Mapping[int, int]) -> bool:
+    """Take out of the payout what no longer stands of its `items`, as long as nothing was sent.
 
     False when there is nothing left to send, or more than was confirmed: then the payout is given up.
     """
-    items = dict(PayoutItem.objects.filter(payout=row).values_list("reward", "amount_minor"))
     now = {reward.pk: reward.amount_minor for reward in ready}
     if now == items:
         return True
@@ -240,8 +266,7 @@ def _apply(row: Payout, order: Order, outcome: Outcome, key_life: timedelta | No
         return _gone(row, outcome, SYSTEM)
     if outcome.state == "failed":
         return _failed(row, outcome, SYSTEM)
-    pause = BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
-    wait = timedelta(seconds=max(pause, min(outcome.wait, 86_400)))
+    wait = pause(row.attempts, outcome.wait)
     tired = Payout.objects.filter(pk=row.pk, called_at__lt=Now() - PATIENCE).exists()
     if outcome.state == "unsent" and not tired:
         # The key's life has not begun when nothing has reached the company yet.
@@ -252,8 +277,15 @@ def _apply(row: Payout, order: Order, outcome: Outcome, key_life: timedelta | No
     return _become(row, SYSTEM, "needs_attention", message=outcome.message)
 
 
+def pause(attempts: int, asked_for: int = 0) -> timedelta:
+    """How long to wait after so many tries; `asked_for` are the seconds that the company wants."""
+    seconds = BACK_OFF[min(attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
+    return timedelta(seconds=max(seconds, min(asked_for, 86_400)))
+
+
 def _again(row: Payout, status: str, wait: timedelta, message: str, called_at: datetime | None) -> str:
-    Payout.objects.filter(pk=row.pk).update(next_attempt_at=Now() + wait, called_at=called_at)
+    if row.shipment_id is None:
+        Payout.objects.filter(pk=row.pk).update(next_attempt_at=Now() + wait, called_at=called_at)
     return _become(row, SYSTEM, status, message=message, keep_turn=True)
 
 
@@ -332,8 +364,12 @@ def _row(payout_id: int) -> Payout:
     return row
 
 
-def _locked(row: Payout) -> list[Reward]:
-    return _REWARDS(payout=row.pk)
+def _locked(*rows: Payout) -> list[Reward]:
+    """The payouts' rewards, locked in the order of their primary keys."""
+    if len(rows) == 1:
+        return _REWARDS(payout=rows[0].pk)
+    found = Reward.objects.filter(payout__in=rows).order_by("pk").select_for_update(of=("self",))
+    return list(found.select_related(*_REWARD_WIDE))
 
 
 def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
@@ -436,6 +472,9 @@ def _become(
         row.next_attempt_at = None
         fields.append("next_attempt_at")
     row.save(update_fields=fields)
+    if status == "needs_attention" and row.shipment_id is not None:
+        # Whoever is asked may pay it another way: what carries it is never sent again.
+        PayoutShipment.objects.filter(pk=row.shipment_id).update(is_over=True)
     if before != status:
         told = {"from": before, "to": status, "message": row.message, "reason": reason}
         record(row.tenant, actor, payout_happening(types.PAYOUT_CHANGED, row, **told))

@@ -33,7 +33,7 @@ LEFT_OUT: dict[str, str] = {
             "participants.ApplicationMail", "hosted.Mail", "hosted.WaitingNotice", "participants.InviteList", "participants.InviteLine",
             "participants.Capture",
             "participants.CaptureName", "participants.CustomerUpload", "api.IdempotencyRecord", "rewards.Import", "rewards.ImportFile",
-            "rewards.WhatIf", "rewards.Transfer", "rewards.ExportSchedule",
+            "rewards.WhatIf", "rewards.Transfer", "rewards.ExportSchedule", "rewards.PayoutShipment",
             # Nothing begins to be paid by itself in an account that was read.
             "rewards.PayoutRoute", "rewards.PayoutCalendar", "rewards.PayoutRun", "rewards.TeamAlert",
         ),

@@ -1,24 +1,28 @@
-"""A company that pays, in four models of exactly-once, with faults on order; what it really paid can be counted afterwards.
+"""A company that pays, in five models of exactly-once, with faults on order; what it really paid can be counted afterwards.
 
 The models (RELIABILITY INV-05): `life`: a key is replayed while it lives, and pays again afterwards (Stripe); `reject`: a known key is
 refused, with the name of the first payment (PayPal); `original`: a known key answers with the first payment (Tremendous); `lookup`: no
-keys at all, but payments can be found by our reference.
+keys at all, but payments can be found by our reference; `batch`: many payments in one call, whose key is refused afterwards with the
+name of what was made, and which can't be looked up by that key (PayPal's batches).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from integrations.base import Account
 from referrals.lib.http import HttpError
+from rewards.orders import Shipment, Shipped
 from rewards.sending import Order, Outcome
 
-MODELS = ("life", "reject", "original", "lookup")
+MODELS = ("life", "reject", "original", "lookup", "batch")
+# What one call carries: our name of each payment, and minor units.
+Lines = list[tuple[str, int]]
 # What can go wrong with a call, and whether the payment is made all the same.
 FAULTS = {"hang": False, "hang_after": True, "error": False, "error_after": True, "busy": False, "refused": False}
 
@@ -30,6 +34,8 @@ class Company:
     model: str
     transfers: list[tuple[str, int]] = field(default_factory=list)
     keys: dict[str, int] = field(default_factory=dict)
+    # By their number: what came in one call.
+    batches: list[Lines] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -51,6 +57,31 @@ class Company:
         self.transfers.append((key, minor))
         self.keys[key] = len(self.transfers) - 1
         return 201, self.keys[key]
+
+    def ship(self, key: str, lines: Lines, fault: str = "") -> tuple[int, dict[str, Any]]:
+        """One call to pay many; (HTTP status, body), status 0 for no answer."""
+        with self.lock:
+            self.calls["ship"] += 1
+            if fault and not FAULTS[fault]:
+                return {"hang": (0, {}), "error": (500, {}), "busy": (429, {}), "refused": (422, {"why": "No."})}[fault]
+            known = self.keys.get(key)
+            if known is None:
+                known = self.keys[key] = len(self.batches)
+                self.batches.append([(name, minor) for name, minor in lines])
+                self.transfers += self.batches[known]
+                status = 201
+            else:
+                status = 409
+        if fault:
+            return (0, {}) if fault == "hang_after" else (500, {})
+        return status, {"id": f"ba_{known}"}
+
+    def batch(self, name: str) -> tuple[int, dict[str, Any]]:
+        """What was made by one call, by the company's own name of it."""
+        with self.lock:
+            self.calls["batch"] += 1
+            lines = self.batches[int(name.removeprefix("ba_"))]
+        return 200, {"id": name, "lines": lines}
 
     def find(self, key: str) -> tuple[int, dict[str, Any]]:
         """What is known by our reference; 404 when nothing is."""
@@ -99,3 +130,43 @@ class Issuer:
         if body["minor"] != order.amount.minor:
             return Outcome("ask", body["id"], "It paid another amount.")
         return Outcome("paid", body["id"])
+
+
+class Shipper(Issuer):
+    """Pays many at once. `call(verb, key, lines)` is the wire here."""
+
+    def __init__(self, call: Callable[[str, str, Any], tuple[int, dict[str, Any]]], key_life: timedelta | None) -> None:
+        super().__init__(call, key_life)
+        self.ship = call
+
+    def send_many(self, orders: Sequence[Order], account: Account, shipment: Shipment) -> Shipped:
+        """One call to pay them, and one to see what became of each."""
+        lines = [(order.public_id, order.amount.minor) for order in orders]
+        status, body = self.ship("ship", shipment.key, lines)
+        if status == 0:
+            raise HttpError("No answer.", retry=True, sent=True)
+        if status == 422:
+            return self._each(orders, Outcome("failed", "", body["why"]))
+        if status not in {201, 409}:
+            return self._each(orders, Outcome("unknown", "", f"It answered {status}."))
+        return self._look(orders, body["id"])
+
+    def check_many(self, orders: Sequence[Order], account: Account, shipment: Shipment) -> Shipped | None:
+        """Only by the company's own name of it."""
+        return self._look(orders, shipment.reference) if shipment.reference else None
+
+    def _look(self, orders: Sequence[Order], name: str) -> Shipped:
+        _status, body = self.ship("batch", name, None)
+        found = {line[0]: line[1] for line in body["lines"]}
+        outcomes = {
+            order.public_id: Outcome("paid", f"{name}/{order.public_id}")
+            if found[order.public_id] == order.amount.minor
+            else Outcome("ask", "", "It paid another amount.")
+            for order in orders
+            if order.public_id in found
+        }
+        return Shipped(outcomes, name)
+
+    @staticmethod
+    def _each(orders: Sequence[Order], outcome: Outcome) -> Shipped:
+        return Shipped({order.public_id: outcome for order in orders})

@@ -24,13 +24,15 @@ from django.utils import timezone
 
 from integrations import payouts as carrier
 from integrations import registry
+from integrations import shipping as shipments
+from integrations.base import Way
 from integrations.models import Connection
 from referrals.lib.errors import Refused
-from rewards import bans, lifecycle, refunds, sending
-from rewards.models import LedgerEntry, Payout, Reward
+from rewards import bans, lifecycle, refunds, sending, shipping
+from rewards.models import LedgerEntry, Payout, PayoutShipment, Reward
 from rewards.queueing import Method, queue
 from rewards.verify import differences
-from tests.chaos.company import MODELS, Company, Issuer
+from tests.chaos.company import MODELS, Company, Issuer, Shipper
 from tests.chaos.wire import call, served
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -61,15 +63,23 @@ class Mortal:
         ahead = timedelta(minutes=self.rng.choice([-10, 0, 10]))
         real = timezone.now
         vars(timezone)["now"] = lambda: real() + ahead
-        issuer = Issuer(call(self.path, lambda: self.at("call is out")), life)
+        wire = call(self.path, lambda: self.at("call is out"))
+        issuer = Shipper(wire, life) if shipments.together("stripe") > 1 else Issuer(wire, life)
         vars(registry)["issuer"] = lambda slug: issuer
-        self._between(sending, "claim", "claiming", "claimed", inside="_leave")
+        self._between(sending, "claim", "claiming", "claimed", inside="leave")
+        self._between(shipping, "pack", "", "claimed")
+        self._between(shipping, "claim", "", "claimed", inside="_begin")
         self._between(issuer, "check", "", "asked")
         self._between(issuer, "send", "", "answered")
+        if isinstance(issuer, Shipper):
+            self._between(issuer, "check_many", "", "asked")
+            self._between(issuer, "send_many", "", "answered")
         self._between(sending, "settle", "", "settled", inside="_become")
         self.rng.shuffle(keys)
         for key in keys:
             carrier.work(key)
+        for key in list(PayoutShipment.objects.order_by("pk").values_list("pk", flat=True)):
+            shipments.again(key)
 
     def _between(self, where: Any, name: str, before: str, after: str, inside: str = "") -> None:
         real: Callable[..., Any] = getattr(where, name)
@@ -119,6 +129,7 @@ def _round(seed: str, path: Path, deadly: float, life: timedelta | None) -> Coun
             ended["killed"] += 1
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     due.update(next_attempt_at=Now())
+    PayoutShipment.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=Now())
     return ended
 
 
@@ -140,7 +151,12 @@ def _meddle(rng: random.Random, cast: Cast, rewards: list[Reward]) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_killed_workers_pay_every_reward_once(alice: Cast, tmp_path: Path, model: str) -> None:
+def test_killed_workers_pay_every_reward_once(
+    alice: Cast, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if model == "batch":
+        way = Way("stripe", "Stripe", "", frozenset({"cash"}), issuer="", together=5)
+        monkeypatch.setattr(registry, "ways", lambda: {"stripe": (registry.get("stripe"), way)})
     seeds = [seed for seed in range(FIRST, FIRST + SEEDS) if MODELS[seed % len(MODELS)] == model]
     kills = sum(_play(alice, tmp_path / str(seed), model, seed) for seed in seeds)
     assert kills > len(seeds) or len(seeds) < 5  # else nothing was tested
@@ -149,8 +165,8 @@ def test_killed_workers_pay_every_reward_once(alice: Cast, tmp_path: Path, model
 def _play(alice: Cast, path: Path, model: str, seed: int) -> int:
     """One story from its seed to its judgement; how many workers were killed in it."""
     rng, company = random.Random(seed), Company(model)
-    life = timedelta(hours=24) if model == "life" else None
-    rewards = _rewards(alice, rng, f"s{seed}")
+    life = {"life": timedelta(hours=24), "batch": timedelta(days=30)}.get(model)
+    rewards = _rewards(alice, rng, f"s{seed}", at_once=model == "batch")
     quiet = [False]
     kills = 0
     with served(company, path, random.Random(f"{seed}:company"), lambda: 0.0 if quiet[0] else 0.6):
@@ -165,24 +181,26 @@ def _play(alice: Cast, path: Path, model: str, seed: int) -> int:
     return kills
 
 
-def _rewards(alice: Cast, rng: random.Random, name: str) -> list[Reward]:
-    """Twelve rewards of several people, in payouts of one to three."""
+def _rewards(alice: Cast, rng: random.Random, name: str, *, at_once: bool) -> list[Reward]:
+    """Three rewards of each of several people, in payouts of one to three: each in a batch of its own, or many in one."""
     row = Connection(merchant=alice.merchant, is_test=False, provider="stripe")
     row.secrets = {}
     row.save()
     method = Method("stripe", frozenset({"cash"}), account=row.public_id)
     campaign = make_campaign(alice.tenant, [fixed_rule(1500, kind="cash")])
     rewards: list[Reward] = []
-    for person in range(4):
+    batches: list[list[Reward]] = [[], []]
+    for person in range(5 if at_once else 4):
         referrer = make_participant(campaign, f"{name}-r{person}@example.com")
         mine = [buy(make_friend(referrer, f"{name}-f{person}{n}@example.net")).rewards[0] for n in range(3)]
         cut = rng.randint(0, 3)
-        for number, some in enumerate((mine[:cut], mine[cut:])):
-            if some:
-                keys = [reward.pk for reward in some]
-                key = f"batch-{name}-{person}-{number}"
-                queue(tenant=alice.tenant, reward_ids=keys, method=method, actor=ACTOR, key=key)
+        parts = [mine[:cut], mine[cut:]]
+        batches = [a + b for a, b in zip(batches, parts, strict=True)] if at_once else [*batches, *parts]
         rewards += mine
+    for number, some in enumerate(batches):
+        if some:
+            keys = [reward.pk for reward in some]
+            queue(tenant=alice.tenant, reward_ids=keys, method=method, actor=ACTOR, key=f"batch-{name}-{number}")
     return rewards
 
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from tests.chaos.company import FAULTS, Company
 
-Wire = Callable[[str, str, int], tuple[int, dict[str, Any]]]
+Wire = Callable[[str, str, Any], tuple[int, dict[str, Any]]]
 
 
 def call(path: Path, on_sent: Callable[[], None]) -> Wire:
     """One request for each connection; `on_sent` is called when the request is out and nothing has come back. Status 0: no answer."""
 
-    def wire(verb: str, key: str, minor: int) -> tuple[int, dict[str, Any]]:
+    def wire(verb: str, key: str, minor: Any) -> tuple[int, dict[str, Any]]:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(10)
             line.connect(str(path))
@@ -42,13 +42,14 @@ def served(company: Company, path: Path, rng: random.Random, trouble: Callable[[
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            verb, key, minor = json.loads(self.rfile.readline())
-            if verb == "find":
-                status, body = company.find(key)
+            verb, key, what = json.loads(self.rfile.readline())
+            if verb in {"find", "batch"}:
+                status, body = company.find(key) if verb == "find" else company.batch(key)
             else:
                 with company.lock:
                     fault = rng.choice([*FAULTS]) if rng.random() < trouble() else ""
-                status, body = company.pay(key, minor, "" if fault == "refused" else fault)
+                do = company.ship if verb == "ship" else company.pay
+                status, body = do(key, what, "" if fault == "refused" else fault)
             if status:
                 self.wfile.write(json.dumps([status, body]).encode() + b"\n")
 

@@ -450,14 +450,14 @@ def test_a_payout_that_can_not_be_worked_on_keeps_no_other_one_waiting(
     alice: Cast, asha: Participant, method: Method, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = intend(alice, method, earn(asha, "f1")), intend(alice, method, earn(asha, "f2"))
-    leave = sending._leave
+    leave = sending.leave
 
-    def broken(row: Payout) -> bool:
-        if row.pk == bad.pk:
+    def broken(rows: list[Payout]) -> list[Payout]:
+        if bad in rows:
             raise RuntimeError("Never mind.")
-        return leave(row)
+        return leave(rows)
 
-    monkeypatch.setattr(sending, "_leave", broken)
+    monkeypatch.setattr(sending, "leave", broken)
     assert (carrier.sweep(), company.transfers) == (1, [(good.key, 1500)])
     bad.refresh_from_db()
     assert (bad.status, bad.attempts, bad.called_at) == ("queued", 0, None)

@@ -1,0 +1,90 @@
+"""What payouts alone and payouts together need of a company: the way there, its names of the people, when it is asked again, and words
+for what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from integrations import payout_checking, registry
+from integrations.base import Account, ProviderError
+from integrations.key_health import watched
+from integrations.models import Connection
+from integrations.sandbox.sending import send_for
+from participants.models import CustomerReference
+from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
+from referrals.lib.http import HttpError
+from referrals.lib.sealed import SealError
+from rewards import sending
+from rewards.models import Payout
+from rewards.sending import Order, Outcome
+
+# When a company is asked what became of a payout that it took, by how often it was; then each day.
+CHECKS = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360))
+DAY = timedelta(days=1)
+GONE = "Its connection is gone or can't be opened. Connect anew."
+TOO_OLD = "The company does not know it, and its key is too old to be used again."
+logger = logging.getLogger(__name__)
+
+
+def ready(orders: Sequence[Order], tenant: Tenant) -> tuple[Account | None, list[Order]]:
+    """The way to the company of these orders, all of one connection, and the orders with the company's own names of the people.
+
+    Of the payout's own side's connections only: one that an archive names may be somebody else's here.
+    """
+    first = orders[0]
+    row = Connection.objects.for_tenant(tenant).filter(removed_at=None, public_id=first.account).first()
+    found = registry.ways().get(first.method)
+    if row is None or (found and found[0].slug != row.provider):
+        return None, list(orders)
+    people = {order.person for order in orders}
+    known = CustomerReference.objects.filter(source=row.provider, participant__public_id__in=people).order_by("pk")
+    names = dict(known.values_list("participant__public_id", "customer_id"))
+    named = [replace(order, customer=names.get(order.person, "")) for order in orders]
+    try:
+        return Account(row.secrets, row.settings, watched(row, send_for(row)), row.is_test), named
+    except SealError:
+        logger.exception("the secrets of %s can't be opened", row.public_id)
+        return None, named
+
+
+def ask_in(method: str) -> dict[str, timedelta]:
+    """By status: when the company is first asked what became of a payout."""
+    return {"sent": CHECKS[0]} | ({"paid": DAY} if watch(method) else {})
+
+
+def watch(method: str) -> timedelta:
+    """For how long after a payment the company is asked each day."""
+    found = registry.ways().get(method)
+    return found[1].watch if found else timedelta(0)
+
+
+def learnt(row: Payout, outcome: Outcome | None) -> str:
+    """Take what the company said when it was asked, None when it does not know it; the payout's status."""
+    if outcome is None:
+        if row.status in Payout.GONE:
+            payout_checking.missing(row)
+        return row.status
+    payout_checking.found_again(row)
+    return sending.learn(row.pk, outcome)
+
+
+def next_check(row: Payout, status: str) -> timedelta | None:
+    """When it is asked again; None: not any more."""
+    if status == "sent":
+        return CHECKS[row.checks] if row.checks < len(CHECKS) else DAY
+    long = watch(row.method)
+    if status == "paid" and long and (row.paid_at is None or row.paid_at + long > clock.now()):
+        return DAY
+    return None
+
+
+def words(error: Exception) -> str:
+    """What went wrong, for the merchant: a company's or our client's own words, else only that it did."""
+    if isinstance(error, HttpError | ProviderError):
+        return str(error)
+    logger.error("an issuer raised %s", type(error).__name__, exc_info=error)
+    return f"The call ended with an error of ours ({type(error).__name__})."
