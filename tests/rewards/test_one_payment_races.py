@@ -3,6 +3,7 @@ and in each part of a payout's way (INV-05, INV-14; issue 6, part 6)."""
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import Counter
@@ -14,8 +15,15 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from integrations import inbox
+from integrations.base import Account, Delivery, Scene
+from integrations.models import Connection, InboundEvent, PromotionCode, PromotionPlan
+from integrations.providers.shopify.samples import Samples, sign
 from participants.models import Participant
+from referrals.accounts.tenancy import Tenant
+from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.money import Money
 from rewards import sending
 from rewards.balances import balances_of
 from rewards.given import given_by_code
@@ -58,53 +66,103 @@ class Pair:
             pool.shutdown()
 
 
-def test_a_redeemed_code_and_a_press_of_issue_never_both_pay(alice: Cast) -> None:
-    campaign = make_campaign(
-        alice.tenant, [fixed_rule(500, side="invitee", trigger="join", event="join", kind="coupon")]
-    )
-    asha = make_participant(campaign)
-    paid: Counter[str] = Counter()
+@pytest.fixture
+def side(alice: Cast) -> Tenant:
+    return Tenant(alice.merchant, is_test=True)
 
-    def issue(reward: Reward) -> Payout:
+
+@pytest.fixture
+def asha(side: Tenant) -> Participant:
+    """A referrer whose friends get 5 dollars for joining, and who earns by their first order."""
+    friends = fixed_rule(500, side="invitee", trigger="join", event="join", kind="coupon")
+    return make_participant(make_campaign(side, [fixed_rule(), friends]))
+
+
+class Way:
+    """Rewards on their way to the company, which counts how often it pays for a key."""
+
+    def __init__(self, side: Tenant) -> None:
+        self._side = side
+        self.paid: Counter[str] = Counter()
+
+    def pressed(self, reward: Reward, number: int) -> Callable[[], Any]:
+        """The whole way from the press; or the claim of what was queued before; or the answer to what was sent before."""
+        if number % 3 == 0:
+            return lambda: self._carry(self._issue(reward))
+        payout = self._issue(reward)
+        if number % 3 == 1:
+            return partial(self._carry, payout)
+        order = sending.claim(payout.pk)
+        assert order is not None
+        return partial(self._settle, order)
+
+    def _issue(self, reward: Reward) -> Payout:
         batch, _made = queue(
-            tenant=alice.tenant, reward_ids=[reward.pk], method=METHOD, actor=ACTOR, key=f"request-{reward.pk}"
+            tenant=self._side, reward_ids=[reward.pk], method=METHOD, actor=ACTOR, key=f"request-{reward.pk}"
         )
         return batch.payouts.get()
 
-    def carry(payout: Payout) -> None:
+    def _carry(self, payout: Payout) -> None:
         order = sending.claim(payout.pk)
         if order is not None:
-            settle(order)
+            self._settle(order)
 
-    def settle(order: Order) -> None:
-        paid[order.key] += 1
+    def _settle(self, order: Order) -> None:
+        self.paid[order.key] += 1
         sending.settle(order, Outcome("paid", f"re_{order.number}"), key_life=None)
 
-    def pressed(maya: Participant, reward: Reward, number: int) -> Callable[[], Any]:
-        """The whole way from the press; or the claim of what was queued before; or the answer to what was sent before."""
-        if number % 3 == 0:
-            return lambda: carry(issue(reward))
-        payout = issue(reward)
-        if number % 3 == 1:
-            return partial(carry, payout)
-        order = sending.claim(payout.pk)
-        assert order is not None
-        return partial(settle, order)
 
-    pair, ended = Pair(), Counter[tuple[str, str, int]]()
+def race(
+    side: Tenant, asha: Participant, rounds: int, redeemed: Callable[[Participant, int], Callable[[], Any]]
+) -> None:
+    """A friend's reward is issued at the moment in which the code that stands for it is redeemed; all must add up."""
+    pair, way, ended = Pair(), Way(side), Counter[tuple[str, str, int]]()
     try:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             maya = make_friend(asha, f"maya{number}@example.net")
             reward = Reward.objects.get(participant=maya)
-            redeem = partial(given_by_code, participant=maya, rule_key=reward.rule_key, actor=ACTOR)
-            pair.race(redeem, pressed(maya, reward, number))
+            pair.race(redeemed(maya, number), way.pressed(reward, number))
             reward.refresh_from_db()
-            times = sum(paid[key] for key in Payout.objects.filter(participant=maya).values_list("key", flat=True))
+            times = sum(way.paid[key] for key in Payout.objects.filter(participant=maya).values_list("key", flat=True))
             left = balances_of([maya.pk]).get(maya.pk)
             assert (left.invitee.left if left else 0) == -500 * times
             ended[reward.state, reward.reason, times] += 1
     finally:
         pair.close()
     assert set(ended) <= {("void", "given_by_code", 0), ("reversed", "given_by_code", 1)}
-    assert sum(ended.values()) == ROUNDS
+    assert sum(ended.values()) == rounds
     assert list(differences()) == []
+
+
+def test_a_redeemed_code_and_a_press_of_issue_never_both_pay(side: Tenant, asha: Participant) -> None:
+    key = Reward.objects.get(participant=make_friend(asha)).rule_key
+    race(side, asha, ROUNDS, lambda maya, _n: partial(given_by_code, participant=maya, rule_key=key, actor=ACTOR))
+
+
+def test_nor_do_the_shop_s_own_message_of_it_and_a_press_of_issue(side: Tenant, asha: Participant) -> None:
+    """The order with the code comes by the real way: it names the friend's number, counts as their first purchase, and is decided."""
+    shop = Connection(merchant=side.merchant, is_test=True, provider="shopify")
+    shop.secrets = {"shop": "halden-roasts.myshopify.com", "client_secret": "s" * 32}
+    shop.save()
+    own = {"merchant": side.merchant, "is_test": True}
+    key = Reward.objects.get(participant=make_friend(asha)).rule_key
+    plan = PromotionPlan.objects.create(**own, campaign=asha.campaign, connection=shop, rule_key=key)
+    PromotionCode.objects.create(
+        **own, plan=plan, participant=asha, code=asha.referral_code, revision=1, remote_id="d1", state="active"
+    )
+    account = Account(shop.secrets)
+
+    def message(maya: Participant, number: int) -> Callable[[], Any]:
+        scene = Scene("payment", f"a{number:011d}", 0, clock.now(), maya.email, "Maya Lind", Money(4200, "USD"))
+        order = json.loads(Samples().delivery(scene, account).body) | {"discount_codes": [{"code": asha.referral_code}]}
+        body = json.dumps(order).encode()
+        assert (
+            inbox.receive(shop.public_id, Delivery(body, sign(body, "orders/paid", f"m{number}", account))).status
+            == 200
+        )
+        return partial(inbox.process, InboundEvent.objects.latest("pk").pk)
+
+    race(side, asha, max(9, ROUNDS // 3), message)
+    assert set(InboundEvent.objects.values_list("state", "attempts")) == {("processed", 1)}
+    # What the friends' orders earned their referrer is untouched by all of it.
+    assert set(Reward.objects.filter(side="referrer").values_list("state", flat=True)) == {"due"}
