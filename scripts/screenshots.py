@@ -145,6 +145,7 @@ PAGES = [
     Shot("payouts-all", "/app/payouts/all/"),
     Shot("payouts-attention", "/app/payouts/attention/"),
     Shot("payout", "/app/payouts/one/{payout}/"),
+    Shot("payouts-waiting", "/app/payouts/waiting/"),
     Shot("payout-routes", "/app/settings/payouts/"),
     Shot("payout-route-new", "/app/settings/payouts/ways/new/"),
     Shot("payout-safety", "/app/settings/payouts/safety/"),

@@ -51,6 +51,7 @@ CODES: dict[str, tuple[int, str]] = {
     "event_not_found": (404, "No such event."),
     "reward_not_found": (404, "No such reward."),
     "payout_not_found": (404, "No such payout."),
+    "payout_route_not_found": (404, "No such way of paying by itself."),
     "payout_batch_not_found": (404, "No such batch."),
     "provider_unknown": (404, "No such provider."),
     "connection_not_found": (404, "No such connection."),

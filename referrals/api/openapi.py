@@ -30,6 +30,7 @@ PATH_EXAMPLES = {
     "rewards": "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "payouts": "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "payout-batches": "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "payout-routes": "rt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "connections": "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "inbound-events": "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "webhook-endpoints": "whe_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",

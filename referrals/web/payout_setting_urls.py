@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import payout_routes, payout_safety
+from referrals.web import payout_routes, payout_safety, payout_waiting
 
 urlpatterns = [
+    path("payouts/waiting/", payout_waiting.payouts_waiting, name="payouts_waiting"),
+    path("payouts/waiting/fund/", payout_waiting.payouts_fund, name="payouts_fund"),
     path("settings/payouts/", payout_routes.payout_routes, name="payout_routes"),
     path("settings/payouts/calendar/", payout_routes.payout_calendar, name="payout_calendar"),
     path("settings/payouts/ways/new/", payout_routes.payout_route_new, name="payout_route_new"),

@@ -25,7 +25,7 @@ from referrals.web.filters import one_of
 from referrals.web.payout_rows import batch_rows, for_rows, method_text, payout_rows
 from referrals.web.payout_words import status_text
 from referrals.web.reward_state import ListState
-from rewards import payout_guards
+from rewards import funding, payout_guards
 from rewards.models import Payout, PayoutBatch
 
 M = TypeVar("M", bound=Model)
@@ -76,12 +76,18 @@ class PageTab:
 
 
 def tabs(tenant: Tenant, current: str) -> list[PageTab]:
-    """The pages about payouts, with how many payouts wait for a person. One query."""
+    """The pages about payouts, with how many batches and payouts wait for a person. Two queries."""
     return [
         PageTab(_("Batches"), reverse("web:payouts"), current == "batches"),
         PageTab(_("Payouts"), reverse("web:payouts_all"), current == "all"),
+        PageTab(_("Waiting"), reverse("web:payouts_waiting"), current == "waiting", waiting_batches(tenant)),
         PageTab(_("Needs attention"), reverse("web:payouts_attention"), current == "attention", open_questions(tenant)),
     ]
+
+
+def waiting_batches(tenant: Tenant) -> int:
+    """How many batches wait for money or for a second person. One query, of open batches only."""
+    return funding.waiting(tenant).count()
 
 
 def open_questions(tenant: Tenant) -> int:

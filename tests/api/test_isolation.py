@@ -16,7 +16,7 @@ from referrals.api.openapi import in_order, request_example
 from referrals.api.operations import Operation
 from referrals.api.v2.resources import API as V2
 from referrals.events.services import SYSTEM
-from rewards.models import Payout, Reward
+from rewards.models import Payout, PayoutRoute, Reward
 from tests.api.conftest import Shop, open_shop
 from tests.worlds import taken
 
@@ -79,6 +79,9 @@ def world(kept: None) -> World:
         "rewards": Reward.objects.get(side="referrer").public_id,
         "payouts": payout.public_id,
         "payout-batches": payout.batch.public_id,
+        "payout-routes": PayoutRoute.objects.create(
+            merchant=shop.merchant, side="referrer", kind="cash", method="paypal_file", created_by=CANARY
+        ).public_id,
     }
 
     outsiders = {

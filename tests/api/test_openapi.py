@@ -20,7 +20,7 @@ from referrals.api.openapi import document, in_order, request_example
 from referrals.api.operations import Api, Operation
 from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
-from rewards.models import Payout, Reward, Transfer, WhatIf
+from rewards.models import Payout, PayoutBatch, PayoutRoute, Reward, Transfer, WhatIf
 from tests.api.conftest import Reply, Shop, open_shop
 from tests.api.v2.test_applications import wish
 from tests.factories import ACTOR, make_participant
@@ -40,7 +40,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 79)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 84)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -139,6 +139,11 @@ class World:
                 send(f"/api/v2/rewards/{self.review}/hold")
             case "reverseReward" | "getPayout" | "getPayoutBatch" | "undoPayoutBatch":
                 send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
+            case "fundPayoutBatch":
+                send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
+                PayoutBatch.objects.update(needs_funding=True)
+            case "removePayoutRoute":
+                send("/api/v2/payout-routes", {"side": "referrer", "kind": "cash", "method": "paypal_file"})
             case "enableWebhookEndpoint":
                 endpoints.disable(endpoint=self.endpoint, actor=ACTOR)
             case "getExport":
@@ -171,6 +176,7 @@ class World:
             "wi_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": what_if.public_id if what_if else "",
             "xp_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": export.public_id if export else "",
             "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
+            "rt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": getattr(PayoutRoute.objects.first(), "public_id", ""),
             "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",
         }
 

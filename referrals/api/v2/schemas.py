@@ -12,6 +12,7 @@ from referrals.api.schema import Schema, array, boolean, instant, optional, reco
 from referrals.api.v2.application_schemas import APPLICATION
 from referrals.api.v2.base import page_schema
 from referrals.api.v2.export_schemas import EXPORT
+from referrals.api.v2.payout_routes import PAYOUT_ROUTES
 from referrals.api.v2.payout_safety import PAYOUT_SAFETY
 from referrals.api.v2.report_schemas import CAMPAIGN_REPORT
 from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
@@ -465,6 +466,7 @@ SCHEMAS: dict[str, Schema] = {
     "Payout": PAYOUT,
     "Batch": BATCH,
     "BatchMade": BATCH_MADE,
+    "PayoutRoutes": PAYOUT_ROUTES,
     "PayoutSafety": PAYOUT_SAFETY,
     "Connection": CONNECTION,
     "InboundEvent": INBOUND,
