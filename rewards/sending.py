@@ -189,7 +189,9 @@ def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]]
     for row in rows:
         ready = queued.get(row.pk, [])
         if row.destination and where.get(row.participant_id) != row.destination:
-            _stop(row, ready, "waiting_for_recipient", "The payout address has changed since.")
+            # One that counts already (the same account, entered anew) is nothing to wait for: they are due again.
+            reason = "" if row.participant_id in where else "waiting_for_recipient"
+            _stop(row, ready, reason, "The payout address has changed since.")
         elif _cut_again(row, ready, items.get(row.pk, {})):
             gone.append(row)
     gone = within(gone)

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from integrations.management.commands.rotate_secrets import sealed_tables
 from integrations.models import Connection
 from referrals.accounts.signing import new_secret, secrets_of
 from referrals.lib.sealed import SealError
@@ -68,3 +69,10 @@ def test_a_row_that_cannot_be_opened_is_named_and_kept(alice: Cast, settings: Se
     assert Connection.objects.get(pk=good.pk).secrets == {"webhook_secret": "whsec_1"}
     with pytest.raises(SealError):
         _ = Connection.objects.get(pk=lost.pk).secrets
+
+
+def test_every_table_with_something_sealed_is_gone_through() -> None:
+    found = {model._meta.label for model in sealed_tables()}
+    known = {"integrations.Connection", "integrations.WebhookEndpoint", "accounts.SigningSecret"}
+    assert found >= known | {"participants.PayoutDestination", "rewards.PayoutGift", "rewards.PayoutLine"}
+    assert [model._meta.label for model in sealed_tables() if not hasattr(model, "_bound_to")] == []

@@ -15,6 +15,7 @@ from integrations import payouts as carrier
 from integrations import registry
 from integrations.base import Account
 from integrations.models import Connection
+from participants import destinations
 from participants.models import Participant
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
@@ -432,6 +433,31 @@ def test_who_has_no_payout_address_waits_and_the_others_are_paid(
     with pytest.raises(Refused) as refused:
         queue(tenant=alice.tenant, reward_ids=[reward.pk], method=needs, actor=ACTOR, key="request-1")
     assert (refused.value.code, state(reward)[0]) == ("nothing_payable", "due")
+
+
+def test_a_payout_address_that_was_changed_stops_what_has_not_left(
+    alice: Cast, asha: Participant, method: Method, company: Company
+) -> None:
+    needs = Method(method.name, method.kinds, method.account, destination="wise_email")
+    values = {"holder": "Asha Verma", "email": "asha@pay.example"}
+
+    def enter(**changed: str) -> None:
+        row = destinations.ask(participant=asha, method="wise_email", values=values | changed, actor=ACTOR)
+        assert destinations.confirm(token=destinations.confirm_token(row), actor=ACTOR) is not None
+
+    enter()
+    reward = earn(asha)
+    # The same account with another name may be paid at once; another account is held, and what was meant for it waits.
+    for changed, after in (
+        ({"holder": "Asha M Verma"}, ("due", "")),
+        ({"email": "thief@pay.example"}, ("waiting", "waiting_for_recipient")),
+    ):
+        payout = intend(alice, needs, reward)
+        enter(**changed)
+        carrier.work(payout.pk)
+        payout.refresh_from_db()
+        assert (payout.status, company.transfers, state(reward)) == ("failed", [], after)
+    assert queueing.wake() == 0
 
 
 def test_nothing_leaves_through_somebody_else_s_connection(

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Model
 
-from integrations.models import Connection, WebhookEndpoint
-from participants.models import PayoutDestination
-from referrals.accounts.models import SigningSecret
-from referrals.lib.sealed import SealError, needs_resealing
-from rewards.models import PayoutLine
+from referrals.lib.sealed import SealError, needs_resealing, seal, unseal
+
+
+def sealed_tables() -> list[type[Model]]:
+    """Every table with a column `sealed`, whoever's it is: a new one is not forgotten."""
+    return [model for model in apps.get_models() if any(one.name == "sealed" for one in model._meta.concrete_fields)]
 
 
 class Command(BaseCommand):
     """Row by row, so that it may be stopped and started again at any time; rows stay readable throughout."""
 
     help = (
-        "Seal the secrets of all connections and webhook endpoints, those that merchants sign with, and "
-        "payout addresses and the files made with them with the first key of SECRETS_KEYS. "
+        "Seal the secrets of all connections and webhook endpoints, those that merchants sign with, and payout addresses, the files "
+        "made with them, and what recipients were given, with the first key of SECRETS_KEYS. "
         "Put the new key first, restart, run this, and then take the old key out."
     )
 
@@ -31,20 +34,17 @@ class Command(BaseCommand):
             if not needs_resealing(before):
                 continue
             try:
-                row.secrets = row.secrets
+                after = seal(unseal(before, bound_to=row._bound_to), bound_to=row._bound_to)
             except SealError as error:
-                name = f"signing secret {row}" if isinstance(row, SigningSecret) else row.public_id
+                name = getattr(row, "public_id", "") or f"{row._meta.verbose_name} {row}"
                 lost.append(f"{name}: {error}")
                 continue
             # Only if nobody has saved new secrets meanwhile: those are sealed with the newest key anyway.
-            done += type(row)._default_manager.filter(pk=row.pk, sealed=before).update(sealed=row.sealed)
+            done += type(row)._default_manager.filter(pk=row.pk, sealed=before).update(sealed=after)
         self.stdout.write(f"{done} sealed anew")
         if lost:
             raise CommandError("These could not be opened and stay as they are:\n" + "\n".join(lost))
 
-    def _rows(self) -> Iterator[Connection | WebhookEndpoint | SigningSecret | PayoutDestination | PayoutLine]:
-        yield from Connection.objects.order_by("pk").iterator(chunk_size=200)
-        yield from WebhookEndpoint.objects.order_by("pk").iterator(chunk_size=200)
-        yield from SigningSecret.objects.order_by("pk").iterator(chunk_size=200)
-        yield from PayoutDestination.objects.order_by("pk").iterator(chunk_size=200)
-        yield from PayoutLine.objects.exclude(sealed="").order_by("pk").iterator(chunk_size=200)
+    def _rows(self) -> Iterator[Any]:
+        for model in sealed_tables():
+            yield from model._default_manager.exclude(sealed="").order_by("pk").iterator(chunk_size=200)
