@@ -166,6 +166,8 @@ class Reward(TenantModel):
             models.Index(fields=["merchant", "is_test", "state", "amount_minor", "id"], name="reward_amount_sort"),
             # release_due.
             models.Index(fields=["review_ends_at"], condition=Q(state="review"), name="reward_review_end"),
+            # queueing.wake, and who is told that something waits for them: few, whosever they are.
+            models.Index(fields=["participant"], condition=Q(state="waiting"), name="reward_waiting"),
         ]
 
     def __str__(self) -> str:
