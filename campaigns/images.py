@@ -22,9 +22,9 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 2 * 1024 * 1024
 MAX_PIXELS = 8_000_000
 # The largest box that the pages show, twice for dense screens; bigger pictures are made to fit.
-BOXES = {"logo": (640, 240), "hero": (1200, 1200)}
-CONTENT_TYPES = {"logo": "image/png", "hero": "image/webp"}
-EXTENSIONS = {"logo": "png", "hero": "webp"}
+BOXES = {"logo": (640, 240), "hero": (1200, 1200), "product": (480, 320)}
+CONTENT_TYPES = {"logo": "image/png", "hero": "image/webp", "product": "image/webp"}
+EXTENSIONS = {"logo": "png", "hero": "webp", "product": "webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Picture:
 
 
 def read_image(upload: UploadedFile[Any] | bytes, kind: str) -> Picture:
-    """Decode an upload for `kind` ("logo" or "hero") and write it anew. Raises Refused("image", ...) saying what to do."""
+    """Decode an upload for `kind` ("logo", "hero" or "product") and write it anew. Raises Refused("image", ...) saying what to do."""
     data = _bytes(upload)
     try:
         # Pillow only warns about a bomb until twice its limit; ours is lower, and asked for before a pixel is unpacked.

@@ -341,6 +341,23 @@ class Way:
     key_name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Something that a company sells for rewards. `amounts` are minor units: those that there are when `is_fixed`, else the least and the
+    most, none when it does not say. `ways` are the company's words for deliveries, none for any; `picture` an address of its own."""
+
+    id: str
+    name: str
+    currency: str
+    amounts: tuple[int, ...] = ()
+    is_fixed: bool = False
+    ways: tuple[str, ...] = ()
+    picture: str = ""
+
+
+Products = Callable[[Account], Iterable[Product]]
+
+
 class SettingError(ValueError):
     """A setting that can't be: `field` names it, the text says what is wrong and what to write instead."""
 
@@ -453,6 +470,8 @@ class Provider:
     snippets: tuple[tuple[Text, str], ...] = ()
     # How it can deliver rewards.
     ways: tuple[Way, ...] = ()
+    # Dotted path of a Products, for a company with a list to choose from (integrations.catalogue).
+    products: str = ""
     # False for a company that tells of no payments: its messages are about payouts only.
     tells: bool = True
     # Dotted path of a Confirm, for a company whose signatures only it can check: asked before a message is read, outside of transactions.

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations import registry
+from integrations.catalogue_models import Catalogue as Catalogue
+from integrations.catalogue_models import CatalogueProduct as CatalogueProduct
 from integrations.outcomes import ADVICE_WITH_PULL, UNIDENTIFIED, advice, sentence
 from integrations.payout_check_models import PayoutComparison as PayoutComparison
 from integrations.payout_check_models import PayoutDifference as PayoutDifference

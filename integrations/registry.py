@@ -7,7 +7,7 @@ from typing import cast
 
 from django.utils.module_loading import import_string
 
-from integrations.base import App, Confirm, Installing, Issuer, LookUp, Provider, Pull, Recent, Samples, Way
+from integrations.base import App, Confirm, Installing, Issuer, LookUp, Products, Provider, Pull, Recent, Samples, Way
 
 # Those that tell of payments, and those that only pay.
 TELLING = {
@@ -24,6 +24,7 @@ PAYING = {
     "tremendous": "integrations.providers.tremendous.PROVIDER",
     "wise": "integrations.providers.wise.PROVIDER",
     "razorpayx": "integrations.providers.razorpayx.PROVIDER",
+    "giftcards": "integrations.providers.giftcards.PROVIDER",
 }
 SLUGS = TELLING | PAYING
 
@@ -63,6 +64,13 @@ def recent(method: str) -> Recent | None:
     """The company's list of what it paid by this method, if it has one."""
     found = ways().get(method)
     return cast(Recent, import_string(found[1].recent)) if found and found[1].recent else None
+
+
+@cache
+def products(slug: str) -> Products | None:
+    """The provider's list of products, if it has one."""
+    path = get(slug).products
+    return cast(Products, import_string(path)) if path else None
 
 
 @cache

@@ -42,6 +42,7 @@ JOBS = (
     Job("send webhooks that no worker has sent", "integrations.delivering.sweep", 1),
     Job("tell teams of webhook endpoints that fail", "integrations.webhook_alarms.warn", 10),
     Job("keep addresses for messages at companies", "integrations.listening.sweep", 1),
+    Job("fetch the products of companies", "integrations.catalogue.sweep", 5),
     Job("make promotion codes", "integrations.promotions.sweep", 1),
     Job("make and mail scheduled exports", "referrals.web.scheduled_exports.sweep", 5),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),

@@ -157,6 +157,8 @@ PAGES = [
     Shot("inbox-process", "/app/connections/messages/process/?state=ignored"),
     Shot("connection-message", "/app/connections/messages/{message}/"),
     Shot("connection-try", "/app/connections/{test_connection}/try/", test=True),
+    Shot("connection-pays", "/app/connections/{paying_connection}/", test=True),
+    Shot("connection-products", "/app/connections/{cards_connection}/products/", test=True),
     Shot("connection-tried", "/app/connections/{test_connection}/try/", test=True, press="main form button"),
     Shot("developers", "/app/developers/"),
     Shot("export-schedules", "/app/settings/exports/scheduled/"),
@@ -323,6 +325,14 @@ def demo_words() -> dict[str, str]:
         "test_connection": first(
             apps.get_model("integrations", "Connection").objects.filter(is_test=True, removed_at=None).order_by("pk")
         ),
+        **{
+            name: first(
+                apps.get_model("integrations", "Connection")
+                .objects.filter(is_test=True, removed_at=None, provider=slug)
+                .order_by("pk")
+            )
+            for name, slug in (("paying_connection", "tremendous"), ("cards_connection", "giftcards"))
+        },
         "message": first(messages.order_by("pk")),
         "webhook": first(apps.get_model("integrations", "WebhookEndpoint").objects.order_by("pk")),
         "delivery": first(

@@ -5,9 +5,13 @@ What their pages don't say (statuses besides Pending, the body of a 409, how web
 
 from __future__ import annotations
 
+import hashlib
+import io
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+
+from PIL import Image, ImageDraw
 
 from integrations.base import Secrets
 from integrations.sandbox import keys, scripts
@@ -47,17 +51,18 @@ class GiftCards(Company):
             Route("GET", "/v1/Products", self.products),
             Route("POST", "/v1/Orders", self.create),
             Route("GET", "/v1/Orders/{id}", self.order),
+            Route("GET", "/pictures/{id}", self.picture),
         )
 
     def key(self, request: Request) -> str:
         """A token; for the token itself the access token with the address it belongs to."""
         if request.path.rstrip("/").endswith("/Tokens"):
             return request.headers.get("accesstoken", "") if "@" in request.headers.get("email", "") else ""
-        return super().key(request)
+        return "public" if request.path.startswith("/pictures/") else super().key(request)
 
     def answer(self, call: Call) -> Reply:
         """A token is good for an hour."""
-        if not call.request.path.rstrip("/").endswith("/Tokens"):
+        if call.request.path.startswith("/v1/") and not call.request.path.rstrip("/").endswith("/Tokens"):
             kept = call.state.get("token", self.key(call.request)[:255])
             if kept is None or kept["until"] <= call.now.isoformat():
                 return self.denied()
@@ -73,6 +78,13 @@ class GiftCards(Company):
     def products(self, call: Call) -> Reply:
         """The whole catalogue."""
         return Reply(200, [_product(*row) for row in PRODUCTS])
+
+    def picture(self, call: Call) -> Reply:
+        """A card in a colour of its own; no brand's real picture."""
+        name = call.params["id"].removesuffix(".png").upper()
+        if name not in {row[0] for row in PRODUCTS}:
+            return self.missing()
+        return Reply(200, _drawn(name), {"Content-Type": "image/png"})
 
     def create(self, call: Call) -> Reply:
         """201 with a new order; 409 with the first one's Id for a PONumber that is taken, whatever else the request says."""
@@ -184,8 +196,19 @@ def _product(
         "DenominationType": kind,
         "Denominations": list(denominations),
         "AvailableDeliveryTypes": list(ways),
-        "ImageUrl": f"https://cards.example/{name.lower()}.png",
+        "ImageUrl": f"https://cards.example/pictures/{name.lower()}.png",
     }
+
+
+def _drawn(name: str) -> bytes:
+    red, green, blue = hashlib.sha256(name.encode()).digest()[:3]
+    card = Image.new("RGB", (480, 300), (red // 2 + 40, green // 2 + 40, blue // 2 + 40))
+    pen = ImageDraw.Draw(card)
+    pen.rectangle((0, 200, 480, 232), fill=(red // 3, green // 3, blue // 3))
+    pen.rounded_rectangle((32, 32, 112, 92), 10, fill=(235, 215, 160))
+    out = io.BytesIO()
+    card.save(out, "PNG")
+    return out.getvalue()
 
 
 def _error(status: int, message: str) -> Reply:

@@ -12,6 +12,7 @@ from typing import cast
 from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.module_loading import import_string
 
+from integrations import registry
 from integrations.base import Delivery, Secrets
 from integrations.models import Connection, SandboxRow
 from integrations.sandbox.base import Call, Company, Paid, StandIn, paid_of
@@ -65,7 +66,9 @@ class ConnectionStandIn(StandIn):
 
     def _deliver(self, body: bytes, headers: Mapping[str, str]) -> int:
         # The receipt is made where Account.send is given out, so this name is looked up when it is needed.
-        delivery = Delivery(body, CaseInsensitiveMapping(headers))
+        name = registry.get(self._connection.provider).address_key
+        query = {"key": self.secrets.get(name, "")} if name else {}
+        delivery = Delivery(body, CaseInsensitiveMapping(headers), query)
         receipt = import_string("integrations.inbox.receive")(self._connection.public_id, delivery)
         return int(receipt.status)
 

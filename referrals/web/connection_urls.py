@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from referrals.web import connection_install, connection_mapping, connection_try, connections, inbox
+from referrals.web import (
+    connection_install,
+    connection_mapping,
+    connection_products,
+    connection_try,
+    connections,
+    inbox,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections.connections, name="connections"),
@@ -22,5 +29,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/<str:public_id>/made-up/", connection_try.connection_make_up, name="connection_make_up"),
     path("connections/<str:public_id>/listen/", connections.connection_listen, name="connection_listen"),
     path("connections/<str:public_id>/mapping/", connection_mapping.connection_mapping, name="connection_mapping"),
+    path("connections/<str:public_id>/products/", connection_products.connection_products, name="connection_products"),
+    path(
+        "connections/<str:public_id>/products/fetch/",
+        connection_products.connection_products_fetch,
+        name="connection_products_fetch",
+    ),
+    path(
+        "connections/<str:public_id>/products/<str:digest>.webp",
+        connection_products.connection_product_picture,
+        name="connection_product_picture",
+    ),
     path("connections/<str:public_id>/disconnect/", connections.connection_disconnect, name="connection_disconnect"),
 ]

@@ -22,6 +22,7 @@ LEFT_OUT: dict[str, str] = {
         (
             "integrations.InboundEvent", "integrations.PromotionPlan", "integrations.PromotionCode", "integrations.Reconciliation",
             "integrations.SandboxRow", "integrations.WebhookDelivery", "integrations.WebhookAttempt", "integrations.WebhookEndpoint",
+            "integrations.Catalogue", "integrations.CatalogueProduct",
             "integrations.Connection", "accounts.ApiKey", "accounts.SigningSecret", "participants.PayoutDestination",
         ),
         _SECRETS,

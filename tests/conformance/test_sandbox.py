@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from integrations import registry
 from integrations.base import Account, SampleKind, Scene
+from integrations.providers.giftcards.issuer import ISSUER as CARDS
 from integrations.sandbox.giftcards import GiftCards
 from integrations.sandbox.paypal import PayPal
 from integrations.sandbox.razorpayx import RazorpayX
@@ -18,6 +20,7 @@ from integrations.sandbox.wise import PROFILE, Wise
 from referrals.lib import clock
 from referrals.lib.money import Money
 from tests.conformance.spec import SPECS, Spec, is_there
+from tests.integrations.issuers.test_giftcards import ORDER as CARD
 from tests.integrations.sandbox.talking import NOON, Talk, basic, minor_of
 from tests.integrations.sandbox.test_giftcards import order as cards
 from tests.integrations.sandbox.test_paypal import PAYOUTS, batch
@@ -170,6 +173,18 @@ def test_giftcards_take_the_published_order() -> None:
     status, made = talk("POST", "/v1/Orders", sample)
     assert (status, made["Total"], talk.paid()) == (201, 15, [(sample["PONumber"], "user@email.com", 1500, False)])
     assert names_in(cards("PROMO-1")) == names_in(sample)
+
+
+def test_our_order_of_a_gift_card_is_the_published_one() -> None:
+    sample = published("giftcardpartners/order.request.json")
+    words = {
+        "product": "CVS",
+        "to": "Customer",
+        "from_name": "Marketing Team",
+        "message": sample["LineItems"][0]["Personalization"]["Message"],
+    }
+    ordered = replace(CARD, key=sample["PONumber"], address="user@email.com", options=words)
+    assert CARDS.body(ordered) == sample
 
 
 # Where a test message's published sample lies. Ours may lack fields, and has none that the company's has not.

@@ -15,7 +15,7 @@ from django.db import models
 
 from campaigns.hosts import set_host
 from campaigns.models import Campaign
-from integrations import endpoints, hosts, registry
+from integrations import catalogue, endpoints, hosts, registry
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import http
 from referrals.lib.errors import Refused
@@ -32,7 +32,7 @@ INWARD = [
 # Of these the form alone is wrong; the name itself leads to the internet.
 WRONG_FORM = {url for url in INWARD if "hooks" in url and "\\" not in url}
 # Fields that this server asks by itself, by the way in which a value gets there.
-ASKED = {"integrations.WebhookEndpoint.url", "campaigns.Campaign.host"}
+ASKED = {"integrations.WebhookEndpoint.url", "campaigns.Campaign.host", "integrations.CatalogueProduct.picture_url"}
 # Fields that only stand in pages, for a person's browser to follow.
 LINKED = {
     "accounts.Merchant.website", "campaigns.Listing.terms_url", "campaigns.Sighting.origin", "campaigns.Campaign.terms_url",
@@ -60,10 +60,29 @@ def _shop(_tenant: Tenant, _campaign: Campaign, url: str) -> None:
         raise Refused("secret_malformed", str(field.wrong))
 
 
+def _api(_tenant: Tenant, _campaign: Campaign, url: str) -> None:
+    """An address that can be one is saved, and asked through the one client; where the form is wrong, it never is."""
+    field = next(field for field in registry.get("giftcards").secrets if field.name == "base_url")
+    if not field.matches(url):
+        raise Refused("secret_malformed", str(field.wrong))
+    try:
+        http.request("GET", url)
+    except http.HttpError as error:
+        raise Refused("url_not_allowed", str(error)) from error
+
+
+def _picture(_tenant: Tenant, _campaign: Campaign, url: str) -> None:
+    """What a company says is a product's picture."""
+    if catalogue._picture(url, http.request) is None:
+        raise Refused("url_not_allowed", "No picture.")
+
+
 WAYS: dict[str, Callable[[Tenant, Campaign, str], None]] = {
     "webhook endpoint": _endpoint,
     "campaign's own host name": _host,
     "shop at Shopify": _shop,
+    "address of a gift-card company's API": _api,
+    "picture of a product": _picture,
 }
 
 
@@ -124,4 +143,4 @@ def test_every_field_for_an_address_is_known_here() -> None:
         for name in [field.name for field in provider.secrets] + [field.name for field in provider.settings]
         if any(word in name for word in ("url", "host", "domain", "shop"))
     }
-    assert asked_by_providers == {("shopify", "shop")}
+    assert asked_by_providers == {("shopify", "shop"), ("giftcards", "base_url")}

@@ -1,10 +1,11 @@
-"""The demo's test side: one campaign, a simulated referral that waits for the test clock, and a connection to try."""
+"""The demo's test side: one campaign, a simulated referral that waits for the test clock, and connections to try."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from campaigns import services as campaigns
+from integrations import catalogue
 from integrations.services import connect
 from integrations.trying import make_up_secrets
 from referrals.accounts.tenancy import Tenant
@@ -27,4 +28,13 @@ def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
         simulate(campaign=campaign, actor=owner, amount=Money(8000, "USD"))
         begun = connect(tenant=tenant, actor=owner, provider="stripe", label="A shop to try")
         make_up_secrets(connection=begun, actor=owner)
+        _gift_cards(tenant, owner)
     webhooks.tell(told)
+
+
+def _gift_cards(tenant: Tenant, owner: Actor) -> None:
+    """A stand-in that sells gift cards, with its products."""
+    begun = connect(tenant=tenant, actor=owner, provider="giftcards", label="Gift cards to try")
+    made = make_up_secrets(connection=begun, actor=owner)
+    catalogue.refresh(made)
+    catalogue.fetch(made.pk)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from integrations import services, trying
-from integrations.models import Connection
+from integrations import catalogue, services, trying
+from integrations.models import CatalogueProduct, Connection
+from referrals.accounts.tenancy import Tenant
 from tests.factories import ACTOR, Cast
 
 pytestmark = pytest.mark.django_db
@@ -48,3 +49,31 @@ def test_settings_that_can_t_be_are_said_at_their_field(alice: Cast) -> None:
         f"/app/connections/{row.public_id}/secrets/", {**data, "api_key": "TEST_0123456789abcdef"}
     )
     assert "you are in live mode" in wrong.content.decode()
+
+
+def test_the_products_page_has_pictures_of_our_own_and_nobody_else_s(alice: Cast, charlie: Cast) -> None:
+    alice.client.post("/app/switch/mode/", {"mode": "test"})
+    side = Tenant(alice.merchant, is_test=True)
+    row = services.connect(tenant=side, actor=ACTOR, provider="giftcards")
+    url = f"/app/connections/{row.public_id}/products/"
+    assert "The products are not here yet" in alice.client.get(url).content.decode()
+    assert "Finish the connection first" in alice.client.post(f"{url}fetch/", follow=True).content.decode()
+    trying.make_up_secrets(connection=row, actor=ACTOR)
+    assert alice.client.post(f"{url}fetch/")["Location"] == url
+    catalogue.fetch(row.pk)
+    page = alice.client.get(url).content.decode()
+    for words in ("CVS Pharmacy", "$5.00 to $500.00", "Halden Coffee", "$10.00, $25.00, $50.00", "PhysicalShipment"):
+        assert words in page
+    picture = CatalogueProduct.objects.get(product="CVS")
+    answer = alice.client.get(f"{url}{picture.digest}.webp")
+    assert (answer.status_code, answer["Content-Type"], answer.content[8:12]) == (200, "image/webp", b"WEBP")
+    assert alice.client.get(f"{url}{'0' * 16}.webp").status_code == 404
+    assert "CVS" not in alice.client.get(f"{url}?q=halden").content.decode()
+    CatalogueProduct.objects.update(picture=None, digest="")
+    assert "product--none" in alice.client.get(url).content.decode()
+    charlie.client.post("/app/switch/mode/", {"mode": "test"})
+    for path in (url, f"{url}{picture.digest}.webp"):
+        assert charlie.client.get(path).status_code == 404
+    assert alice.client.get("/app/connections/").status_code == 200
+    tremendous = services.connect(tenant=side, actor=ACTOR, provider="tremendous")
+    assert alice.client.get(f"/app/connections/{tremendous.public_id}/products/").status_code == 404
