@@ -330,6 +330,9 @@ def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
                 return _become(row, actor, "paid", outcome)
             if row.status in {"failed", "undone"}:
                 return _paid_after_all(row, outcome, actor)
+        elif outcome.state == "ask" and row.status == "needs_attention":
+            # No answer to the question, but what the company has to say about it now.
+            Payout.objects.filter(pk=row.pk).update(message=outcome.message[:500])
         elif outcome.state == "failed":
             if row.status in Payout.OPEN and row.attempts:
                 return _failed(row, outcome, actor)

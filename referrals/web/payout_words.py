@@ -121,7 +121,13 @@ def _failed(payout: Payout, company: str) -> Words:
     return {
         "waiting_for_recipient": Words(
             said if payout.message else _("This person can't be paid yet."),
-            _("Its rewards wait. They go on by themselves when the person has a payout address that may be used."),
+            _("Its rewards wait. They go on by themselves when the person has a payout address that may be used.")
+            if payout.destination
+            else _(
+                "Its rewards wait. They go on by themselves once a customer of theirs is known at %(company)s; or mend what is wrong and"
+                " press “Try again”."
+            )
+            % given,
         ),
         "waiting_for_funds": Words(
             payout.message or _("There was not enough money in the account."),

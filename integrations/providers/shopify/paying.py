@@ -14,6 +14,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from integrations import pace
 from integrations.base import Account, Found, Ignored, PayloadError, ProviderError
 from integrations.gift_codes import texts_of, with_prefix
 from integrations.models import Connection
@@ -27,6 +28,8 @@ from referrals.lib.money import Money
 from rewards.orders import Gift, Order, Outcome
 
 CODE_LENGTH, CARD_LENGTH = 10, 16
+# Payouts begun in a second by one process: the smallest plan restores 100 points, and what is asked for one payout costs about fifteen.
+A_SECOND = 3
 MARK = "passalong-payout"
 _KEY = re.compile(r"Passalong payout ([\w-]+)")
 NO_ACCESS = "Shopify does not accept the app's access any more. Install the app again on the connection's page, and issue again."
@@ -88,6 +91,8 @@ class ShopIssuer:
 
     def send(self, order: Order, account: Account) -> Outcome:
         """Ask the shop what has to be known before, then make it, once."""
+        if not order.is_test:
+            pace.keep(("shopify", account.secrets.get("shop")), a_second=A_SECOND)
         try:
             ready = self.prepare(order, account)
         except ProviderError as error:

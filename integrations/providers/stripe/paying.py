@@ -14,6 +14,7 @@ from typing import Any, cast
 import stripe
 from django.utils.translation import gettext as _
 
+from integrations import pace
 from integrations.base import Account, Ignored, PayloadError, ProviderError
 from integrations.gift_codes import texts_of, with_prefix
 from integrations.models import Connection
@@ -28,11 +29,13 @@ from referrals.lib.money import Money
 from rewards.orders import Gift, Order, Outcome
 
 CODE_LENGTH = 10
+# Payouts begun in a second by one process: Stripe takes 100 requests, and one payout is three at most.
+A_SECOND = 15
 NO_KEY = "There is no API key on the connection to Stripe any more. Paste one there, and issue again."
 NO_CUSTOMER = "They are no customer in Stripe yet, neither by their id nor by their e-mail address. The reward waits until they buy."
 MAY_NOT_SEARCH = (
-    "They have not bought with Stripe yet, and the key may not look for their e-mail address: give it the right “Customers: write”, or"
-    " wait until they have bought."
+    "No customer in Stripe is known for them yet. The reward waits until they buy; with the right “Customers: write” the key also finds"
+    " customers by their e-mail address."
 )
 # What Stripe's codes come to: (reason of the payout, what to do).
 REFUSALS: Mapping[str, tuple[str, str]] = {
@@ -76,6 +79,8 @@ class _Issuer:
         """Make it, once; what Stripe says of a second try with the same key is what it said of the first."""
         if not account.secrets.get("api_key"):
             return Outcome("failed", "", NO_KEY)
+        if not order.is_test:
+            pace.keep(("stripe", account.secrets["api_key"]), a_second=A_SECOND)
         try:
             found = self._make(order, client_of(account).v1)
         except stripe.StripeError as error:

@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from integrations import pace
+from integrations import payouts as carrier
 from integrations.base import Account, ProviderError
 from integrations.gift_codes import texts_of
 from integrations.providers.shopify.paying import (
@@ -28,6 +31,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.http import Answer, HttpError
 from referrals.lib.money import Money
+from rewards import sending
 from rewards.models import PayoutGift
 from rewards.orders import Order
 from rewards.services import identify
@@ -139,6 +143,23 @@ def test_who_is_no_customer_of_the_shop_waits_and_is_paid_when_they_are(side: Te
     story.issue(key="request-2", days="30", notify="yes")
     assert (story.work(), story.reward_now(), wake()) == ("paid", PAID, 0)
     assert story.money() == [(f"gid://shopify/Customer/{number}", 1500, False)]
+
+
+@pytest.mark.django_db
+def test_who_asks_once_more_about_a_store_credit_reads_what_is_there_now(
+    side: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = begin(side, "shopify_store_credit", minor_of("lost_after"))
+    shopper(story)
+    story.issue()
+    with monkeypatch.context() as patch:
+        patch.setattr(STORE_CREDIT, "_lines", mock.Mock(side_effect=ProviderError("No.", retry=True)))
+        assert story.work() == "needs_attention"
+    assert "can't be looked at just now" in story.now().message
+    assert carrier.ask_now(story.now().pk) == "needs_attention"
+    assert "store credit: USD 66.21 at" in story.now().message
+    assert sending.decide(story.now().pk, paid=True, actor=ACTOR, note="It is there.") == "paid"
+    assert (story.reward_now(), len(story.money())) == (PAID, 1)
 
 
 @pytest.mark.django_db
@@ -320,3 +341,12 @@ def test_a_shop_lists_what_it_paid_by_our_mark(issuer: Any, recent: Any) -> None
         (f"po_{n}", outcome.reference, Money(1500, "USD"), "paid") for n, outcome in enumerate(paid)
     ]
     assert list(recent(shop.account, now + timedelta(minutes=1), now + timedelta(hours=1))) == []
+
+
+def test_payouts_of_the_live_side_keep_below_what_shopify_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(pace, "keep", lambda whose, *, a_second: kept.append(whose))
+    here = Shop()
+    for live in (False, True):
+        DISCOUNT.send(replace(ORDER, is_test=not live), here.account)
+    assert kept == [("shopify", here.account.secrets["shop"])]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from integrations import pace
 from integrations.base import Account, ProviderError
 from integrations.gift_codes import texts_of
 from integrations.providers.stripe.paying import BALANCE, COUPON, NO_CUSTOMER
@@ -307,3 +308,12 @@ def test_a_key_that_may_not_look_for_addresses_lets_the_reward_wait() -> None:
     found = BALANCE.send(ORDER, Account({"api_key": "sk_test_0123456789"}, {}, send))
     assert (found.state, found.reason) == ("failed", "waiting_for_recipient")
     assert "Customers: write" in found.message
+
+
+def test_payouts_of_the_live_side_keep_below_what_stripe_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(pace, "keep", lambda whose, *, a_second: kept.append(whose))
+    here = Desk()
+    for live in (False, True):
+        COUPON.send(replace(ORDER, is_test=not live), here.account)
+    assert kept == [("stripe", here.account.secrets["api_key"])]
