@@ -281,6 +281,8 @@ NOTHING: dict[str, str] = {
     "rewards.PayoutReturn": "A merchant's file, deleted as it is worked through; what was wrong names payouts by their ids.",
     "integrations.PayoutComparison": "When a connection was compared last.",
     "integrations.PayoutDifference": "Sums and ids of payments; a person is found by the payout.",
+    "rewards.VetoEndpoint": "An address that a merchant set.",
+    "rewards.PayoutVeto": "What the merchant's own system answered; found by the payout.",
     "rewards.PayoutLimit": "Sums that a merchant set.",
     "rewards.PayoutRoute": "Names a way of paying and a member of the merchant's team.",
     "rewards.PayoutCalendar": "A weekday and an hour.",

@@ -34,6 +34,8 @@ from rewards.route_models import PayoutRoute as PayoutRoute
 from rewards.route_models import PayoutRun as PayoutRun
 from rewards.route_models import TeamAlert as TeamAlert
 from rewards.transfer_models import Transfer as Transfer
+from rewards.veto_models import PayoutVeto as PayoutVeto
+from rewards.veto_models import VetoEndpoint as VetoEndpoint
 
 
 def _reward_id() -> str:

@@ -14,7 +14,6 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Sum
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from referrals.accounts.tenancy import Tenant, TenantModel, TenantQuerySet
@@ -24,6 +23,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from referrals.lib.queue import enqueue
+from rewards import vetoes
 from rewards.models import Payout, PayoutBatch, PayoutLimit, PayoutStop
 
 M = TypeVar("M", bound=TenantModel)
@@ -208,8 +208,7 @@ def waits(batch: PayoutBatch) -> bool:
 def _may_leave(batch: PayoutBatch, actor: Actor, told: str) -> None:
     """One obstacle less: a locked batch leaves when it was the last one."""
     if not waits(batch):
-        Payout.objects.filter(batch=batch, status="queued").update(next_attempt_at=Now())
-        enqueue(NUDGE)
+        vetoes.let_leave(batch.tenant, Payout.objects.filter(batch=batch, status="queued"))
     record(batch.tenant, actor, Happening(told, "payout_batch", batch.public_id, data={"by": actor.label}))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from participants import destination_kinds
@@ -22,7 +21,7 @@ from referrals.events.services import SYSTEM, Actor, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import lifecycle, payout_guards, sending
+from rewards import lifecycle, payout_guards, sending, vetoes
 from rewards.models import Payout, PayoutBatch, Reward, State
 from rewards.payouts import (
     add,
@@ -179,7 +178,7 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor
     batch.needs_funding = batch.needs_funding and bool(to_send)
     batch.save(update_fields=["options", "needs_approval", "needs_funding"])
     if not payout_guards.waits(batch):
-        Payout.objects.filter(pk__in=to_send).update(next_attempt_at=Now())
+        vetoes.let_leave(batch.tenant, Payout.objects.filter(pk__in=to_send))
     gone = [row for row in rewards if row.payout is not None and not row.payout.amount_minor]
     leaving = [row for row in rewards if row.payout is not None and row.payout.amount_minor]
     issued = [lifecycle.Target(row, State.ISSUED) for row in gone]

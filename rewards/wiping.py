@@ -42,6 +42,7 @@ KEPT = frozenset(
         "integrations.Connection",
         "integrations.InboundEndpoint",
         "integrations.WebhookEndpoint",
+        "rewards.VetoEndpoint",
     }
 )
 # What a connection remembers of messages that are gone.

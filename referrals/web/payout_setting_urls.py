@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import payout_routes, payout_safety, payout_waiting
+from referrals.web import payout_routes, payout_safety, payout_veto, payout_waiting
 
 urlpatterns = [
     path("payouts/waiting/", payout_waiting.payouts_waiting, name="payouts_waiting"),
@@ -16,6 +16,11 @@ urlpatterns = [
     path(
         "settings/payouts/ways/<str:public_id>/remove/", payout_routes.payout_route_remove, name="payout_route_remove"
     ),
+    path("settings/payouts/veto/", payout_veto.payout_veto, name="payout_veto"),
+    path("settings/payouts/veto/save/", payout_veto.payout_veto_save, name="payout_veto_save"),
+    path("settings/payouts/veto/secret/", payout_veto.payout_veto_rotate, name="payout_veto_rotate"),
+    path("settings/payouts/veto/off/", payout_veto.payout_veto_off, name="payout_veto_off"),
+    path("settings/payouts/veto/try/", payout_veto.payout_veto_try, name="payout_veto_try"),
     path("settings/payouts/safety/", payout_safety.safety, name="payout_safety"),
     path("settings/payouts/safety/stop/", payout_safety.stop, name="payouts_stop"),
     path("settings/payouts/safety/go-on/", payout_safety.go_on, name="payouts_go_on"),

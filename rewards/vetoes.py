@@ -1,0 +1,29 @@
+"""Whether a side's payouts are asked about before they leave (integrations.veto does the asking)."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from referrals.accounts.tenancy import Tenant
+from referrals.lib.queue import enqueue
+from rewards.models import Payout, PayoutVeto, VetoEndpoint
+
+ASK = "integrations.veto.sweep"
+SEND = "integrations.payouts.sweep"
+
+
+def endpoint_of(tenant: Tenant) -> VetoEndpoint | None:
+    """Where this side asks, if it asks at all."""
+    return VetoEndpoint.objects.for_tenant(tenant).filter(is_on=True).first()
+
+
+def let_leave(tenant: Tenant, payouts: QuerySet[Payout]) -> None:
+    """Nothing else stands in the way of these queued payouts: they leave, or are asked about first. In the caller's transaction."""
+    if endpoint_of(tenant) is None:
+        payouts.update(next_attempt_at=Now())
+        enqueue(SEND)
+        return
+    keys = payouts.values_list("pk", flat=True)
+    PayoutVeto.objects.bulk_create([PayoutVeto(payout_id=pk) for pk in keys], ignore_conflicts=True)
+    enqueue(ASK)
