@@ -83,7 +83,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """Several payouts that one call carries: `key` is the same in all tries, `reference` the company's own id, "" until it is known."""
+    """Several payouts that one call carries: `key` is the same in all tries, `reference` the company's own id, "" until it is known.
+
+    `left` are the public ids of those that are not settled yet. A company that is asked for each by itself is asked for these only.
+    """
 
     shipment_id: int
     key: str
@@ -92,6 +95,7 @@ class Shipment:
     called_at: datetime
     # Whether no earlier try can have reached the company.
     first_call: bool
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

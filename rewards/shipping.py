@@ -105,7 +105,8 @@ def _frozen(rows: Sequence[Payout], lease: timedelta) -> Load:
         status="sending", attempts=F("attempts") + 1, called_at=Now(), next_attempt_at=None, message="", shipment=row
     )
     _begin(rows)
-    return Load(_told(row, first_call=True), orders, frozenset(order.public_id for order in orders))
+    left = frozenset(order.public_id for order in orders)
+    return Load(_told(row, left, first_call=True), orders, left)
 
 
 def claim(shipment_id: int, *, lease: timedelta = LEASE) -> Load | None:
@@ -219,11 +220,11 @@ def _loaded(row: PayoutShipment, *, first_call: bool) -> Load:
     payouts = Payout.objects.filter(shipment=row).order_by("pk")
     rows = list(payouts.select_related("participant__campaign__merchant", "merchant", "batch"))
     left = frozenset(payout.public_id for payout in rows if payout.status in ON_THE_WAY)
-    return Load(_told(row, first_call=first_call), _orders(rows, first_call=first_call), left)
+    return Load(_told(row, left, first_call=first_call), _orders(rows, first_call=first_call), left)
 
 
-def _told(row: PayoutShipment, *, first_call: bool) -> Shipment:
-    return Shipment(row.pk, row.key, row.attempts, row.reference, row.called_at or clock.wall(), first_call)
+def _told(row: PayoutShipment, left: frozenset[str], *, first_call: bool) -> Shipment:
+    return Shipment(row.pk, row.key, row.attempts, row.reference, row.called_at or clock.wall(), first_call, left)
 
 
 def _orders(rows: Sequence[Payout], *, first_call: bool) -> tuple[Order, ...]:

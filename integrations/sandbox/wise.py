@@ -126,9 +126,13 @@ class Wise(Company):
         data, body = self._group(call), call.json
         if body.get("version") != data["version"]:
             return _error(409, "CONFLICT", "The version is not the group's", "version")
-        if data["status"] != "NEW" or body.get("status") not in {"COMPLETED", "CANCELLED"}:
+        may = {"NEW": {"COMPLETED", "CANCELLED"}, "COMPLETED": {"CANCELLED"}}.get(data["status"], set())
+        if data["paid"] or body.get("status") not in may:
             return _error(422, "NOT_VALID", "The group can't get this status", "status")
         data |= {"status": body["status"], "version": data["version"] + 1}
+        for number in data["transferIds"] if body["status"] == "CANCELLED" else ():
+            row = call.state.get("transfer", str(number)) or {}
+            call.state.put("transfer", str(number), {**row, "status": "cancelled"})
         call.state.put("group", data["id"], data)
         return Reply(200, _group(data))
 
@@ -183,6 +187,7 @@ class Wise(Company):
         if group["paid"]:
             return Reply(200, shown | {"alreadyPaid": True})
         rows = [call.state.get("transfer", str(number)) or {} for number in group["transferIds"]]
+        rows = [row for row in rows if row["status"] != "cancelled"]
         if any(self._is_poor(call, row) for row in rows):
             return _error(422, "BALANCE_INSUFFICIENT_FUNDS", "There is not enough money in the balance", "type")
         for row in rows:

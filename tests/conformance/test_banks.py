@@ -20,6 +20,7 @@ from integrations.sandbox.wise import Wise
 from referrals.lib import clock
 from referrals.lib.http import Answer
 from referrals.lib.money import Money
+from rewards.orders import Shipment
 from tests.conformance.spec import SPECS, Spec, is_there
 from tests.conformance.test_sandbox import names_in, published, spec_of
 from tests.integrations.issuers.test_wise import SECRETS, order_of
@@ -65,6 +66,28 @@ def test_everything_that_is_asked_of_wise_fits_its_file() -> None:
         ("PUT", "cancel"), ("GET", "transfers"), ("GET", "{transferId}"),
     }  # fmt: skip
     assert {status for _method, _path, status in spec.seen} == {200, 401, 422, 429, 500}
+
+
+def test_a_batch_group_fits_wise_s_file() -> None:
+    spec = spec_of("wise/wise-platform.trimmed.json")
+    account = watched(spec)
+
+    def send(*minors: int) -> set[str]:
+        orders = [order_of(minor, key=f"po_{minor}", public_id=f"po_{minor}") for minor in minors]
+        left = frozenset(order.public_id for order in orders)
+        shipped = ISSUER.send_many(orders, account, Shipment(1, "ps_1", 1, "", NOON, True, left))
+        ISSUER.check_many(orders, account, Shipment(1, "ps_1", 2, shipped.reference, NOON, False, left))
+        return {outcome.state for outcome in shipped.outcomes.values()}
+
+    with clock.at(NOON):
+        assert send(1500, 2500) == {"sent"}
+        assert send(1700, minor_of("insufficient_funds")) == {"failed"}
+        assert send(minor_of("bad_recipient"), minor_of("wrong_currency")) == {"failed"}
+    asked = {(method, path.removeprefix("/v3/profiles/{profileId}/")) for method, path, _status in spec.seen}
+    assert asked >= {
+        ("POST", "batch-groups"), ("GET", "batch-groups/{batchGroupId}"), ("PATCH", "batch-groups/{batchGroupId}"),
+        ("POST", "batch-groups/{batchGroupId}/transfers"), ("POST", "batch-payments/{batchGroupId}/payments"),
+    }  # fmt: skip
 
 
 def test_wise_s_keys_are_those_that_it_publishes() -> None:

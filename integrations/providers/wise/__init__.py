@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from integrations.base import Provider, SecretField, SettingField, Way
+from integrations.providers.wise import groups
 from integrations.providers.wise.recipients import DESTINATION
 from integrations.providers.wise.source import WiseSource
 
@@ -79,6 +80,7 @@ PROVIDER = Provider(
             destination=DESTINATION,
             fee=_("Wise takes its fee from your balance, on top of the amount."),
             watch=timedelta(days=35),
+            together=groups.MOST,
             recent="integrations.providers.wise.issuer.recent",
             key_name="integrations.providers.wise.transfers.name_of",
         ),

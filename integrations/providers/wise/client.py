@@ -30,12 +30,16 @@ class NotAllowed(Ended):
 class Client:
     """One payout's way to Wise. `reached` says whether a step was answered: from then on a lost connection leaves an unknown outcome."""
 
-    def __init__(self, account: Account, *, is_test: bool, first_call: bool = False) -> None:
+    def __init__(
+        self, account: Account, *, is_test: bool, first_call: bool = False, patience: float = PATIENCE
+    ) -> None:
         self.account = account
         self.host = SANDBOX if is_test else LIVE
         self.first_call = first_call
         self.reached = False
-        self._end = time.monotonic() + PATIENCE
+        # Wise's own code of the last refusal.
+        self.code = ""
+        self._end = time.monotonic() + patience
 
     @cached_property
     def profile(self) -> str:
@@ -66,6 +70,7 @@ class Client:
         self.reached = True
         if 200 <= answer.status < 300:
             return self._content(answer)
+        self.code = _code(answer)
         outcome = self._refusal(answer, refused)
         raise NotAllowed(outcome) if answer.status == 403 else Ended(outcome)
 
@@ -130,6 +135,13 @@ def _denied(answer: Answer) -> str:
             "program can do. Nothing was paid. Use the file for Wise, or ask Wise to allow payments through the API."
         )
     return _("Wise does not allow this with the API token. It needs full access, and the profile has to be its own.")
+
+
+def _code(answer: Answer) -> str:
+    found = json_of(answer)
+    errors = found.get("errors") if isinstance(found, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    return plain(first.get("code"), 80)
 
 
 def _said(answer: Answer) -> str:

@@ -6,28 +6,20 @@ the payout's key, so that Wise gives the first one back; a quote or a recipient 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.translation import gettext as _
-
-from integrations.answers import Ended, fill, money_of
+from integrations.answers import Ended, money_of
 from integrations.base import Account, Found, ProviderError
-from integrations.providers.wise import transfers
-from integrations.providers.wise.client import Client, NotAllowed
-from integrations.providers.wise.recipients import kind_of, recipient
-from rewards.orders import Order, Outcome
-
-# How much of a text stands on a statement: 10 characters for transfers within the US, 18 in the UK; more elsewhere.
-REFERENCE = {"USD": 10}
-_SHORT = 18
+from integrations.providers.wise import groups, transfers
+from integrations.providers.wise.client import Client
+from integrations.providers.wise.making import made, pay
+from rewards.orders import Order, Outcome, Shipment, Shipped
 
 
 class WiseIssuer:
-    """One transfer for each payout. A customerTransactionId is known to Wise for ever, as far as it says."""
+    """One transfer for each payout, several of them in a batch group. Wise knows a customerTransactionId for ever, as far as it says."""
 
     key_life: timedelta | None = None
 
@@ -37,7 +29,7 @@ class WiseIssuer:
         try:
             found = None if order.first_call else transfers.find(client, order)
             client.reached = found is not None
-            return _pay(client, order, found or _made(client, order))
+            return pay(client, order, found or made(client, order))
         except Ended as ended:
             return ended.outcome
 
@@ -51,112 +43,22 @@ class WiseIssuer:
             return None
         return transfers.read(found, order)
 
+    def send_many(self, orders: Sequence[Order], account: Account, shipment: Shipment) -> Shipped:
+        """A group of those that are not settled yet; one payout alone is a transfer by itself."""
+        if len(orders) == 1:
+            return Shipped({orders[0].public_id: self.send(orders[0], account)})
+        client = Client(account, is_test=orders[0].is_test, first_call=shipment.first_call, patience=groups.PATIENCE)
+        return groups.Filling(client, orders, shipment).go()
 
-def _made(client: Client, order: Order) -> dict[str, Any]:
-    """The payout's transfer, made now or before; Ended when it can't be."""
-    kind = kind_of(order.details)
-    if kind is None or not kind.can_get(order.details, order.amount.currency):
-        message = _("Wise can't pay %(currency)s to the recipient's payout address. They have to enter another one.")
-        raise Ended(Outcome("failed", "", message % {"currency": order.amount.currency}, "waiting_for_recipient"))
-    target = order.amount.currency
-    body = recipient(order.details, kind=kind, currency=target, profile=int(client.profile))
-    account = _number(client.step("POST", "/v1/accounts", body, refused=_bad_recipient))
-    source = str(client.account.settings.get("source_currency") or target)
-    asked = {
-        "sourceCurrency": source,
-        "targetCurrency": target,
-        "targetAmount": order.amount.json_number(),
-        "targetAccount": account,
-        "preferredPayIn": "BALANCE",
-    }
-    quote = client.step("POST", f"/v3/profiles/{client.profile}/quotes", asked, refused=_no_quote)
-    if money_of(quote.get("targetAmount"), quote.get("targetCurrency")) != order.amount:
-        raise Ended(Outcome("ask", "", _("Wise's quote is about another amount. Nothing was paid.")))
-    made = {
-        "targetAccount": account,
-        "quoteUuid": str(quote.get("id")),
-        "customerTransactionId": transfers.name_of(order.key),
-        "details": {"reference": _reference(order)},
-    }
-    return dict(client.step("POST", "/v1/transfers", made, refused=_no_transfer))
-
-
-def _pay(client: Client, order: Order, transfer: dict[str, Any]) -> Outcome:
-    """Fund the transfer, once. What is not funded is cancelled, so that nobody funds it later by hand while we pay anew."""
-    outcome = transfers.read(transfer, order)
-    if outcome.state in {"unknown", "ask"} or transfer.get("status") != transfers.WAITING:
-        return outcome
-    name = outcome.reference
-    path = f"/v3/profiles/{client.profile}/transfers/{name}/payments"
-    # From here on a lost or refused call leaves something behind.
-    client.first_call = False
-    try:
-        paid = client.step("POST", path, {"type": "BALANCE"}, refused=_not_funded)
-    except NotAllowed as no:
-        return _cancelled(client, name, replace(no.outcome, state="failed"))
-    if paid.get("status") == "COMPLETED":
-        return replace(outcome, message="")
-    if paid.get("status") != "REJECTED":
-        return Outcome("unknown", "", _("Wise answered something that can't be read."))
-    return _cancelled(client, name, _no_funds(str(paid.get("errorCode"))))
-
-
-def _cancelled(client: Client, name: str, outcome: Outcome) -> Outcome:
-    """The outcome, once the transfer is out of the way; unknown as long as it is not."""
-    found = client.step("PUT", f"/v1/transfers/{name}/cancel", None, refused=_not_cancelled)
-    return outcome if found.get("status") == "cancelled" else _not_cancelled("")
-
-
-def _no_funds(code: str) -> Outcome:
-    if "insufficient" in code or "balance" in code:
-        message = _("There is not enough money in your balance at Wise. Add money there, then try again.")
-        return Outcome("failed", "", message, "waiting_for_funds")
-    message = _("Wise did not take the money from your balance: %(code)s. Nothing was paid.")
-    return Outcome("failed", "", message % {"code": code[:80]})
-
-
-def _bad_recipient(words: str) -> Outcome:
-    message = _("Wise does not take the recipient's payout address. %(words)s They have to enter another one.")
-    return Outcome("failed", "", fill(message, words=words), "waiting_for_recipient")
-
-
-def _no_quote(words: str) -> Outcome:
-    message = _("Wise does not offer this payment from your balance. %(words)s")
-    return Outcome("failed", "", fill(message, words=words))
-
-
-def _no_transfer(words: str) -> Outcome:
-    message = _("Wise refused the transfer. %(words)s Nothing was paid.")
-    return Outcome(
-        "failed", "", fill(message, words=words), "waiting_for_recipient" if _is_theirs(words) else "provider_rejected"
-    )
-
-
-def _is_theirs(words: str) -> bool:
-    return "recipient" in words.lower()
-
-
-def _not_funded(words: str) -> Outcome:
-    message = _("Wise did not take the money yet. %(words)s It is tried again.")
-    return Outcome("unknown", "", fill(message, words=words))
-
-
-def _not_cancelled(words: str) -> Outcome:
-    message = _("The transfer could be neither paid nor cancelled at Wise. %(words)s It is looked at again.")
-    return Outcome("unknown", "", fill(message, words=words))
-
-
-def _number(account: dict[str, Any]) -> int:
-    found = account.get("id")
-    if type(found) is not int:
-        raise Ended(Outcome("unknown", "", _("Wise answered something that can't be read.")))
-    return found
-
-
-def _reference(order: Order) -> str:
-    """What stands on the recipient's statement."""
-    text = " ".join(re.sub(r"[^A-Za-z0-9 ]", " ", order.merchant).split())
-    return text[: REFERENCE.get(order.amount.currency, _SHORT)].strip() or "Reward"
+    def check_many(self, orders: Sequence[Order], account: Account, shipment: Shipment) -> Shipped | None:
+        """What Wise says of the transfers; None as long as nobody has paid them."""
+        if len(orders) == 1:
+            outcome = self.check(orders[0], account)
+            return Shipped({orders[0].public_id: outcome}) if outcome is not None else None
+        try:
+            return groups.known(Client(account, is_test=orders[0].is_test), orders, shipment)
+        except Ended as ended:
+            raise ProviderError(ended.outcome.message, retry=True) from ended
 
 
 def recent(account: Account, since: datetime, until: datetime) -> Iterable[Found]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from integrations import inbox, methods, registry
+from integrations import inbox, methods, registry, shipping
 from integrations import payouts as carrier
 from integrations.models import Connection, InboundEvent
 from integrations.sandbox.base import money_of
@@ -18,7 +18,7 @@ from participants import destination_kinds
 from participants.models import PayoutDestination
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
-from rewards.models import Payout, Reward
+from rewards.models import Payout, PayoutShipment, Reward
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.integrations.speaking import account, connect
 
@@ -36,10 +36,12 @@ class Story:
         self.side = Tenant(self.cast.merchant, is_test=True)
         self.connection = connect(provider, self.side, account(provider))
 
-    def due(self, minor: int, kind: str, typed: Mapping[str, str], currency: str = "EUR") -> Reward:
-        """A reward of this amount that is due to Asha, who has a payout address that can be used."""
+    def due(
+        self, minor: int, kind: str, typed: Mapping[str, str], currency: str = "EUR", email: str = "asha@example.com"
+    ) -> Reward:
+        """A reward of this amount that is due to Asha, or somebody else, who has a payout address that can be used."""
         campaign = make_campaign(self.side, [fixed_rule(minor, currency, kind="cash")], currency=currency)
-        asha = make_participant(campaign)
+        asha = make_participant(campaign, email)
         read, now = destination_kinds.read(kind, typed), clock.now()
         row = PayoutDestination(
             merchant=self.cast.merchant, is_test=True, participant=asha, method=kind, hint=read.hint, fingerprint="f",
@@ -58,8 +60,13 @@ class Story:
 
     def work(self, payout: Payout) -> str:
         """One more try, now."""
-        Payout.objects.filter(pk=payout.pk).update(next_attempt_at=Now() - timedelta(seconds=1))
-        carrier.work(payout.pk)
+        now = Now() - timedelta(seconds=1)
+        if payout.shipment_id is not None:
+            PayoutShipment.objects.filter(pk=payout.shipment_id).update(next_attempt_at=now)
+            shipping.again(payout.shipment_id)
+        else:
+            Payout.objects.filter(pk=payout.pk).update(next_attempt_at=now)
+            carrier.work(payout.pk)
         payout.refresh_from_db()
         return payout.status
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from integrations import inbox, methods, payout_checking
+from integrations import payouts as carrier
 from integrations.base import Account, Delivery
 from integrations.models import InboundEvent, PayoutComparison, PayoutDifference
 from integrations.providers.wise.source import LIVE_KEY, SANDBOX_KEY, WiseSource, _key
@@ -200,3 +201,28 @@ def test_wise_s_books_are_compared_by_its_own_names_for_our_payouts(story: Story
     found = PayoutDifference.objects.values_list("kind", "key", "ours_minor", "theirs_minor")
     assert list(found) == [("amount", payout.key, 1500, 1400)]
     assert PayoutComparison.objects.get().problem == ""
+
+
+@pytest.mark.django_db
+def test_a_batch_leaves_as_one_group_and_each_payout_has_its_own_end(story: Story) -> None:
+    minors = (1500, minor_of("bad_recipient"), minor_of("returned"))
+    rewards = [
+        story.due(minor, "bank", IBAN, email=f"{name}@example.com")
+        for minor, name in zip(minors, ("asha", "maya", "tariq"), strict=True)
+    ]
+    payout = story.issue("wise", *rewards)
+    assert story.work(payout) == "sent"
+    batch = payout.batch.payouts.order_by("pk")
+    assert [row.status for row in batch] == ["sent", "failed", "sent"]
+    assert len({row.shipment_id for row in batch}) == 1
+    assert len(Rows(story.connection).each("group")) == 1
+    Payout.objects.filter(status="sent").update(check_at=clock.wall())
+    assert carrier.ask() == 1  # all that are due in one go
+    assert [row.status for row in batch.all()] == ["paid", "failed", "paid"]
+    now = clock.now()
+    with clock.at(now + timedelta(days=3)):
+        assert set(story.listen()) == {"payout_told"}
+        carrier.ask()
+    assert [row.status for row in batch.all()] == ["paid", "failed", "failed"]
+    assert story.money() == [(1500, False), (minors[2], True)]
+    assert list(differences()) == []
