@@ -20,6 +20,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib.errors import Refused
 from rewards import payouts, queueing
+from rewards.coupons import giving
 from rewards.files import freezing
 from rewards.files.formats import FORMATS
 from rewards.models import PayoutBatch, Reward
@@ -100,6 +101,19 @@ OWN: tuple[OwnWay, ...] = (
         ),
     ),
     _file("csv_file", gettext_lazy("A list to pay from at any bank; you bring it back with what became of each line.")),
+    OwnWay(
+        name=giving.COUPONS,
+        label=gettext_lazy("Codes from a list of yours"),
+        summary=gettext_lazy(
+            "Each reward gets a code that nobody else has, at once; it stands on the recipient's page."
+        ),
+        kinds=giving.KINDS,
+        issue=giving.issue,
+        preview=giving.preview,
+        options=(SettingField(name="list", label=gettext_lazy("List"), required=True),),
+        choices=giving.choices,
+        is_there=giving.is_there,
+    ),
 )
 
 

@@ -240,6 +240,8 @@ HELD: tuple[Held, ...] = (
     Held("rewards.PayoutGift", _of("payout__participant"), "deleted", "gifts", ("hint", "made_at", "expires_at")),
     Held("rewards.PayoutLine", _in_files, "emptied", empty={"sealed": ""},
          why="A line of a file with which they were paid; of one that is still to be paid with, it goes once that is done."),
+    Held("rewards.CouponCode", _of("payout__participant"), "emptied", empty={"hint": ""},
+         why="A code of the merchant's list that they were given, told as a gift; it stays, so that nobody is given it again."),
     # Suspicion.
     Held("participants.FraudCase", _of("participant", "referrer"), "kept", why=SUSPICION),
     Held("participants.FraudEvaluation", _of("participant", "referral__referrer"), "kept", why=SUSPICION),
@@ -277,6 +279,7 @@ NOTHING: dict[str, str] = {
     "integrations.SandboxRow": "What a stand-in remembers of the test side, deleted with the test data.",
     "rewards.PayoutItem": "Which rewards a payout is for; found by the payout.",
     "rewards.PayoutAttempt": "When a company was asked and what it answered; found by the payout.",
+    "rewards.CouponList": "What the merchant set.",
     "rewards.PayoutFile": "The head, the sum and the check sum of a file; what it says of people stands in its lines.",
     "rewards.PayoutReturn": "A merchant's file, deleted as it is worked through; what was wrong names payouts by their ids.",
     "integrations.PayoutComparison": "When a connection was compared last.",

@@ -44,6 +44,7 @@ JOBS = (
     Job("tell teams of webhook endpoints that fail", "integrations.webhook_alarms.warn", 10),
     Job("keep addresses for messages at companies", "integrations.listening.sweep", 1),
     Job("fetch the products of companies", "integrations.catalogue.sweep", 5),
+    Job("write about lists of codes that run low", "integrations.coupon_alarms.warn", 5),
     Job("make promotion codes", "integrations.promotions.sweep", 1),
     Job("make and mail scheduled exports", "referrals.web.scheduled_exports.sweep", 5),
     Job("send mails to participants", "referrals.hosted.jobs.send_mails", 1),

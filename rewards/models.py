@@ -14,6 +14,8 @@ from referrals.events.models import AppendOnlyModel, AppendOnlyQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
 from referrals.lib.money import Money
+from rewards.coupon_models import CouponCode as CouponCode
+from rewards.coupon_models import CouponList as CouponList
 from rewards.export_schedule_models import ExportSchedule as ExportSchedule
 from rewards.file_models import PayoutFile as PayoutFile
 from rewards.file_models import PayoutLine as PayoutLine

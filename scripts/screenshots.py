@@ -148,6 +148,7 @@ PAGES = [
     Shot("payouts-waiting", "/app/payouts/waiting/"),
     Shot("payout-routes", "/app/settings/payouts/"),
     Shot("payout-route-new", "/app/settings/payouts/ways/new/"),
+    Shot("coupon-lists", "/app/settings/coupons/"),
     Shot("payout-safety", "/app/settings/payouts/safety/"),
     Shot("connections", "/app/connections/"),
     Shot("connection", "/app/connections/{connection}/"),

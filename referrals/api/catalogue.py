@@ -72,6 +72,7 @@ CODES: dict[str, tuple[int, str]] = {
     "install_failed": (502, "The company gave no access when it was asked for it."),
     "invalid_state": (409, "The object stands elsewhere; the answer names its state."),
     "payouts_stopped": (409, "All payouts are stopped, so that no file is made to pay with."),
+    "no_codes": (409, "A list has fewer codes left than rewards are to be issued."),
     "batch_waits": (409, "A batch waits for a second person's approval, so that its files can't be downloaded yet."),
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),
@@ -180,7 +181,11 @@ CODES: dict[str, tuple[int, str]] = {
     "reminder_too_soon": (429, "The friend was written to less than a week ago; the answer says when it is possible."),
     "reminder_limit": (409, "The friend was reminded twice, which is the most."),
     "host_taken": (409, "Another campaign has this host name."),
-    "name_taken": (409, "Another campaign has this name in its links, or its address in the affiliate hub."),
+    "name_taken": (
+        409,
+        "Another campaign has this name in its links, or its address in the affiliate hub; or another list of codes.",
+    ),
+    "in_the_past": (422, "A day that is over."),
     "programme_closed": (409, "The programme has left the affiliate hub."),
     "not_affiliate": (422, "Only affiliate campaigns can be in the affiliate hub."),
     "country_unknown": (422, "This is neither a country's name nor its ISO 3166 code."),
@@ -217,6 +222,7 @@ CODES: dict[str, tuple[int, str]] = {
     "option": (422, "A way of paying can't have this option, or not this value."),
     "method_unsuitable": (422, "One of these rewards can't be paid by this method."),
     "file_columns": (422, "A file has no column that names the payouts, or none that says what became of them."),
+    "coupon_list_unknown": (422, "There is no such list of codes, or it is closed."),
     "nothing_payable": (422, "None of these recipients can be paid by this method yet."),
     "too_many": (422, "More things than can go at once."),
     # Ours.

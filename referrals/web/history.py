@@ -111,6 +111,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUT_DIFFERENCE_ENDED: ("check", lazy("Somebody looked at a payout that did not agree")),
     types.VETO_CHANGED: ("shield-check", lazy("Asking your own system before paying: changed")),
     types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
+    types.COUPONS_CHANGED: ("tag", lazy("List of codes %(name)s: %(what)s %(count)s")),
     types.PAYOUT_CHANGED: ("wallet", lazy("Payout: %(to)s")),
     types.PAYOUT_BATCH_COMPLETED: ("wallet", lazy("Batch of payouts completed")),
     types.PAYOUT_GIFT_SEEN: ("eye", lazy("Looked at what a payout gave")),

@@ -25,6 +25,7 @@ from referrals.web.charts import Chart, Series, days_until, line_chart, per_day
 from referrals.web.counts import capped, words
 from referrals.web.reward_pipeline import pipeline_context
 from referrals.web.templatetags.ui import monies
+from rewards.coupons.lists import low_lists
 from rewards.pipeline import StageTotals, pipeline
 
 DAYS = 30
@@ -101,6 +102,7 @@ def needs(tenant: Tenant, campaigns: list[Campaign], totals: list[StageTotals]) 
     return [
         *_connection_needs(tenant),
         *_reward_needs({total.stage: total for total in totals}),
+        *_coupon_needs(tenant),
         *_fraud_needs(tenant),
         *_application_needs(tenant, campaigns),
         *_campaign_needs(campaigns),
@@ -116,6 +118,17 @@ def _reward_needs(totals: dict[str, StageTotals]) -> list[Need]:
         text = ngettext("%(n)d reward needs you", "%(n)d rewards need you", odd.count) % {"n": odd.count}
         hint = _("Held, rejected, or waiting for the recipient: %(sums)s") % {"sums": monies(odd.amounts)}
         found.append(Need("circle-alert", "problem", text, hint, _rewards("attention"), _("Look")))
+    return found
+
+
+def _coupon_needs(tenant: Tenant) -> list[Need]:
+    """Lists of codes that run low: rewards that find none stay due. One query."""
+    found = []
+    for row, left in low_lists(tenant)[:SHOWN]:
+        text = ngettext("%(n)d code is left in “%(list)s”", "%(n)d codes are left in “%(list)s”", left)
+        hint = _("Rewards that find none stay due.")
+        url = reverse("web:coupon_list", args=[row.public_id])
+        found.append(Need("tag", "problem", text % {"n": left, "list": row.name}, hint, url, _("Add codes")))
     return found
 
 

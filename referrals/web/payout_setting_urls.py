@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from referrals.web import payout_routes, payout_safety, payout_veto, payout_waiting
+from referrals.web import coupons, payout_routes, payout_safety, payout_veto, payout_waiting
 
 urlpatterns = [
     path("payouts/waiting/", payout_waiting.payouts_waiting, name="payouts_waiting"),
@@ -25,4 +25,8 @@ urlpatterns = [
     path("settings/payouts/safety/stop/", payout_safety.stop, name="payouts_stop"),
     path("settings/payouts/safety/go-on/", payout_safety.go_on, name="payouts_go_on"),
     path("settings/payouts/safety/limits/", payout_safety.limit, name="payout_limit"),
+    path("settings/coupons/", coupons.coupon_lists, name="coupon_lists"),
+    path("settings/coupons/<str:public_id>/", coupons.coupon_list, name="coupon_list"),
+    path("settings/coupons/<str:public_id>/codes/", coupons.coupon_fill, name="coupon_fill"),
+    path("settings/coupons/<str:public_id>/close/", coupons.coupon_close, name="coupon_close"),
 ]

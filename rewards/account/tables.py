@@ -40,6 +40,7 @@ LEFT_OUT: dict[str, str] = {
         ),
         _ON_THE_WAY,
     ),
+    "rewards.CouponList": "Its codes are secrets, and are given once: make the list anew where they are to be given.",
     "rewards.PayoutFile": "Its lines hold payout addresses, which stay where they are; what was paid with it is in the archive.",
     "campaigns.Listing": "A public page: list the campaign in the hub again.",
 }  # fmt: skip

@@ -191,7 +191,7 @@ def _write(
                 is_test=batch.is_test,
                 batch=batch,
                 number=number,
-                name=f"{format_.name.replace('_file', '')}-{batch.public_id}-{number}-{currency}.csv",
+                name=f"{format_.name.replace('_file', '')}-{batch.public_id[-8:]}-{number}-{currency}.csv",
                 currency=currency,
                 amount_minor=sum(row.amount_minor for row in part),
                 rows=len(part),

@@ -25,8 +25,10 @@ from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import ApiKey, Invitation, Membership, Merchant, Role
 from referrals.accounts.services import invite, user_actor
 from referrals.events.models import Event
+from referrals.lib.money import Money
 from referrals.web import list_exports
 from rewards import customer_uploads, export_schedules, routes, transfers
+from rewards.coupons.lists import make_list
 from rewards.files.freezing import freeze
 from rewards.files.returned import take_file
 from rewards.imports import jobs as imports
@@ -84,6 +86,7 @@ def things(alice: Cast) -> dict[str, str]:
     payout_checking.report(link, "missing", payout.key, None, payout)
     return {
         "frozen": frozen.public_id,
+        "coupons": make_list(tenant=alice.tenant, actor=actor, name="Beans", worth=Money(1000, "USD")).public_id,
         "payout_file": frozen.files.get().public_id,
         "payout_return": returned.public_id,
         "difference": PayoutDifference.objects.get().public_id,

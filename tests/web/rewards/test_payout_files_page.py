@@ -29,7 +29,7 @@ def test_a_file_goes_out_and_comes_back(alice: Cast, batch: PayoutBatch) -> None
     page = alice.client.get(url).content.decode()
     assert all(
         words in page
-        for words in (file.name, file.sha256, "2 lines · $30.00", "Bring back results", "2 lines are still open")
+        for words in (file.name, file.sha256[:16], "2 lines · $30.00", "Bring back results", "2 lines are still open")
     )
     for _time in range(2):
         got = alice.client.get(reverse("web:payout_file", args=[file.public_id]))
