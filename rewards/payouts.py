@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -17,6 +18,7 @@ from referrals.events import types
 from referrals.events.services import Actor, Happening, record, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.money import Money
 from rewards import lifecycle
 from rewards.models import LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, State
 
@@ -156,6 +158,43 @@ def cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
             reward.payout = payout
         payouts.append(payout)
     return payouts
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What would leave: the sums of each currency after netting, what is netted, and to how many people."""
+
+    sums: list[Money]
+    netted: list[Money]
+    debtors: int
+    people: int
+
+
+def outgoing(payable: Sequence[Reward]) -> Outgoing:
+    """What a method would send for these: netted for each person and side as the payout will be. Three queries."""
+    groups: Counter[tuple[int, str]] = Counter()
+    currency: dict[tuple[int, str], str] = {}
+    for reward in payable:
+        who = (reward.participant_id, reward.side)
+        groups[who] += reward.amount_minor
+        currency[who] = reward.currency
+    carried = carried_over({person for person, _side in groups})
+    sums: Counter[str] = Counter()
+    netted: Counter[str] = Counter()
+    often = Counter(reward.currency for reward in payable)
+    debtors = set()
+    for who, due in groups.items():
+        amount = max(0, due + carried.get(who, 0))
+        sums[currency[who]] += amount
+        netted[currency[who]] += amount - due
+        if amount < due:
+            debtors.add(who[0])
+    return Outgoing(
+        sums=[Money(sums[code], code) for code in sorted(sums, key=lambda code: (-often[code], code))],
+        netted=[Money(minor, code) for code, minor in sorted(netted.items()) if minor],
+        debtors=len(debtors),
+        people=len({person for person, _side in groups}),
+    )
 
 
 def add(payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> None:

@@ -28,7 +28,7 @@ from referrals.web.reward_rows import KIND_ICONS
 from referrals.web.templatetags.ui import monies
 from rewards import payout_guards
 from rewards.models import Payout, PayoutItem, Reward
-from rewards.payouts import MANUAL, carried_over
+from rewards.payouts import MANUAL, Outgoing, outgoing
 from rewards.queueing import NO_DESTINATION, Preview
 from rewards.reasons import REASONS, reason_sentence
 
@@ -60,16 +60,6 @@ class Obstacle:
     sums: str
     names: str
     after: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What would leave: the sums of each currency after netting, what is netted, and to how many people."""
-
-    sums: list[Money]
-    netted: list[Money]
-    debtors: int
-    people: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,33 +170,6 @@ def _unfit(option: Option, kinds: Mapping[str, int], currencies: Mapping[str, in
 
 def _counted(tenant: Tenant, choice: Choice, column: str) -> dict[str, int]:
     return dict(choice.rows(tenant).values_list(column).annotate(n=Count("pk")).order_by())
-
-
-def outgoing(payable: Sequence[Reward]) -> Outgoing:
-    """What a method would send for these: netted for each person and side as the payout will be. Three queries."""
-    groups: Counter[tuple[int, str]] = Counter()
-    currency: dict[tuple[int, str], str] = {}
-    for reward in payable:
-        who = (reward.participant_id, reward.side)
-        groups[who] += reward.amount_minor
-        currency[who] = reward.currency
-    carried = carried_over({person for person, _side in groups})
-    sums: Counter[str] = Counter()
-    netted: Counter[str] = Counter()
-    often = Counter(reward.currency for reward in payable)
-    debtors = set()
-    for who, due in groups.items():
-        amount = max(0, due + carried.get(who, 0))
-        sums[currency[who]] += amount
-        netted[currency[who]] += amount - due
-        if amount < due:
-            debtors.add(who[0])
-    return Outgoing(
-        sums=[Money(sums[code], code) for code in sorted(sums, key=lambda code: (-often[code], code))],
-        netted=[Money(minor, code) for code, minor in sorted(netted.items()) if minor],
-        debtors=len(debtors),
-        people=len({person for person, _side in groups}),
-    )
 
 
 def question(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from referrals.api.openapi import document, in_order, request_example
 from referrals.api.operations import Api, Operation
 from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
+from rewards import sending
 from rewards.models import Payout, PayoutBatch, PayoutRoute, Reward, Transfer, WhatIf
+from rewards.queueing import Method, queue
+from rewards.sending import Outcome
 from tests.api.conftest import Reply, Shop, open_shop
 from tests.api.v2.test_applications import wish
 from tests.factories import ACTOR, make_participant
@@ -40,7 +44,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 84)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 89)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -144,6 +148,12 @@ class World:
                 PayoutBatch.objects.update(needs_funding=True)
             case "removePayoutRoute":
                 send("/api/v2/payout-routes", {"side": "referrer", "kind": "cash", "method": "paypal_file"})
+            case "resolvePayout":
+                self._on_its_way(Outcome("ask", "", "It paid another amount."))
+            case "retryPayout":
+                self._on_its_way(Outcome("failed", "", "The account is closed."))
+            case "withdrawPayout":
+                self._on_its_way(None)
             case "enableWebhookEndpoint":
                 endpoints.disable(endpoint=self.endpoint, actor=ACTOR)
             case "getExport":
@@ -152,6 +162,14 @@ class World:
                 send(f"/api/v2/campaigns/{self.campaign.public_id}/what-if", {"rules": []})
         if operation.name == "reverseReward":
             self.review = self.due
+
+    def _on_its_way(self, outcome: Outcome | None) -> None:
+        """A payout through a company; one try that came to this."""
+        reward = Reward.objects.get(public_id=self.due)
+        method = Method("somewhere", frozenset({reward.kind}))
+        queue(tenant=self.shop.tenant, reward_ids=[reward.pk], method=method, actor=ACTOR, key="made-before")
+        if outcome is not None and (order := sending.claim(Payout.objects.get().pk)):
+            sending.settle(order, outcome, key_life=timedelta(0))
 
     def values(self) -> dict[str, Any]:
         """Sample value to real one."""

@@ -1,33 +1,36 @@
-"""Payouts: marking rewards as issued outside, in one batch; looking it up; undoing it."""
+"""Payouts: issuing rewards in one batch; looking it up; undoing what was marked by hand."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
+from integrations import methods
 from referrals.accounts.models import Scope
-from referrals.api.errors import malformed, refused
-from referrals.api.fields import Choice, Field, Group, Listing, Moment, Text, Whole
+from referrals.api.fields import Choice, Text
 from referrals.api.finding import one
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, expand_field, id_text, page_json, page_of
-from referrals.api.v2.rewards import FILTERS
-from referrals.api.v2.shapes import batches_json, payouts_json
+from referrals.api.v2.payout_choosing import (
+    CHOICE,
+    LEAVE,
+    SELECTION_ERRORS,
+    chosen_of,
+    option_of,
+    paid_and_waiting,
+    selection_of,
+)
+from referrals.api.v2.shapes import batches_json, payout_json, payouts_json
 from rewards.models import Payout, PayoutBatch, PayoutItem
-from rewards.payouts import issue_by_hand, undo
-from rewards.selection import MAX_AT_ONCE, RewardFilter, Selection, resolve
+from rewards.payouts import undo
+from rewards.selection import resolve
 
 TAG = "Payouts"
 SHOWN = 100
 _EXPAND = expand_field("participant")
-_FILTER: dict[str, Field] = {
-    "status": Choice(about="Only due rewards can be issued.", options=("due",)),
-    **FILTERS,
-}
 
 
 @API.operation(
@@ -37,74 +40,56 @@ _FILTER: dict[str, Field] = {
     scope=Scope.PAYOUTS,
     key_required=True,
     body={
-        "rewards": Listing(
-            about="The rewards, by id; instead of `filter`.",
-            of=id_text("", "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
-            most=1000,
-            least=1,
-        ),
-        "filter": Group(about="All due rewards that match; instead of `rewards`.", fields=_FILTER),
-        "expected": Whole(about="How many you saw match; with `filter`.", low=1, high=MAX_AT_ONCE),
-        "excluded": Listing(
-            about="Matching ones to leave out.", of=id_text("", "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"), most=1000
-        ),
-        "as_of": Moment(
-            about="When you looked: nothing that became due later is touched; with `filter`.", example=None
-        ),
-        "method": Choice(
-            about="manual: you pay outside and mark it here.", options=("manual",), required=True, example="manual"
-        ),
+        **CHOICE,
+        "leave_unsuitable": LEAVE,
         "note": Text(about="For your records.", limit=500, blank=True, example="Bank transfer of 20 November"),
     },
     answer=ref("BatchMade"),
-    statuses={201: "Marked as issued.", 200: "This key made the batch before."},
+    statuses={
+        201: "Made. By hand it is issued now; through a company it leaves by itself.",
+        200: "This key made the batch before.",
+    },
     headers={"Location": "The address of the batch."},
     errors=(
         "idempotency_key_missing",
-        "missing_field",
-        "reward_not_found",
+        *SELECTION_ERRORS,
+        "invalid_type",
         "invalid_state",
-        "selection_changed",
         "recipient_banned",
-        "nothing_selected",
-        "too_many",
-        "blank",
+        "method_unsuitable",
+        "nothing_payable",
     ),
 )
 def create_payouts(call: Call) -> Answer:
     """Issue rewards.
 
-    Marks due rewards as issued outside: one payout for each recipient, in one batch, all or nothing. Name them by `rewards`, or by
-    `filter` with the count you `expected`. The Idempotency-Key is required, and the same key never issues twice, however old.
+    By any method of GET payout-methods: one payout for each recipient and side, in one batch, all or nothing; by hand they are marked as
+    issued. Name them by `rewards`, or by `filter` with the count you `expected`. Those of recipients who have yet to give a payout
+    address wait for it. The Idempotency-Key is required, and the same key never issues twice, however old.
     """
-    keys = resolve(call.tenant, _selection(call.body))
+    tenant, body = call.tenant, call.body
     # The header may be longer than the column; its digest is as good a name.
     key = "api:" + hashlib.sha256(call.idempotency_key.encode()).hexdigest()
-    batch, made = issue_by_hand(
-        tenant=call.tenant, reward_ids=keys, actor=call.actor, key=key, note=call.body.get("note", "")
-    )
+    batch = PayoutBatch.objects.for_tenant(tenant).filter(key=key).first()
+    made = False
+    if batch is None:
+        option, chosen = option_of(tenant, body), chosen_of(body)
+        keys = resolve(tenant, selection_of(body))
+        if body.get("leave_unsuitable"):
+            keys = paid_and_waiting(methods.preview(option, tenant, keys, chosen)) or keys
+        batch, made = methods.issue(
+            option,
+            tenant=tenant,
+            reward_ids=keys,
+            actor=call.actor,
+            key=key,
+            note=body.get("note", ""),
+            chosen=chosen,
+        )
+    batch.refresh_from_db(fields=["completed_at"])
     payouts = payouts_json(list(_read(batch.payouts.all()).order_by("pk")[:SHOWN]))
-    body = batches_json([batch])[0] | {"payouts": payouts}
-    return Answer(body, 201 if made else 200, {"Location": f"/api/v2/payout-batches/{batch.public_id}"})
-
-
-def _selection(body: dict[str, Any]) -> Selection:
-    if ("rewards" in body) == ("filter" in body):
-        raise malformed("missing_field", "Name the rewards either by 'rewards' or by 'filter'.", "rewards")
-    if "rewards" in body:
-        for name in ("expected", "excluded", "as_of"):
-            if name in body:
-                raise refused("invalid_value", f"'{name}' goes with 'filter' only.", name)
-        return Selection(ids=body["rewards"])
-    if "expected" not in body:
-        raise malformed("missing_field", "'expected' is missing: how many rewards you saw match.", "expected")
-    narrowed = {name: value for name, value in body["filter"].items() if name != "status"}
-    return Selection(
-        filter=RewardFilter(stage="due", **narrowed),
-        excluded=body.get("excluded", ()),
-        expected=body["expected"],
-        snapshot=body.get("as_of"),
-    )
+    answer = batches_json([batch])[0] | {"payouts": payouts}
+    return Answer(answer, 201 if made else 200, {"Location": f"/api/v2/payout-batches/{batch.public_id}"})
 
 
 @API.operation(
@@ -145,16 +130,16 @@ def list_payouts(call: Call) -> Answer:
     tag=TAG,
     scope=Scope.READ,
     query={"expand": _EXPAND},
-    answer=ref("Payout"),
+    answer=ref("PayoutDetail"),
     errors=("payout_not_found",),
 )
 def get_payout(call: Call) -> Answer:
     """Get a payout.
 
-    With the rewards that it delivers.
+    With the rewards that it delivers, and every try at sending it.
     """
     payout = one(_read(Payout.objects.for_tenant(call.tenant)), "payout", call.params["id"])
-    return Answer(payouts_json([payout], expand=call.query.get("expand", ()))[0])
+    return Answer(payout_json(payout, expand=call.query.get("expand", ())))
 
 
 @API.operation(

@@ -14,13 +14,14 @@ from referrals.api.v2.base import page_schema
 from referrals.api.v2.export_schemas import EXPORT
 from referrals.api.v2.payout_routes import PAYOUT_ROUTES
 from referrals.api.v2.payout_safety import PAYOUT_SAFETY
+from referrals.api.v2.payout_schemas import PAYOUTS
 from referrals.api.v2.report_schemas import CAMPAIGN_REPORT
 from referrals.api.v2.rule_schemas import RULE, RULE_INPUT, RULE_KEY, SIDES
 from referrals.api.v2.webhook_schemas import SCHEMAS as WEBHOOKS
 from referrals.api.v2.what_if_schemas import WHAT_IF
 from referrals.lib.money import CURRENCIES
 from rewards.coming import KINDS as COMING
-from rewards.models import Payout, State
+from rewards.models import State
 from rewards.simulating import STEPS
 
 PT, EV, RW, PO, PB, RE = (f"{prefix}_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3" for prefix in ("pt", "ev", "rw", "po", "pb", "re"))
@@ -291,42 +292,6 @@ REWARD = record(
     },
     about="What a participant is owed.",
 )
-PAYOUT = record(
-    {
-        "id": text("The payout.", PO),
-        "batch": text("Made together with others.", PB),
-        "participant": {
-            "anyOf": [text("Who gets it.", PT), ref("Participant")],
-            "description": "An id, or the object with expand=participant.",
-        },
-        "method": text("How it goes out.", "manual"),
-        "amount": ref("Money"),
-        "rewards": array(text("A reward.", RW), "What it delivers."),
-        "status": text("Where it stands.", "paid", enum=[name for name, _ in Payout.STATUSES]),
-        "reference": text("Its id at the provider.", None, null=True),
-        "message": text("What the provider said.", None, null=True),
-        "attempts": whole("How often it was tried.", 1),
-        "side": text("Which balance it is of.", "referrer", enum=SIDES),
-        "created_at": instant("When it was made."),
-        "paid_at": instant("When it was paid.", null=True),
-    },
-    about="Rewards delivered to one recipient.",
-)
-_BATCH = {
-    "id": text("The batch.", PB),
-    "method": text("How its payouts go out.", "manual"),
-    "note": text("Your note.", "Bank transfer of 20 November"),
-    "created_by": text("Who made it.", "Server"),
-    "created_at": instant("When."),
-    "undone_at": instant("When it was undone.", None, null=True),
-    "payout_count": whole("How many payouts it has.", 1),
-    "amounts": array(ref("Money"), "The sum of each currency."),
-}
-BATCH = record(_BATCH, about="Payouts made together.")
-BATCH_MADE = record(
-    {**_BATCH, "payouts": array(ref("Payout"), "Its first 100 payouts; GET payouts?batch= lists all.")},
-    about="A batch with its payouts.",
-)
 CONNECTION = record(
     {
         "id": text("The connection.", "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
@@ -463,10 +428,8 @@ SCHEMAS: dict[str, Schema] = {
     "Decision": DECISION,
     "Refund": REFUND,
     "Reward": REWARD,
-    "Payout": PAYOUT,
-    "Batch": BATCH,
-    "BatchMade": BATCH_MADE,
     "PayoutRoutes": PAYOUT_ROUTES,
+    **PAYOUTS,
     "PayoutSafety": PAYOUT_SAFETY,
     "Connection": CONNECTION,
     "InboundEvent": INBOUND,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -320,9 +321,12 @@ def payouts_json(payouts: Sequence[Payout], *, expand: Sequence[str] = ()) -> li
             "batch": payout.batch.public_id,
             "participant": people.get(payout.participant_id, payout.participant.public_id),
             "method": payout.method,
+            "connection": payout.account or None,
             "amount": money(payout.amount_minor, payout.currency),
+            "netted": money(payout.netted_minor, payout.currency),
             "rewards": [item.reward.public_id for item in payout.items.all()],
             "status": payout.status,
+            "reason": payout.reason or None,
             "reference": payout.reference or None,
             "message": payout.message or None,
             "attempts": payout.attempts,
@@ -334,17 +338,36 @@ def payouts_json(payouts: Sequence[Payout], *, expand: Sequence[str] = ()) -> li
     ]
 
 
+def payout_json(payout: Payout, *, expand: Sequence[str] = ()) -> Json:
+    """One payout with every try; one more query."""
+    tries = [
+        {
+            "number": one.number,
+            "began_at": moment(one.began_at),
+            "ended_at": moment(one.ended_at),
+            "state": one.state or None,
+            "reference": one.reference or None,
+            "message": one.message or None,
+        }
+        for one in payout.tries.order_by("number")
+    ]
+    more = {"key": payout.key, "next_attempt_at": moment(payout.next_attempt_at), "tries": tries}
+    return payouts_json([payout], expand=expand)[0] | more
+
+
 def batches_json(batches: Sequence[PayoutBatch]) -> list[Json]:
     """Batches with their totals; one more query."""
-    totals: dict[int, list[tuple[str, int, int]]] = {}
+    sums: dict[int, Counter[str]] = {batch.pk: Counter() for batch in batches}
+    counts: dict[int, Counter[str]] = {batch.pk: Counter() for batch in batches}
     rows = (
-        Payout.objects.filter(batch__in=[batch.pk for batch in batches])
-        .values_list("batch_id", "currency")
+        Payout.objects.filter(batch__in=list(sums))
+        .values_list("batch_id", "currency", "status")
         .annotate(count=Count("pk"), minor=Sum("amount_minor"))
-        .order_by("currency")
+        .order_by("currency", "status")
     )
-    for batch_id, currency, count, minor in rows:
-        totals.setdefault(batch_id, []).append((currency, count, minor))
+    for batch_id, currency, status, count, minor in rows:
+        sums[batch_id][currency] += minor
+        counts[batch_id][status] += count
     return [
         {
             "id": batch.public_id,
@@ -353,11 +376,20 @@ def batches_json(batches: Sequence[PayoutBatch]) -> list[Json]:
             "created_by": batch.created_by,
             "created_at": moment(batch.created_at),
             "undone_at": moment(batch.undone_at),
-            "payout_count": sum(count for _currency, count, _minor in totals.get(batch.pk, ())),
-            "amounts": [money(minor, currency) for currency, _count, minor in totals.get(batch.pk, ())],
+            "completed_at": moment(batch.completed_at),
+            "waits_for": _waits_for(batch),
+            "payout_count": counts[batch.pk].total(),
+            "counts": dict(counts[batch.pk]),
+            "amounts": [money(minor, currency) for currency, minor in sums[batch.pk].items()],
         }
         for batch in batches
     ]
+
+
+def _waits_for(batch: PayoutBatch) -> list[str]:
+    approval = batch.needs_approval and batch.approved_at is None and batch.completed_at is None
+    funding = batch.needs_funding and batch.funded_at is None and batch.completed_at is None
+    return [name for name, waits in (("approval", approval), ("funding", funding)) if waits]
 
 
 def waiting_json(row: WaitingEvent) -> Json:

@@ -60,7 +60,8 @@ def test_from_draft_to_issued(shop: Shop) -> None:
     assert (batch.status, batch.data["payout_count"], batch.data["amounts"]) == (201, 1, [usd(2000)])
     payout = batch.data["payouts"][0]
     assert (payout["rewards"], payout["status"], payout["amount"]) == ([reward["id"]], "paid", usd(2000))
-    assert shop.api.get(f"/api/v2/payouts/{payout['id']}").data == payout
+    detail = shop.api.get(f"/api/v2/payouts/{payout['id']}").data
+    assert detail == {**payout, "key": payout["id"], "next_attempt_at": None, "tries": []}
     issued = shop.api.get(f"/api/v2/rewards/{reward['id']}").data
     assert (issued["status"], issued["payout"]) == ("issued", payout["id"])
     person = shop.api.get(f"/api/v2/participants/{maya.data['id']}").data
