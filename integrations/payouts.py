@@ -132,7 +132,9 @@ def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
     payout = Payout.objects.select_related("merchant").filter(pk=payout_id).first()
     if payout is None:
         return False  # the test side was emptied meanwhile
-    if payout.status == "queued" and payout.shipment_id is None and shipping.together(payout.method) > 1:
+    if payout.shipment_id is not None:
+        return shipping.again(payout.shipment_id)
+    if payout.status == "queued" and shipping.together(payout.method) > 1:
         return shipping.begin(payout)
     with clocks.running(payout.tenant):
         order = sending.claim(payout_id, lease=lease)

@@ -22,6 +22,7 @@ TELLING = {
 }
 PAYING = {
     "tremendous": "integrations.providers.tremendous.PROVIDER",
+    "paypal": "integrations.providers.paypal.PROVIDER",
     "wise": "integrations.providers.wise.PROVIDER",
     "razorpayx": "integrations.providers.razorpayx.PROVIDER",
     "giftcards": "integrations.providers.giftcards.PROVIDER",

@@ -52,9 +52,9 @@ AFTER = {
 # Asked for each payout, and wide: their text is made once (ADR 13).
 _WIDE = ("participant__campaign__merchant", "merchant", "batch")
 _DUE = Prepared(
-    lambda: Payout.objects.filter(pk=Slot("pk"), status__in=CLAIMABLE, next_attempt_at__lte=Now()).select_related(
-        *_WIDE
-    )
+    lambda: Payout.objects.filter(
+        pk=Slot("pk"), status__in=CLAIMABLE, next_attempt_at__lte=Now(), shipment=None
+    ).select_related(*_WIDE)
 )
 _REWARD_WIDE = ("participant", "campaign__merchant", "merchant", "event__participant__campaign__merchant")
 _ROW = Prepared(lambda: Payout.objects.filter(pk=Slot("pk")).select_related(*_WIDE).select_for_update(of=("self",)))

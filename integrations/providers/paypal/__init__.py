@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
+
 from django.utils.translation import gettext_lazy as _
 
-from integrations.base import Provider, SecretField
+from integrations.base import Provider, SecretField, SettingField, Way
 from integrations.providers.paypal.source import HEADERS, PayPalSource
+
+# In which PayPal takes payouts (its "Payouts supported currencies").
+CURRENCIES = frozenset(
+    "AUD BRL CAD CHF CZK DKK EUR GBP HKD HUF ILS JPY MXN NOK NZD PHP PLN SEK SGD THB TWD USD".split()
+)
+
+
+def _waits_for_funds(settings: Mapping[str, object]) -> bool:
+    """PayPal pays from the balance there, and denies a whole batch for which it is too small."""
+    del settings
+    return True
+
 
 PROVIDER = Provider(
     slug="paypal",
@@ -72,6 +87,43 @@ PROVIDER = Provider(
     matching=(),
     dashboard_url="https://www.paypal.com/",
     docs="https://developer.paypal.com/docs/payouts/",
+    tells=False,
     confirm="integrations.providers.paypal.confirming.confirm",
     confirm_headers=tuple(HEADERS),
+    ways=(
+        Way(
+            name="paypal",
+            label="PayPal",
+            summary=_(
+                "To the recipient’s PayPal account, within minutes. Who has none is told by PayPal, and has 30 days."
+            ),
+            kinds=frozenset({"cash"}),
+            issuer="integrations.providers.paypal.issuer.ISSUER",
+            currencies=CURRENCIES,
+            destination="paypal",
+            fee=_("PayPal takes its fee for each payout from your balance there."),
+            waits_for_funds=_waits_for_funds,
+            funding=_(
+                "Add the money to your PayPal balance in the payouts’ currency. PayPal pays them from nothing else."
+            ),
+            options=(
+                SettingField(
+                    name="subject",
+                    label=_("Subject of PayPal’s mail"),
+                    hint=_("Empty: your business has paid you."),
+                    limit=255,
+                ),
+                SettingField(
+                    name="note",
+                    label=_("Note to the recipients"),
+                    hint=_("Stands in PayPal’s mail and in their account."),
+                    limit=1000,
+                ),
+            ),
+            obstacle="integrations.providers.paypal.issuer.obstacle",
+            # An unclaimed payout comes back after 30 days.
+            watch=timedelta(days=35),
+            together=500,
+        ),
+    ),
 )
