@@ -140,7 +140,7 @@ class Payout(TenantModel):
     key = models.CharField(max_length=64, unique=True)
     reference = models.CharField(max_length=255, blank=True)
     message = models.CharField(max_length=500, blank=True)
-    # Why it failed, as a code of PRODUCT.md.
+    # Why it failed, as a code of PRODUCT.md; of one that was sent, that its recipient has yet to claim it.
     reason = models.CharField(max_length=32, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     # While somebody works on it, the end of their lease; else when it is due next. All three by the database's clock (INV-19).
@@ -159,6 +159,12 @@ class Payout(TenantModel):
         constraints = [models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payout_amount")]
         indexes = [
             models.Index(fields=["merchant", "is_test", "-id"], name="payout_list"),
+            # Who is told to claim their money.
+            models.Index(
+                fields=["participant"],
+                condition=Q(status="sent", reason="waiting_for_recipient"),
+                name="payout_unclaimed",
+            ),
             # The sweeper: what is waiting, oldest first.
             models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="payout_waiting"),
             models.Index(fields=["check_at"], condition=Q(check_at__isnull=False), name="payout_check"),

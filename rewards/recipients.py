@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.db.models import QuerySet
+
 from participants import destinations
 from participants.models import Participant
 from referrals.lib.money import Money
@@ -17,7 +19,8 @@ from rewards.queueing import NO_DESTINATION
 # address: there is none. another: the one that is there does not do for the way in which the merchant pays. confirm: one waits to be
 # confirmed. rejected: a company refused the one that is there, or sent the money back. account: the company knows no account of theirs.
 # soon: nothing is asked of them, a change is being held or the reward is about to go on.
-Situation = Literal["address", "another", "confirm", "rejected", "account", "soon"]
+# unclaimed: the money is at the company, and they have to claim it there.
+Situation = Literal["address", "another", "confirm", "rejected", "account", "unclaimed", "soon"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,33 @@ class Wait:
 
 
 def wait_of(participant: Participant) -> Wait | None:
-    """Why something waits for this participant; None when nothing does. At most four queries."""
+    """Why something waits for this participant; None when nothing does. Two queries then, at most four else."""
     rewards = list(Reward.objects.filter(participant=participant, state=State.WAITING).order_by("stage_at", "pk"))
     if not rewards:
-        return None
+        return _unclaimed(participant)
     situation, message = _why(participant, rewards)
-    sums: Counter[str] = Counter()
-    for reward in rewards:
-        sums[reward.currency] += reward.amount_minor
-    money = tuple(Money(minor, currency) for currency, minor in sorted(sums.items()) if minor)
+    money = _sums(rewards)
     things = sum(1 for reward in rewards if reward.units is not None)
     return Wait(situation, rewards[0].stage_at, money, things, message)
+
+
+def unclaimed() -> QuerySet[Payout]:
+    """The payouts that have left and wait at the company for somebody to claim them, whosever they are."""
+    return Payout.objects.filter(status="sent", reason=NO_DESTINATION)
+
+
+def _unclaimed(participant: Participant) -> Wait | None:
+    rows = list(unclaimed().filter(participant=participant).order_by("pk"))
+    if not rows:
+        return None
+    return Wait("unclaimed", rows[0].paid_at or rows[0].created_at, _sums(rows), 0, rows[-1].message)
+
+
+def _sums(rows: Sequence[Reward] | Sequence[Payout]) -> tuple[Money, ...]:
+    sums: Counter[str] = Counter()
+    for row in rows:
+        sums[row.currency] += row.amount_minor
+    return tuple(Money(minor, currency) for currency, minor in sorted(sums.items()) if minor)
 
 
 def _why(participant: Participant, rewards: Sequence[Reward]) -> tuple[Situation, str]:

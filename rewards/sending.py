@@ -328,6 +328,8 @@ def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
                 _keep(row, outcome.gift)
             if row.status == "sent" and outcome.state == "paid":
                 return _become(row, actor, "paid", outcome)
+            if row.status == "sent" and (row.message, row.reason) != (outcome.message[:500], _unclaimed(outcome)):
+                return _become(row, actor, "sent", outcome, reason=_unclaimed(outcome), keep_turn=True)
             if row.status in {"failed", "undone"}:
                 return _paid_after_all(row, outcome, actor)
         elif outcome.state == "ask" and row.status == "needs_attention":
@@ -383,13 +385,19 @@ def _gone(row: Payout, outcome: Outcome, actor: Actor) -> str:
     friends = meanwhile.changed(row)
     rewards = [reward for reward in _locked(row) if reward.state == State.SENDING]
     now = clock.now()
-    status = _become(row, actor, outcome.state, outcome)
+    status = _become(row, actor, outcome.state, outcome, reason=_unclaimed(outcome))
     _keep(row, outcome.gift)
     write_ledger([row], "pay", actor, row.batch.note)
     targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]
     lifecycle.move(lifecycle.ACTS["settle"], targets, actor=actor, extra={"issued_at": now})
     meanwhile.decide_again(friends, actor)
     return status
+
+
+def _unclaimed(outcome: Outcome) -> str:
+    """The reason of money that has left and that its recipient has yet to claim; "" for any other."""
+    waits = outcome.state == "sent" and outcome.reason == "waiting_for_recipient"
+    return outcome.reason if waits else ""
 
 
 def _keep(row: Payout, gift: Gift | None) -> None:
@@ -448,7 +456,7 @@ def _came_back(row: Payout, outcome: Outcome, actor: Actor) -> str:
 
 def _paid_after_all(row: Payout, outcome: Outcome, actor: Actor) -> str:
     """Its rewards may be due again or gone with another payout by now: the ledger's line makes the person's next payout net it."""
-    status = _become(row, actor, outcome.state, outcome)
+    status = _become(row, actor, outcome.state, outcome, reason=_unclaimed(outcome))
     _keep(row, outcome.gift)
     write_ledger([row], "pay", actor, "The company paid it after all.")
     return status

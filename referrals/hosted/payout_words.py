@@ -108,6 +108,10 @@ def wait_text(participant: Participant, wait: Wait) -> list[str]:
                 "It needs an account of yours there with the address %(email)s. When you have one, it goes on by itself."
             ),
         ),
+        "unclaimed": (
+            _("%(amount)s from %(merchant)s waits for you."),
+            _("Claim it there with the address that it was sent to. What is not claimed in time goes back."),
+        ),
     }[wait.situation]
     lines = [first % facts]
     if wait.message:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.mails import mail_setting
 from participants import mailing
 from participants.models import Participant, PayoutDestination
+from referrals.events import types
+from referrals.events.models import Event
 from referrals.hosted.given import opened
 from referrals.hosted.letters import Facts
 from referrals.hosted.models import Bookmark, Mail, WaitingNotice
 from referrals.hosted.offer import given_text, money_text
 from referrals.hosted.payout_words import wait_text, waiting_sum
 from rewards.models import Payout, PayoutGift, PayoutItem, Reward, State
-from rewards.recipients import wait_of
+from rewards.recipients import unclaimed, wait_of
 
 WAITING, GIFT = "payout_needs_you", "gift"
 # When the second and the third mail go, counted from the first.
@@ -71,26 +73,38 @@ def _step(row: WaitingNotice) -> tuple[int, datetime]:
     return told, row.since + REMINDERS[told - 1] if told <= len(REMINDERS) else row.since + KEPT
 
 
-def _still_waiting() -> Exists:
-    return Exists(Reward.objects.filter(participant=OuterRef("participant"), state=State.WAITING))
+def _still_waiting() -> Q:
+    waiting = Reward.objects.filter(participant=OuterRef("participant"), state=State.WAITING)
+    return Q(Exists(waiting)) | Q(Exists(unclaimed().filter(participant=OuterRef("participant"))))
 
 
 def _forget_settled() -> None:
     """Who was paid or chose another address since, and for whom nothing waits, is told anew the next time."""
-    paid = Reward.objects.filter(
-        participant=OuterRef("participant"), state=State.ISSUED, issued_at__gt=OuterRef("since")
-    )
+    mine = OuterRef("participant")
+    paid = Reward.objects.filter(participant=mine, state=State.ISSUED, issued_at__gt=OuterRef("since"))
     chosen = PayoutDestination.objects.filter(
-        participant=OuterRef("participant"), confirmed_at__gt=OuterRef("since"), usable_from__lte=timezone.now()
+        participant=mine, confirmed_at__gt=OuterRef("since"), usable_from__lte=timezone.now()
     )
-    for settled in (Exists(paid), Exists(chosen)):
-        WaitingNotice.objects.filter(settled).exclude(_still_waiting()).delete()
+    claimed = Event.objects.filter(
+        participant_ref=OuterRef("participant__public_id"), type=types.PAYOUT_CHANGED,
+        created_at__gt=OuterRef("since"), data__to="paid",
+    )  # fmt: skip
+    for settled in (paid, chosen, claimed):
+        WaitingNotice.objects.filter(Exists(settled)).exclude(_still_waiting()).delete()
 
 
 def _begin() -> None:
-    people = Participant.objects.filter(rewards__state=State.WAITING, banned_at=None, erased_at=None)
-    fresh = people.filter(waiting_notice=None).order_by("pk").distinct().values_list("pk", flat=True)[:HANDFUL]
-    WaitingNotice.objects.bulk_create([WaitingNotice(participant_id=pk) for pk in fresh], ignore_conflicts=True)
+    untold = Participant.objects.filter(waiting_notice=None, banned_at=None, erased_at=None)
+    waiting = Reward.objects.filter(state=State.WAITING)
+    fresh = {
+        pk
+        for rows in (
+            untold.filter(pk__in=waiting.values("participant")),
+            untold.filter(pk__in=unclaimed().values("participant")),
+        )
+        for pk in rows.order_by("pk").values_list("pk", flat=True)[:HANDFUL]
+    }
+    WaitingNotice.objects.bulk_create([WaitingNotice(participant_id=pk) for pk in sorted(fresh)], ignore_conflicts=True)
 
 
 def waiting_facts(mail: Mail) -> Facts | None:

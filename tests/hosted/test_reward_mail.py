@@ -25,6 +25,7 @@ from referrals.hosted.letters import given_rows
 from referrals.hosted.models import Mail, WaitingNotice
 from rewards import payouts, queueing
 from rewards.models import Payout, PayoutGift, Reward
+from rewards.sending import Outcome, learn
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.hosted.test_portal import opened, text_of
 from tests.rewards.test_recipients import confirmed, wait
@@ -94,6 +95,25 @@ def test_it_begins_anew_once_something_was_settled(asha: Participant, alice: Cas
     payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="press-0001")
     assert sent() == ["Halden Coffee sent you $15 gift card"]
     assert not WaitingNotice.objects.exists()
+
+
+def test_who_has_yet_to_claim_money_at_a_company_is_told(asha: Participant, alice: Cast, person: Client) -> None:
+    payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[earn(asha).pk], actor=ACTOR, key="press-0001")
+    sent()
+    payout = Payout.objects.get()
+    Payout.objects.update(status="sent")
+    words = "PayPal told the recipient that money waits for them."
+    said = Outcome("sent", "", words, "waiting_for_recipient")
+    assert [learn(payout.pk, said), learn(payout.pk, said)] == ["sent", "sent"]
+    assert sent() == ["$15 waits for you"]
+    assert f"The answer was: “{words}”" in outbox.outbox[0].body
+    assert "Claim it there with the address" in text_of(opened(person, asha).get("/me/"))
+    assert sent(days=7.1) == ["$15 waits for you"]
+    assert learn(payout.pk, Outcome("paid", "tx-1")) == "paid"
+    assert sent(days=31) == []
+    assert not WaitingNotice.objects.exists()
+    payout.refresh_from_db()
+    assert (payout.reason, payout.message) == ("", "")
 
 
 def test_nobody_is_told_who_has_nothing_to_do_or_wants_no_mail(asha: Participant) -> None:
