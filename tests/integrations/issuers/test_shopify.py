@@ -350,3 +350,18 @@ def test_payouts_of_the_live_side_keep_below_what_shopify_allows(monkeypatch: py
     for live in (False, True):
         DISCOUNT.send(replace(ORDER, is_test=not live), here.account)
     assert kept == [("shopify", here.account.secrets["shop"])]
+
+
+@pytest.mark.parametrize("recent", [recent_cards, recent_discounts])
+def test_a_shop_whose_app_may_not_see_them_lists_none_and_one_that_is_away_raises(recent: Any) -> None:
+    now = clock.wall()
+
+    def account(answer: Answer) -> Account:
+        return Account(
+            {"shop": "a.myshopify.com", "access_token": "shpat_" + "a" * 32}, {}, lambda *_args, **_more: answer
+        )
+
+    assert list(recent(account(error("ACCESS_DENIED")), now, now)) == []
+    assert list(recent(Account({"shop": "a.myshopify.com"}), now, now)) == []
+    with pytest.raises(ProviderError):
+        list(recent(account(error("THROTTLED")), now, now))
