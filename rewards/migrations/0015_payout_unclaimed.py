@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_squashed"),
         ("participants", "0016_postal_addresses"),
-        ("rewards", "0013_payout_vetoes"),
+        ("rewards", "0014_coupon_lists"),
     ]
 
     operations = [
