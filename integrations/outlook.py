@@ -32,6 +32,8 @@ class Outlook:
     delivery: str
     at: datetime | None = None
     way: Text = ""
+    # The company's name, as its recipients know it; "" for ways of the merchant's own.
+    company: Text = ""
     below: Below | None = None
     problem: str = ""
     by_hand: bool = False
@@ -56,7 +58,8 @@ def outlook(tenant: Tenant, rewards: Sequence[Reward], *, now: datetime | None =
         found[pk] = Outlook(
             delivery,
             at=routes.next_time(calendar, delivery, now),
-            way=ways[route.pk] if route else "",
+            way=ways[route.pk][0] if route else "",
+            company=ways[route.pk][1] if route else "",
             below=below.get(pk),
             problem=route.problem if route else "",
             by_hand=pk not in taken,
@@ -64,11 +67,13 @@ def outlook(tenant: Tenant, rewards: Sequence[Reward], *, now: datetime | None =
     return found
 
 
-def _way(tenant: Tenant, route: PayoutRoute) -> Text:
+def _way(tenant: Tenant, route: PayoutRoute) -> tuple[Text, Text]:
+    """(its label, the company's)."""
     try:
-        return methods.find(tenant, route.method).label
+        option = methods.find(tenant, route.method)
     except Refused:
-        return ""
+        return "", ""
+    return option.label, option.provider.label if option.provider else ""
 
 
 def _below(tenant: Tenant, rewards: Collection[Reward]) -> dict[int, Below]:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext as _
 
-from campaigns.models import Campaign, RewardRule
+from campaigns.models import Campaign, RewardRule, Status
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import slots
-from rewards.models import PayoutCalendar, PayoutRoute
+from rewards.lifecycle import BEFORE_ISSUE
+from rewards.models import PayoutCalendar, PayoutRoute, Reward
 from rewards.slots import Calendar
 
 # The usual calendar was always there.
@@ -115,10 +117,12 @@ def remove_route(*, route: PayoutRoute, actor: Actor) -> None:
 
 
 def needs_of(tenant: Tenant) -> list[Need]:
-    """Everything of this side that is to be issued by itself, by any version of the rules: rewards keep their terms. One query."""
-    rules = RewardRule.objects.filter(
-        version__campaign__merchant=tenant.merchant, version__campaign__is_test__in=[tenant.is_test]
-    ).exclude(delivery="manual")
+    """Everything of this side that is to be issued by itself: by the rules in force of running campaigns, and by the terms, however old,
+    of rewards that are not issued yet. One query."""
+    mine = {"version__campaign__merchant": tenant.merchant, "version__campaign__is_test__in": [tenant.is_test]}
+    running = Q(version=F("version__campaign__version"), version__campaign__status__in=[Status.ACTIVE, Status.PAUSED])
+    owed = Reward.objects.filter(campaign=OuterRef("version__campaign"), rule=OuterRef("pk"), state__in=BEFORE_ISSUE)
+    rules = RewardRule.objects.filter(running | Exists(owed), **mine).exclude(delivery="manual")
     rows = rules.order_by("version__campaign_id", "side", "kind", "delivery").distinct()
     return [Need(*row) for row in rows.values_list("version__campaign_id", "side", "kind", "delivery")]
 

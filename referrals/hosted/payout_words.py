@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations import registry
+from integrations.outlook import Outlook
 from participants.destination_kinds import BY_NAME
 from participants.models import Participant
 from referrals.hosted.offer import day_text, money_text
@@ -56,6 +57,21 @@ def state_text(payout: Payout) -> str:
     if payout.netted_minor:
         return _("Nothing was sent on %(day)s: all of it was set off against a reward that was taken back.") % facts
     return _("It was given on %(day)s.") % facts
+
+
+def ahead_text(found: Outlook) -> str:
+    """When and how a due reward will be paid by itself, as a sentence; "" where nothing can be promised."""
+    if found.by_hand or found.problem or not found.way:
+        return ""
+    if found.below is not None:
+        facts = {"minimum": money_text(found.below.minimum), "so_far": money_text(found.below.so_far)}
+        return _("It will be paid once %(minimum)s are due to you: %(so_far)s so far.") % facts
+    if found.at is None:
+        return _("It will be on its way in a few minutes.")
+    facts = {"day": day_text(found.at), "way": str(found.company)}
+    if not found.company:
+        return _("It will be paid on %(day)s.") % facts
+    return _("It will be paid on %(day)s by %(way)s.") % facts
 
 
 def netted_text(payout: Payout) -> str:

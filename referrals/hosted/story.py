@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns.rules import current_terms, main_rule
 from campaigns.terms import Units
+from integrations.outlook import Outlook, outlook
 from participants.confirming import waiting_for
 from participants.friends import friends_of
 from participants.inviting import friend_reminders
@@ -26,7 +27,7 @@ from referrals.hosted.friend_words import NO_ORDER, deed, quiet_words, waits
 from referrals.hosted.given import Given, opened
 from referrals.hosted.offer import day_text, given_text, money_text, worth_text
 from referrals.hosted.page import public_name
-from referrals.hosted.payout_words import netted_text
+from referrals.hosted.payout_words import ahead_text, netted_text
 from referrals.lib import clock
 from referrals.lib.emails import mask_email
 from referrals.lib.money import Money
@@ -363,8 +364,9 @@ def _reward_text(reward: Reward, decision: Decision | None = None, *, audience: 
 
 
 def _rewards(participant: Participant) -> list[RewardLine]:
-    rows = Reward.objects.filter(participant=participant).select_related("event__participant", "payout")
+    rows = Reward.objects.filter(participant=participant).select_related("event__participant", "payout", "rule")
     found = list(rows.order_by("-pk")[:REWARDS])
+    ahead = outlook(participant.tenant, found)
     fallen = [reward.event_id for reward in found if reward.state in GONE]
     facts = {(row.event_id, row.rule_key): row for row in Decision.objects.filter(event__in=fallen, current=True)}
     back = _came_back(found)
@@ -387,7 +389,7 @@ def _rewards(participant: Participant) -> list[RewardLine]:
                 ),
                 tone=tone,
                 word=str(word),
-                notes=_payout_notes(reward, back.get(reward.pk)),
+                notes=_payout_notes(reward, back.get(reward.pk), ahead.get(reward.pk)),
                 receipt=paid[reward.payout_id].public_id if reward.payout_id in paid else "",
                 gift=given.pop(reward.payout_id, None) if reward.payout_id is not None else None,
             )
@@ -411,8 +413,10 @@ def _came_back(rewards: Sequence[Reward]) -> dict[int, Payout]:
     return {item.reward_id: item.payout for item in items.select_related("payout").order_by("pk")}
 
 
-def _payout_notes(reward: Reward, back: Payout | None) -> list[str]:
-    """What else is to be said of how a reward was paid: it came back, or something was set off against it."""
+def _payout_notes(reward: Reward, back: Payout | None, ahead: Outlook | None) -> list[str]:
+    """What else is to be said of how a reward is paid: when it will be, that it came back, or that something was set off against it."""
+    if ahead is not None and (text := ahead_text(ahead)):
+        return [text]
     if back is not None and back.paid_at is not None:
         return [_("It was sent on %(day)s and came back.") % {"day": day_text(back.paid_at)}]
     payout = reward.payout

@@ -7,14 +7,38 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
+from integrations.outlook import Outlook
 from participants.models import Participant
-from referrals.hosted.payout_words import netted_text, pill, state_text
+from referrals.hosted.payout_words import ahead_text, netted_text, pill, state_text
+from referrals.lib.money import Money
 from rewards import payouts, personal, receipts, refunds
 from rewards.models import Payout, Reward
+from rewards.runs import Below
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_merchant, make_participant
 from tests.hosted.test_portal import opened, text_of
 
 DAY = datetime(2026, 11, 3, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Outlook("day_15", DAY, "Payouts", "PayPal"), "It will be paid on 3 Nov by PayPal."),
+        (Outlook("day_15", DAY, "CSV file"), "It will be paid on 3 Nov."),
+        (Outlook("immediate", None, "Payouts", "PayPal"), "It will be on its way in a few minutes."),
+        (
+            Outlook("day_15", DAY, "Payouts", "PayPal", below=Below(Money(1000, "USD"), Money(2500, "USD"))),
+            "It will be paid once $25 are due to you: $10 so far.",
+        ),
+        (Outlook("day_15", DAY), ""),
+        (Outlook("day_15", DAY, "Payouts", problem="Not connected."), ""),
+        (Outlook("day_15", DAY, "Payouts", by_hand=True), ""),
+    ],
+)
+def test_what_will_be_paid_by_itself_says_when_and_nothing_is_promised_that_may_not_come(
+    found: Outlook, said: str
+) -> None:
+    assert ahead_text(found) == said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection as database
 
+from campaigns.services import publish_rules
 from integrations import issuing, methods
 from integrations import payouts as carrier
 from integrations.base import Way
@@ -282,6 +283,20 @@ def test_a_campaign_s_own_way_goes_before_the_one_of_all(alice: Cast) -> None:
     routes.remove_route(route=own, actor=ACTOR)
     told = Event.objects.filter(type__startswith="payout.route").order_by("pk").values_list("type", flat=True)
     assert list(told) == ["payout.route_set", "payout.route_set", "payout.route_removed"]
+
+
+def test_rules_that_are_over_need_no_way_but_what_is_owed_by_them_does(alice: Cast) -> None:
+    def needs() -> list[tuple[str, str]]:
+        return [(need.kind, need.delivery) for need in routes.needs_of(alice.tenant)]
+
+    draft = make_campaign(alice.tenant, [fixed_rule(delivery="weekly")], name="Draft", launched=False)
+    asha = person(alice, delivery="day_15")
+    assert (draft.status, needs()) == ("draft", [("cash", "day_15")])
+    earn(asha)
+    publish_rules(campaign=asha.campaign, rules=[fixed_rule(kind="coupon")], actor=ACTOR)
+    assert needs() == [("cash", "day_15")]
+    Reward.objects.update(state="void")
+    assert needs() == []
 
 
 @pytest.mark.parametrize(
