@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,21 @@ from participants import destination_kinds
 from participants.destination_kinds import Kind
 
 Details = Mapping[str, str]
+# Letters that Unicode does not take apart.
+_NO_MARK = {
+    "Ł": "L",
+    "ł": "l",
+    "Đ": "D",
+    "đ": "d",
+    "Œ": "OE",
+    "œ": "oe",
+    "ı": "i",
+    "Ŧ": "T",
+    "ŧ": "t",
+    "ẞ": "SS",
+    "Ħ": "H",
+    "ħ": "h",
+}
 _PERSON = {"legalType": "PRIVATE"}
 
 
@@ -36,6 +52,19 @@ def _american(details: Details) -> dict[str, Any]:
     return {**_PERSON, **account, "accountType": details["account_type"], "address": address}
 
 
+def _name(text: str) -> str:
+    """A name in the letters that Wise takes, those of Latin-1: others lose their marks (Łukasz Dvořák: Lukasz Dvorák).
+
+    What is no Latin letter stays, and Wise says what it thinks of it.
+    """
+    return "".join(letter if letter <= "ÿ" else _bare(letter) for letter in text)
+
+
+def _bare(letter: str) -> str:
+    bare = _NO_MARK.get(letter) or unicodedata.normalize("NFKD", letter)[0]
+    return bare if bare <= "ÿ" else letter
+
+
 # By the kind of payout address: Wise's type of recipient, and its details.
 TYPES: dict[str, tuple[str, Callable[[Details], dict[str, Any]]]] = {
     "wise_email": ("email", _email),
@@ -57,7 +86,7 @@ def recipient(details: Details, *, kind: Kind, currency: str, profile: int) -> d
     name, of = TYPES[kind.name]
     return {
         "profile": profile,
-        "accountHolderName": details["holder"],
+        "accountHolderName": _name(details["holder"]),
         "currency": currency,
         "type": name,
         "ownedByCustomer": False,

@@ -17,6 +17,7 @@ from integrations.answers import json_of, moment_of, money_of, wait_of
 from integrations.base import Account, Found, ProviderError
 from integrations.providers.wise import transfers
 from integrations.providers.wise.issuer import ISSUER, recent
+from integrations.providers.wise.recipients import kind_of, recipient
 from integrations.sandbox.base import StandIn
 from integrations.sandbox.base import money_of as money_at
 from integrations.sandbox.state import Memory
@@ -260,6 +261,23 @@ def test_each_kind_of_payout_address_in_wise_s_words(
             "details": of,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("Łukasz Dvořák", "Lukasz Dvorák"),
+        ("Zoë Müller-Ørsted", "Zoë Müller-Ørsted"),
+        ("Ştefan Çelik", "Stefan Çelik"),
+        ("Đorđe Œuvrard", "Dorde OEuvrard"),
+        ("Анна Иванова", "Анна Иванова"),
+    ],
+)
+def test_names_are_written_in_the_letters_that_wise_takes(typed: str, name: str) -> None:
+    details = {**IBAN, "holder": typed}
+    kind = kind_of(details)
+    assert kind is not None
+    assert recipient(details, kind=kind, currency="EUR", profile=1)["accountHolderName"] == name
 
 
 def test_the_only_business_of_the_token_pays_when_no_profile_was_entered(wire: Wire) -> None:
