@@ -6,7 +6,7 @@ from rewards.orders import Outcome, Result
 
 RECIPIENT, FUNDS, REJECTED, AGAIN = "waiting_for_recipient", "waiting_for_funds", "provider_rejected", ""
 
-# An item's status -> our state, where the rewards go when it is "failed", and the sentence.
+# An item's status -> our state, where the rewards go when it is "failed" (of "sent": who has to do something), and the sentence.
 STATUSES: dict[str, tuple[Result, str, str]] = {
     "SUCCESS": ("paid", "", ""),
     "PENDING": ("sent", "", "PayPal is working on it."),
@@ -17,7 +17,7 @@ STATUSES: dict[str, tuple[Result, str, str]] = {
     ),
     "UNCLAIMED": (
         "sent",
-        "",
+        RECIPIENT,
         "PayPal told the recipient that money waits for them. What nobody claims comes back after 30 days.",
     ),
     "FAILED": ("failed", REJECTED, "PayPal did not pay it."),
@@ -89,8 +89,8 @@ def outcome(status: str, reference: str, error: str = "") -> Outcome:
         said = known[1] if known else words
         words = f"{said} {words}" if known and status == "UNCLAIMED" else said
         words = f"{words} (PayPal: {error[:60]})"
-        reason = known[0] if known else reason
-    return Outcome(state, reference, words, reason if state == "failed" else "provider_rejected")
+        reason = known[0] if known and state == "failed" else reason
+    return Outcome(state, reference, words, reason if state == "failed" or reason else "provider_rejected")
 
 
 def refusal(code: str, said: str) -> Outcome:
