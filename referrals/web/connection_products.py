@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse
@@ -50,13 +52,18 @@ def connection_products(request: MerchantRequest, public_id: str) -> HttpRespons
         "row": row,
         "provider": provider,
         "state": catalogue.state_of(row),
-        "products": [(one, catalogue.sums_in_words(one)) for one in page.rows],
+        "products": [(one, catalogue.sums_in_words(one), _spoken(one.ways)) for one in page.rows],
         "q": text,
         "prev_url": _url(row, text, page.previous),
         "next_url": _url(row, text, page.next),
         "may_fetch": request.membership.may(Role.MANAGER),
     }
     return render(request, "web/connections/products.html", context)
+
+
+def _spoken(ways: list[str]) -> str:
+    """The company's words for deliveries as words: "DigitalDelivery" as "Digital delivery"."""
+    return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", way).capitalize() for way in ways)
 
 
 def _url(row: Connection, text: str, after: str | None) -> str:

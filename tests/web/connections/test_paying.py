@@ -62,7 +62,13 @@ def test_the_products_page_has_pictures_of_our_own_and_nobody_else_s(alice: Cast
     assert alice.client.post(f"{url}fetch/")["Location"] == url
     catalogue.fetch(row.pk)
     page = alice.client.get(url).content.decode()
-    for words in ("CVS Pharmacy", "$5.00 to $500.00", "Halden Coffee", "$10.00, $25.00, $50.00", "PhysicalShipment"):
+    for words in (
+        "CVS Pharmacy",
+        "$5.00 to $500.00",
+        "Halden Coffee",
+        "$10.00, $25.00, $50.00",
+        "Physical shipment",
+    ):
         assert words in page
     picture = CatalogueProduct.objects.get(product="CVS")
     answer = alice.client.get(f"{url}{picture.digest}.webp")
