@@ -65,6 +65,9 @@ class NewListForm(ListForm):
         self.fields["currency"].choices = [(code, code) for code in known]  # type: ignore[attr-defined]  # a ChoiceField
         chosen = data.get("currency") if data else None
         self.fields["worth"].use(chosen if chosen in known else known[0])  # type: ignore[attr-defined]  # a MoneyField
+        if len(known) > 1:
+            # The currency stands in a field of its own, not before the amount.
+            self.fields["worth"].widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
 
 class CodesForm(forms.Form):

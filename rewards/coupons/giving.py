@@ -36,10 +36,14 @@ METHOD = Method(COUPONS, KINDS)
 def choices(tenant: Tenant, field: str) -> tuple[tuple[str, str], ...]:
     """The lists to choose from, with what a code is worth and how many are left."""
     del field
-    rows = [row for row in open_lists(tenant).select_related("merchant") if not row.is_expired]
+    rows = _useful(tenant)
     stock = stock_of(rows)
     left = {row.pk: _left_words(stock[row.pk].left) for row in rows}
     return tuple((row.public_id, f"{row.name}: {row.worth}, {left[row.pk]}") for row in rows)
+
+
+def _useful(tenant: Tenant) -> list[CouponList]:
+    return [row for row in open_lists(tenant).select_related("merchant") if not row.is_expired]
 
 
 def _left_words(count: int) -> str:
@@ -48,13 +52,18 @@ def _left_words(count: int) -> str:
 
 def is_there(tenant: Tenant) -> bool:
     """Whether there is a list to give codes from."""
-    return open_lists(tenant).exists()
+    return bool(_useful(tenant))
 
 
 def preview(tenant: Tenant, reward_ids: Collection[int], chosen: Mapping[str, Any]) -> Preview:
-    """What issue() would pay of these rewards, and which not: of another worth, or because no code is left. Four queries."""
+    """What issue() would pay of these rewards, and which not: of another worth, or because no code is left. Four queries.
+
+    As long as nobody has chosen a list it is the first of choices(), which is what a form shows as chosen.
+    """
     rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).order_by("pk").select_related("participant")
-    coupons = open_lists(tenant).filter(public_id=str(chosen.get("list", ""))).first()
+    name = str(chosen.get("list", ""))
+    lists = open_lists(tenant).filter(public_id=name) if name else _useful(tenant)
+    coupons = next(iter(lists), None)
     found = _sorted_out(list(rows), coupons)
     if coupons is None:
         return found

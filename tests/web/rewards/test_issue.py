@@ -14,7 +14,9 @@ from integrations.models import Connection
 from integrations.payouts import sweep
 from integrations.services import connect
 from referrals.accounts.tenancy import Tenant
+from referrals.lib.money import Money
 from rewards import bans, lifecycle, payout_guards
+from rewards.coupons.lists import add_codes, make_list
 from rewards.models import Payout, PayoutBatch, Reward
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_reward
 from tests.web.rewards.conftest import Post, hidden, ids_in, states
@@ -220,3 +222,23 @@ def test_all_that_match_go_by_the_method_and_what_does_not_fit_stays(
     assert (fields["expected"], fields["payable"]) == ("3", "2")
     assert done.status_code == 303
     assert states(owed) == ["queued", "queued", "due"]
+
+
+def test_own_ways_say_whom_they_can_not_pay_and_lead_to_their_batch(
+    alice: Cast, side: Tenant, owed: list[Reward], post: Post
+) -> None:
+    coupons = make_list(tenant=side, actor=ACTOR, name="Beans", worth=Money(1500, "USD"))
+    add_codes(coupons=coupons, data=b"BEANS-0001", actor=ACTOR)
+    asked = post(alice.client, "issue", *owed, method="coupon_list")
+    page = text_of(asked)
+    assert "Beans: $15.00, 1 code left" in page
+    assert "No code is left in “Beans”. Add codes to it; then it can be issued.: 2 rewards" in page
+    ids = [reward.public_id for reward in owed]
+    press = {**hidden(asked), "reward": ids, "method": "coupon_list", "with_list": coupons.public_id, "key": KEY}
+    alice.client.post(reverse("web:rewards_act"), press)
+    assert states(owed) == ["issued", "due", "due"]
+    asked = post(alice.client, "issue", *owed[1:], method="csv_file")
+    press = {**hidden(asked), "reward": ids[1:], "method": "csv_file", "key": KEY[::-1]}
+    batch_page = alice.client.post(reverse("web:rewards_act"), press, follow=True)
+    assert "2 lines are still open" in text_of(batch_page)
+    assert states(owed) == ["issued", "sending", "sending"]
