@@ -23,6 +23,7 @@ from integrations.base import Product, ProviderError
 from integrations.models import Catalogue, CatalogueProduct, Connection
 from integrations.sandbox.sending import send_for
 from integrations.services import is_ready
+from referrals.accounts import clocks
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError, Send
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 def sweep() -> int:
     """For the schedule: fetch the lists that are due, and those of new connections. Returns how many."""
     slugs = [kind.slug for kind in registry.every() if kind.products]
-    new = Connection.objects.filter(provider__in=slugs, removed_at=None, catalogue=None).order_by("pk")[:100]
+    new = Connection.objects.filter(provider__in=slugs, removed_at=None, catalogue=None).order_by("-pk")[:500]
     for row in new:
         if is_ready(row):
             Catalogue.objects.get_or_create(
@@ -83,7 +84,8 @@ def fetch(connection_id: int) -> bool:
         return False
     row.attempts += 1
     try:
-        _fetch(row, now)
+        with clocks.running(row.connection.tenant):
+            _fetch(row, now)
     except (ProviderError, HttpError) as error:
         _failed(row, str(error))
     except Exception:

@@ -106,6 +106,17 @@ class OptionsForm(forms.Form):
         """The values by their own names; of a form that is valid."""
         return {name.removeprefix(OPTION_PREFIX): value for name, value in self.cleaned_data.items() if value}
 
+    @property
+    def as_shown(self) -> dict[str, str]:
+        """What would be sent if nothing were touched: each field's own value, of a list without one its first."""
+        found = {}
+        for name, made in self.fields.items():
+            choices = [str(value) for value, _label in getattr(made, "choices", ())]
+            value = str(made.initial or (choices[0] if choices else ""))
+            if value:
+                found[name.removeprefix(OPTION_PREFIX)] = value
+        return found
+
     def add_refusal(self, refusal: Refused) -> bool:
         """Say a refusal at the field that it is about; False when it is about none of them."""
         name = f"{OPTION_PREFIX}{refusal.field}"

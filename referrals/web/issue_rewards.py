@@ -60,7 +60,7 @@ def _show(
 ) -> HttpResponse:
     tenant = request.tenant
     keys = list(choice.rows(tenant).order_by("pk").values_list("pk", flat=True))
-    wanted = options.chosen if options.is_bound and options.is_valid() else {}
+    wanted = options.chosen if options.is_bound and options.is_valid() else options.as_shown
     preview = methods.preview(found.option, tenant, keys, wanted)
     context = question(
         choice,
