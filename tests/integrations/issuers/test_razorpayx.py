@@ -15,7 +15,7 @@ from integrations import methods
 from integrations.base import Account, Found, ProviderError
 from integrations.providers.razorpayx import reasons
 from integrations.providers.razorpayx.issuer import ISSUER, name_of, recent
-from integrations.providers.razorpayx.modes import LAKH, mode_of
+from integrations.providers.razorpayx.modes import LAKH, bank_obstacle, mode_of
 from integrations.sandbox.base import StandIn, money_of
 from integrations.sandbox.razorpayx import RazorpayX
 from integrations.sandbox.state import Memory
@@ -278,6 +278,16 @@ def test_what_is_reversed_later_is_told_and_taken_back(story: Story) -> None:
     assert list(lines) == [("pay", -6604), ("pay_back", 6604)]
     assert story.money() == [(6604, True)]
     assert list(differences()) == []
+
+
+@pytest.mark.django_db
+def test_what_upi_can_not_carry_is_said_before_anything_is_issued(story: Story) -> None:
+    large = story.due(LAKH + 1, "upi", UPI, "INR")
+    option = methods.find(story.side, f"razorpayx_upi:{story.connection.public_id}")
+    said = [words for _row, words in methods.preview(option, story.side, [large.pk]).refused]
+    assert said == ["UPI carries 1 to 100,000 rupees. Choose a bank account for more."]
+    assert bank_obstacle(story.connection, Money(99, "INR"), {}) == "RazorpayX pays nothing below 1 rupee."
+    assert bank_obstacle(story.connection, Money(10 * LAKH, "INR"), {}) == ""
 
 
 @pytest.mark.django_db
