@@ -167,6 +167,10 @@ class Payout(TenantModel):
             ),
             # The sweeper: what is waiting, oldest first.
             models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="payout_waiting"),
+            # How many nobody knows of: counted on every page.
+            models.Index(
+                fields=["merchant", "is_test"], condition=Q(status="needs_attention"), name="payout_questions"
+            ),
             models.Index(fields=["check_at"], condition=Q(check_at__isnull=False), name="payout_check"),
             # Status messages name a payout by the company's own id.
             models.Index(fields=["account", "reference"], condition=~Q(reference=""), name="payout_reference"),

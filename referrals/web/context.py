@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Count, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -15,7 +16,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.web.access import attach
 from rewards import payout_guards
-from rewards.pipeline import pipeline
+from rewards.models import Payout, RewardTally, State
 
 Item = dict[str, Any]
 # Pages below these addresses say so while payouts are stopped.
@@ -53,15 +54,24 @@ def stop_of(path: str, tenant: Tenant) -> dict[str, Any]:
     return {"row": row, "url": reverse("web:payout_safety")} if row else {}
 
 
+def counts(tenant: Tenant) -> tuple[int, int]:
+    """(rewards that are due, payouts of which nobody knows whether they were paid), in one query."""
+    due = RewardTally.objects.for_tenant(tenant).filter(state=State.DUE).values_list("state").annotate(n=Sum("count"))
+    open_ = Payout.objects.for_tenant(tenant).filter(status="needs_attention").values_list("status")
+    found = dict(due.order_by().union(open_.annotate(n=Count("pk")).order_by(), all=True))
+    return found.get(State.DUE, 0), found.get("needs_attention", 0)
+
+
 def navigation(path: str, tenant: Tenant) -> list[Item]:
-    """The main menu with the number of rewards that are due; the entry whose address the path begins with is the current one."""
-    due = next((totals.count for totals in pipeline(tenant) if totals.stage == "due"), 0)
+    """The main menu with what waits for somebody; the entry whose address the path begins with is the current one."""
+    due, questions = counts(tenant)
     items: list[Item] = [
         {"icon": "house", "label": _("Home"), "page": "web:home"},
         {"icon": "megaphone", "label": _("Campaigns"), "page": "web:campaigns"},
         {"icon": "users", "label": _("Participants"), "page": "web:participants"},
         {"icon": "shopping-bag", "label": _("Purchases"), "page": "web:purchases"},
         {"icon": "gift", "label": _("Rewards"), "page": "web:rewards", "count": due, "id": "rewards"},
+        {"icon": "wallet", "label": _("Payouts"), "page": "web:payouts", "count": questions, "id": "payouts"},
         {"icon": "shield-check", "label": _("Fraud review"), "page": "web:fraud"},
         {"icon": "plug", "label": _("Connections"), "page": "web:connections", "group": "setup"},
         {"icon": "code-xml", "label": _("Developers"), "page": "web:developers", "group": "setup"},

@@ -39,10 +39,11 @@ from referrals.web.timeline import Entry, entries_of, visit_entry
 from rewards import bans, services
 from rewards.balances import balances_of
 from rewards.customers import change_participant
-from rewards.models import Decision, Reward
+from rewards.models import Decision, Payout, Reward
 from rewards.reasons import sentence
 
 SHOWN = 50
+_PAYOUTS = 10
 SOURCE = "manual"
 
 
@@ -111,6 +112,7 @@ def _render(request: MerchantRequest, person: Participant, form: DetailsForm, *,
         ],
         "friends": friends_of(person),
         "rewards": rewards,
+        "payouts": Payout.objects.filter(participant=person).order_by("-pk")[:_PAYOUTS],
         "events": [
             (event, earned_for(event), named_by_source(event.external_id), source_words(event.source))
             for event in person.qualifying_events.exclude(type="join").order_by("-occurred_at", "-pk")[:SHOWN]

@@ -320,3 +320,14 @@ def test_payouts_are_found_by_status_method_and_person(alice: Cast, charlie: Cas
     assert alice.client.get(reverse("web:payouts_all"), {"status": "odd"}).status_code == 400
     assert charlie.client.get(reverse("web:payout", args=[ids[0]])).status_code == 404
     assert press(charlie, "payout_paid", ids[0], note="x").status_code == 404
+
+
+def test_a_persons_page_lists_their_payouts_and_the_menu_counts_the_open_questions(
+    alice: Cast, due: list[Reward]
+) -> None:
+    payout = ended(queued(alice, due[0])[0], Outcome("ask", "", "It paid another amount."))
+
+    shown = page(alice, "participant", due[0].participant.public_id)
+
+    assert f"/app/payouts/one/{payout.public_id}/" in shown
+    assert '<span class="count num" id="nav-payouts">1<span class="vh"> waiting</span></span>' in shown
