@@ -181,7 +181,7 @@ def recent(account: Account, since: datetime, until: datetime) -> Iterator[Found
             if order.at < since:
                 return
             if order.key and order.at < until:
-                yield Found(order.key, order.id, order.money, became(order), order.at)
+                yield Found(order.key, order.id, order.money, became(order) or "sent", order.at)
         if len(rows) < PAGE:
             return
 

@@ -136,7 +136,7 @@ def _bounced(order: Order, account: Account, found: Placed) -> Outcome:
 
 def _undelivered(found: Placed) -> Outcome:
     message = _(
-        "Tremendous could not deliver the e-mail, and the reward is cancelled there. It waits for an address that works."
+        "Tremendous could not deliver the e-mail, and has cancelled the reward. Issue it again as a link, or in another way."
     )
     return Outcome("failed", found.id, message, "waiting_for_recipient")
 

@@ -236,7 +236,7 @@ def test_a_bounced_mail_is_paid_again_only_when_the_first_reward_is_cancelled() 
     done = Said((200, bounced), (200, {}))
     assert ISSUER.check(ORDER, done.account) == Outcome(
         "failed", "OR1",
-        "Tremendous could not deliver the e-mail, and the reward is cancelled there. It waits for an address that works.",
+        "Tremendous could not deliver the e-mail, and has cancelled the reward. Issue it again as a link, or in another way.",
         "waiting_for_recipient",
     )  # fmt: skip
     assert done.asked == ["GET /orders/po_key", "POST /rewards/RW1/cancel"]
