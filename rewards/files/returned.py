@@ -154,7 +154,9 @@ def _mark(row: PayoutReturn, said: Said, key: int | None) -> str:
         message = _("The status %(word)r is none that we know. Write paid, failed or not_paid.")
         raise _WrongLine(message % {"word": said.state[:40]}) from None
     with transaction.atomic():
-        line = PayoutLine.objects.select_for_update(of=("self",)).select_related("payout").get(pk=key)
+        # The payout is the lock, as in sending.learn(): whoever erases a person has the person first, and then the line.
+        Payout.objects.select_for_update(of=("self",)).get(line=key)
+        line = PayoutLine.objects.select_related("payout").get(pk=key)
         _compare(line, said)
         if outcome is None:
             return "still_open" if line.payout.status in Payout.OPEN else "same"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from participants.models import Participant, PayoutDestination
 from referrals.lib import clock
@@ -384,3 +386,25 @@ def test_erasing_leaves_no_address_in_files_that_are_over(alice: Cast, due: list
     assert (forget_erased(), content(file)) == (1, b"")
     assert PayoutLine.objects.filter(sealed="").count() == 2
     assert (statuses(batch), list(differences())) == (["paid", "paid"], [])
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_file_brought_back_by_several_at_once_pays_once(alice: Cast, due: list[Reward]) -> None:
+    batch = frozen(alice, due)
+    first, second, third = batch.payouts.order_by("pk")
+    data = sheet((first, "paid", "T1", ""), (second, "failed", "", "closed"), (third, "paid", "T3", ""))
+
+    def bring(number: int) -> PayoutReturn:
+        try:
+            return take_file(batch=batch, name=f"{number}.csv", data=data, actor=ACTOR)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        rows = list(pool.map(bring, range(6)))
+    assert sum(row.paid for row in rows) == 2
+    assert (sum(row.failed for row in rows), sum(row.same for row in rows)) == (1, 15)
+    assert (statuses(batch), states(due)) == (["paid", "failed", "paid"], ["issued", "attention", "issued"])
+    assert LedgerEntry.objects.filter(kind="pay").count() == 2
+    assert list(differences()) == []
