@@ -370,3 +370,5 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
+# Those to whose addresses a mail can go.
+MAILBOXES = frozenset(kind.name for kind in KINDS if kind.mailbox)

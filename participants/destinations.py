@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from participants.destination_kinds import BY_NAME, Details, Typed, read
+from participants.destination_kinds import BY_NAME, MAILBOXES, Details, Typed, read
 from participants.destination_models import PayoutDestination
 from participants.mail_models import MailOrder
 from participants.models import HubAccess, Participant, PortalSession
@@ -148,8 +148,7 @@ def enter_again(*, participant: Participant, actor: Actor) -> PayoutDestination 
 
 def mailbox_of(row: PayoutDestination) -> str:
     """Where a mail about this address goes: to itself, or "" (the person's own) where it is no mailbox. Raises SealError."""
-    kind = BY_NAME.get(row.method)
-    return row.address if kind is not None and kind.mailbox else ""
+    return row.address if row.method in MAILBOXES else ""
 
 
 def confirm(*, token: str, actor: Actor) -> PayoutDestination | None:
@@ -208,8 +207,7 @@ def _notify(row: PayoutDestination, before: PayoutDestination | None) -> None:
 def _earlier(row: PayoutDestination) -> QuerySet[PayoutDestination]:
     """The addresses that counted before, the newest first, but for those that were taken back: they were somebody else's."""
     rows = PayoutDestination.objects.filter(participant=row.participant_id, confirmed_at__isnull=False, pk__lt=row.pk)
-    mailboxes = [kind.name for kind in BY_NAME.values() if kind.mailbox]
-    return rows.filter(method__in=mailboxes).exclude(end="taken_back").order_by("-pk")[:1]
+    return rows.filter(method__in=MAILBOXES).exclude(end="taken_back").order_by("-pk")[:1]
 
 
 def take_back(*, token: str, actor: Actor) -> PayoutDestination | None:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from campaigns.mails import KINDS, kinds_on
 from participants import destinations, mailing
 from participants import portal as portal_sessions
-from participants.destination_kinds import Kind
+from participants.destination_kinds import MAILBOXES, Kind
 from participants.models import Participant, PortalSession
 from referrals.accounts import clocks
 from referrals.hosted import portal
@@ -91,7 +91,7 @@ def _payout(participant: Participant, filled: Filled | None) -> dict[str, Any] |
         "from_day": day_text(row.usable_from, year=True) if held and row and row.usable_from else "",
         "waiting": waiting.hint if waiting else "",
         "waiting_kind": kind_text(waiting) if waiting else "",
-        "waiting_mailbox": waiting is not None and bool(destinations.mailbox_of(waiting)),
+        "waiting_mailbox": waiting is not None and waiting.method in MAILBOXES,
         "owner": mask_email(participant.email),
         "asks": wait_text(participant, wait) if wait else [],
         "again": wait is not None and wait.situation == "rejected",
