@@ -147,7 +147,7 @@ PAGES = [
     Shot("payout", "/app/payouts/one/{payout}/"),
     Shot("payouts-waiting", "/app/payouts/waiting/"),
     Shot("payout-routes", "/app/settings/payouts/"),
-    Shot("payout-route-new", "/app/settings/payouts/ways/new/"),
+    Shot("payout-route-new", "/app/settings/payouts/ways/new/?side=referrer&kind=cash"),
     Shot("coupon-lists", "/app/settings/coupons/"),
     Shot("payout-safety", "/app/settings/payouts/safety/"),
     Shot("connections", "/app/connections/"),

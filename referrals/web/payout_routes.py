@@ -53,17 +53,22 @@ class CalendarForm(forms.Form):
     )
 
 
-class ChooseForm(forms.Form):
-    """Which rewards, and by which way: the first step."""
+class WhatForm(forms.Form):
+    """Which rewards: the first step."""
 
     side = forms.ChoiceField(label=lazy("Who gets them"), choices=SIDES)
     kind = forms.ChoiceField(label=lazy("What they are"), choices=RewardRule.KINDS)
-    campaign = forms.ChoiceField(label=lazy("In which campaigns"), required=False)
-    method = forms.ChoiceField(label=lazy("Paid by"), widget=forms.RadioSelect)
 
-    def __init__(self, tenant: Tenant, data: Any = None, *, initial: Any = None) -> None:
+
+class WayForm(forms.Form):
+    """Where, and by which of the ways that can deliver them: the second step."""
+
+    campaign = forms.ChoiceField(label=lazy("In which campaigns"), required=False)
+    method = forms.ChoiceField(label=lazy("Paid by"), error_messages={"required": lazy("Choose a way.")})
+
+    def __init__(self, tenant: Tenant, kind: str, data: Any = None, *, initial: Any = None) -> None:
         super().__init__(data, initial=initial)
-        self.ways = [option for option in methods.options(tenant) if option.by_itself]
+        self.ways = [one for one in methods.options(tenant) if one.by_itself and kind in one.method.kinds]
         found = Campaign.objects.for_tenant(tenant).order_by("-pk").values_list("public_id", "name")[:200]
         self._choices("campaign", [("", _("All that have no way of their own")), *found])
         self._choices("method", [(option.value, way_text(option)) for option in self.ways])
@@ -230,13 +235,19 @@ def _keep(request: MerchantRequest) -> HttpResponseBase:
 def _choose(request: MerchantRequest) -> HttpResponse:
     tenant = request.tenant
     asked = request.POST if request.method == "POST" else request.GET
-    is_chosen = bool(asked.get("method"))
-    form = ChooseForm(tenant, asked if is_chosen else None, initial=asked.dict())
-    context: dict[str, Any] = {"form": form, "back": reverse("web:payout_routes")}
+    context: dict[str, Any] = {"back": reverse("web:payout_routes")}
+    what = WhatForm(asked if "kind" in asked else None)
+    if not what.is_bound or not what.is_valid():
+        status = 422 if what.is_bound else 200
+        return render(request, "web/payouts/route_what.html", context | {"form": what}, status=status)
+    side, kind = what.cleaned_data["side"], what.cleaned_data["kind"]
+    is_chosen = "method" in asked or request.method == "POST"
+    form = WayForm(tenant, kind, asked if is_chosen else None, initial=asked.dict())
+    context |= {"form": form, "side": side, "kind": kind, "what": kind_text(side, kind)}
     if not is_chosen or not form.is_valid():
         status = 422 if is_chosen else 200
         return render(request, "web/payouts/route_choose.html", context, status=status)
-    data = form.cleaned_data
+    data = what.cleaned_data | form.cleaned_data
     option = next(one for one in form.ways if one.value == data["method"])
     campaign = Campaign.objects.for_tenant(tenant).filter(public_id=data["campaign"] or "-").first()
     saves = request.method == "POST" and "save" in request.POST
@@ -246,7 +257,7 @@ def _choose(request: MerchantRequest) -> HttpResponse:
     initial = known.values_list("options", flat=True).first()
     options = OptionsForm(option, tenant, request.POST if saves else None, initial=initial)
     context |= {"options": options, "option": option, "way": way_text(option), "campaign": campaign}
-    context |= {"what": kind_text(data["side"], data["kind"]), "hidden": data}
+    context["hidden"] = data
     if not saves or not options.is_valid():
         return render(request, "web/payouts/route_confirm.html", context, status=422 if saves else 200)
     try:

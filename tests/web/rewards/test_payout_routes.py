@@ -71,8 +71,9 @@ def test_a_kind_that_the_way_can_not_deliver_is_refused_where_it_was_chosen(alic
     wrong = {"side": "referrer", "kind": "gift_card", "campaign": "", "method": way, "message": "x", "save": "1"}
     answer = alice.client.post(reverse(NEW), wrong)
     assert (answer.status_code, PayoutRoute.objects.count()) == (422, 0)
-    assert "deliver this kind of reward" in answer.content.decode()
-    unknown = alice.client.get(reverse(NEW), {**wrong, "method": "gold"})
+    assert "Nothing can deliver this by itself yet" in answer.content.decode()
+    assert "First say for which rewards" in alice.client.get(reverse(NEW)).content.decode()
+    unknown = alice.client.get(reverse(NEW), {**wrong, "kind": "cash", "method": "gold"})
     assert unknown.status_code == 422
 
 
