@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -178,6 +179,13 @@ class Payout(TenantModel):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def turn_at(self) -> datetime | None:
+        """When it is worked on next, or the end of a worker's lease: its own turn, or that of the shipment with which it is on its way."""
+        if self.shipment is not None and self.status in {"sending", "unknown"}:
+            return self.shipment.next_attempt_at
+        return self.next_attempt_at
 
     @property
     def amount(self) -> Money:

@@ -54,7 +54,7 @@ def payouts_attention(request: MerchantRequest) -> HttpResponse:
     """Open questions first, the oldest first; then the rewards that wait, newest first."""
     tenant = request.tenant
     open_rows = Payout.objects.for_tenant(tenant).filter(status="needs_attention")
-    open_rows = open_rows.select_related("batch", "participant").order_by("pk")
+    open_rows = open_rows.select_related("batch", "participant", "shipment").order_by("pk")
     found = list(open_rows[: _OPEN_AT_ONCE + 1])
     page = page_of(_stuck(request), request, sort="-stage_at", limit=_PAGE_SIZE)
     context = {

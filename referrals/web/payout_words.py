@@ -144,7 +144,7 @@ def _failed(payout: Payout, company: str) -> Words:
 
 
 def _when(payout: Payout) -> str:
-    at = payout.next_attempt_at
+    at = payout.turn_at
     if at is None or at <= clock.wall():
         return _("within a minute")
     return _("on %(at)s") % {"at": moment_words(at)}

@@ -144,6 +144,7 @@ def test_a_repeat_is_the_same_call_under_the_same_key_and_pays_once(
     assert (states(batch), carrier.sweep()) == (["unknown"] * 3, 0)  # not before its time
     before = PayoutShipment.objects.get()
     assert before.next_attempt_at is not None
+    assert {row.turn_at for row in payouts(batch)} == {before.next_attempt_at}
     assert again() == 1
     after = PayoutShipment.objects.get()
     assert (after.key, after.digest, after.called_at, after.attempts) == (

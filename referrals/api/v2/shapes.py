@@ -351,7 +351,7 @@ def payout_json(payout: Payout, *, expand: Sequence[str] = ()) -> Json:
         }
         for one in payout.tries.order_by("number")
     ]
-    more = {"key": payout.key, "next_attempt_at": moment(payout.next_attempt_at), "tries": tries}
+    more = {"key": payout.key, "next_attempt_at": moment(payout.turn_at), "tries": tries}
     return payouts_json([payout], expand=expand)[0] | more
 
 
