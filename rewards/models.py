@@ -31,6 +31,7 @@ from rewards.payout_models import PayoutItem as PayoutItem
 from rewards.payout_models import PayoutLimit as PayoutLimit
 from rewards.payout_models import PayoutShipment as PayoutShipment
 from rewards.payout_models import PayoutStop as PayoutStop
+from rewards.payout_models import YearlyNotice as YearlyNotice
 from rewards.route_models import PayoutCalendar as PayoutCalendar
 from rewards.route_models import PayoutRoute as PayoutRoute
 from rewards.route_models import PayoutRun as PayoutRun
@@ -227,7 +228,12 @@ class LedgerEntry(AppendOnlyModel):
                 name="ledger_sign",
             )
         ]
-        indexes = [models.Index(fields=["participant", "side"], name="ledger_balance")]
+        indexes = [
+            models.Index(fields=["participant", "side"], name="ledger_balance"),
+            # The books of one side, newest first, and the sums of a span.
+            models.Index(fields=["merchant", "is_test", "-id"], name="ledger_list"),
+            models.Index(fields=["merchant", "is_test", "created_at"], name="ledger_span"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key} {self.amount_minor}"

@@ -295,3 +295,22 @@ class PayoutLimit(TenantModel):
 
     def __str__(self) -> str:
         return f"limits in {self.currency}"
+
+
+class YearlyNotice(TenantModel):
+    """Above which yearly total in one currency a person is marked, because a tax office may want to know (rewards.books)."""
+
+    currency = models.CharField(max_length=3)
+    # None: nobody is marked.
+    above_minor = models.BigIntegerField(null=True, blank=True)
+
+    objects = TenantQuerySet["YearlyNotice"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "is_test", "currency"], name="yearly_notice_once"),
+            models.CheckConstraint(condition=Q(above_minor=None) | Q(above_minor__gt=0), name="yearly_notice_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"yearly notice in {self.currency}"

@@ -36,6 +36,8 @@ LISTS: dict[str, tuple[str, ...]] = {
     "invitations": ("campaign", "state"),
     "fraud_cases": ("status", "campaign"),
     "history": (),
+    "ledger": ("since", "until", "kind", "q"),
+    "year_totals": ("year",),
 }
 AN_HOUR = 10
 # An archive that is read back: as large as ours become, and no larger.

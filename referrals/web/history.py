@@ -109,6 +109,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     types.PAYOUT_BATCH_APPROVED: ("check", lazy("Batch of payouts approved by a second person")),
     types.PAYOUT_DIFFERENCE_FOUND: ("circle-alert", lazy("A company's books and ours don't agree about a payout")),
     types.PAYOUT_DIFFERENCE_ENDED: ("check", lazy("Somebody looked at a payout that did not agree")),
+    types.YEARLY_NOTICE_CHANGED: ("wallet", lazy("Yearly total from which people are marked: changed (%(currency)s)")),
     types.VETO_CHANGED: ("shield-check", lazy("Asking your own system before paying: changed")),
     types.PAYOUT_BATCH_FUNDED: ("wallet", lazy("Money for a batch of payouts said to be there")),
     types.COUPONS_CHANGED: ("tag", lazy("List of codes %(name)s: %(what)s %(count)s")),

@@ -26,7 +26,7 @@ from participants.models import FraudCase, Invite, KnownCustomer, Referral, Visi
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
-from referrals.web import exports, participants, purchases
+from referrals.web import books, exports, participants, purchases
 from referrals.web.access import MerchantRequest, member
 from referrals.web.answers import AnswerColumns
 from referrals.web.exports import PAYOUT_COLUMNS, REWARD_COLUMNS, file_name, note_export, stream_csv, utc
@@ -237,6 +237,8 @@ LISTS: dict[str, Listed] = {
     "invitations": Listed(lazy("Invitations"), _invitations),
     "fraud_cases": Listed(lazy("Fraud cases"), _fraud_cases),
     "history": Listed(lazy("History"), _history),
+    "ledger": Listed(lazy("Books: every line of the ledger"), books.ledger_list),
+    "year_totals": Listed(lazy("Yearly totals of each recipient"), books.year_list),
 }
 
 

@@ -82,6 +82,8 @@ def tabs(tenant: Tenant, current: str) -> list[PageTab]:
         PageTab(_("Payouts"), reverse("web:payouts_all"), current == "all"),
         PageTab(_("Waiting"), reverse("web:payouts_waiting"), current == "waiting", waiting_batches(tenant)),
         PageTab(_("Needs attention"), reverse("web:payouts_attention"), current == "attention", open_questions(tenant)),
+        PageTab(_("Books"), reverse("web:books"), current == "books"),
+        PageTab(_("Yearly totals"), reverse("web:year_totals"), current == "years"),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from referrals.web import (
+    books,
     exports,
     payout_attention,
     payout_batch,
@@ -22,6 +23,9 @@ urlpatterns = [
     path("rewards/<str:public_id>/", rewards.reward, name="reward"),
     path("payouts/", payouts.payouts, name="payouts"),
     path("payouts/all/", payouts.payouts_all, name="payouts_all"),
+    path("payouts/books/", books.books, name="books"),
+    path("payouts/years/", books.year_totals, name="year_totals"),
+    path("payouts/years/notice/", books.year_notice, name="year_notice"),
     path("payouts/attention/", payout_attention.payouts_attention, name="payouts_attention"),
     path("payouts/difference/<str:public_id>/", payout_differences.payout_difference_end, name="payout_difference_end"),
     path("payouts/one/<str:public_id>/", payout_page.payout, name="payout"),
