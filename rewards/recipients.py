@@ -38,6 +38,11 @@ class Wait:
         """Whether the person has to do something."""
         return self.situation != "soon"
 
+    @property
+    def at_home(self) -> bool:
+        """Whether they do it on their own page, and not at a company."""
+        return self.situation in {"address", "another", "confirm", "rejected"}
+
 
 def wait_of(participant: Participant) -> Wait | None:
     """Why something waits for this participant; None when nothing does. Two queries then, at most four else."""

@@ -180,7 +180,7 @@ def _reward_due(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words
 def _payout_needs_you(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:
     del campaign
     title = _("%(amount)s waits for you") % said
-    return title, title, [*facts.lines, _("You can do that on your own page.")]
+    return title, title, list(facts.lines)
 
 
 def _gift(campaign: Campaign, facts: Facts, said: dict[str, str]) -> Words:

@@ -154,7 +154,7 @@ def _page(request: HttpRequest, participant: Participant, language: str) -> dict
         "languages": other_languages(request, languages_of(campaign), language),
         "closed": closed,
         "asks": wait_text(participant, wait) if wait else [],
-        "asks_address": wait is not None and wait.situation not in {"account", "unclaimed"},
+        "asks_address": wait is not None and wait.at_home,
         "chosen": urlencode({"campaign": campaign.public_id}),
         "inviting": invited.context(request, participant) if may["invite"] else None,
     }

@@ -113,6 +113,8 @@ def waiting_facts(mail: Mail) -> Facts | None:
     if wait is None or not wait.asks:
         return None
     lines = wait_text(mail.participant, wait)
+    if wait.at_home:
+        lines.append(_("You can do that on your own page."))
     number = mail.subject_id.rpartition(":")[2]
     if number == str(len(REMINDERS) + 1):
         lines.append(_("This is the last mail about it. It keeps waiting for you."))

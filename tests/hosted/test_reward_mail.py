@@ -62,6 +62,7 @@ def test_who_has_to_do_something_is_told_three_times_at_most(asha: Participant) 
     assert sent() == ["$30 waits for you"]
     [message] = outbox.outbox
     assert "Say where it is to be paid, and it is on its way." in message.body
+    assert "You can do that on your own page." in message.body
     assert "http://localhost:8000/me/?campaign=" in message.body
     assert "List-Unsubscribe" in message.extra_headers
     assert [sent(days=day) for day in (1, 6.9, 7.1, 8, 29.9)] == [[], [], ["$30 waits for you"], [], []]
@@ -107,6 +108,7 @@ def test_who_has_yet_to_claim_money_at_a_company_is_told(asha: Participant, alic
     assert [learn(payout.pk, said), learn(payout.pk, said)] == ["sent", "sent"]
     assert sent() == ["$15 waits for you"]
     assert f"The answer was: “{words}”" in outbox.outbox[0].body
+    assert "You can do that on your own page." not in outbox.outbox[0].body
     assert "Claim it there with the address" in text_of(opened(person, asha).get("/me/"))
     assert sent(days=7.1) == ["$15 waits for you"]
     assert learn(payout.pk, Outcome("paid", "tx-1")) == "paid"
