@@ -9,7 +9,7 @@ import pytest
 from django.core import mail
 from django.db import connection
 
-from integrations import coupon_alarms, methods
+from integrations import coupon_alarms, issuing, methods
 from participants.models import Participant
 from referrals.events.models import Event
 from referrals.lib import clock
@@ -165,6 +165,25 @@ def test_what_was_taken_back_settles_whole_codes_only(alice: Cast, coupons: Coup
     batch = issue(alice, coupons, second, third, key="request-2")
     assert list(batch.payouts.order_by("pk").values_list("amount_minor", "netted_minor")) == [(0, -1000), (1000, 0)]
     assert (CouponCode.objects.filter(payout=None).count(), list(differences())) == (0, [])
+
+
+@pytest.mark.django_db
+def test_what_goes_out_by_itself_waits_for_codes_and_says_so(alice: Cast, coupons: CouponList) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(1000, kind="coupon", delivery="immediate")])
+    for n in range(2):
+        buy(make_friend(make_participant(campaign, f"asha{n}@example.com"), f"maya{n}@example.net"))
+    fill(coupons, "BEANS-0001")
+    route = issuing.set_route(tenant=alice.tenant, actor=ACTOR, side="referrer", kind="coupon", method="coupon_list",
+                              options={"list": coupons.public_id})  # fmt: skip
+    due = Reward.objects.due()
+    assert (issuing.run_due(alice.tenant, clock.now()), due.count()) == (1, 1)
+    route.refresh_from_db()
+    assert "No code is left in “Beans”. Add codes to it" in route.problem
+    assert (issuing.run_due(alice.tenant, clock.now()), due.count()) == (0, 1)
+    fill(coupons, "BEANS-0002")
+    assert (issuing.run_due(alice.tenant, clock.now()), due.count()) == (1, 0)
+    route.refresh_from_db()
+    assert (route.problem, PayoutGift.objects.count(), list(differences())) == ("", 2, [])
 
 
 @pytest.mark.django_db
