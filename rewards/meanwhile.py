@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from participants.models import Participant
-from referrals.events.services import Actor
+from referrals.events.services import SYSTEM, Actor
 from referrals.lib.prepared import Prepared, PreparedRows, Slot
+from rewards import lifecycle
 from rewards.deciding import redecide
 from rewards.locking import lock_all
 from rewards.models import Decision, Payout, Reward, State
@@ -69,3 +70,17 @@ def decide_again(friends: Iterable[Participant], actor: Actor) -> None:
     """Bring the friends' rewards in line with what is decided, now that they are off the wire. Their locks are held."""
     for friend in friends:
         redecide(friend, actor)
+
+
+def hold_again(rewards: Iterable[Reward], actor: Actor) -> None:
+    """Hold what came back from the wire, or from waiting, and would have been held if it had been there: by a ban of its owner, or, once it
+    is due, by a suspicion about the friend who earned it. In the caller's transaction, which has the rewards locked."""
+    for row in rewards:
+        if row.participant.is_banned and row.state in lifecycle.ACTS["hold"].sources:
+            target, by, note = lifecycle.Target(row, State.HELD, lifecycle.BANNED), actor, row.participant.ban_reason
+        elif row.state == State.DUE and row.event.participant.fraud_holds:
+            # Said by nobody but the check itself, which lets go of it when the case is cleared (rewards.fraud).
+            target, by, note = lifecycle.Target(row, State.HELD, lifecycle.SUSPECT), SYSTEM, ""
+        else:
+            continue
+        lifecycle.move(lifecycle.ACTS["hold"], [target], actor=by, note=note)

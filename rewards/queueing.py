@@ -21,7 +21,7 @@ from referrals.events.services import SYSTEM, Actor, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import lifecycle, payout_guards, sending, vetoes
+from rewards import lifecycle, meanwhile, payout_guards, sending, vetoes
 from rewards.models import Payout, PayoutBatch, Reward, State
 from rewards.payouts import (
     add,
@@ -260,8 +260,9 @@ def due_again(keys: Collection[int]) -> int:
             Reward.objects.filter(pk__in=keys, state=State.WAITING)
             .order_by("pk")
             .select_for_update(of=("self",))
-            .select_related("participant", "campaign", "merchant")
+            .select_related("participant", "campaign", "merchant", "event__participant")
         )
         for row in rows:  # several sides and merchants: each change is told to its own
             lifecycle.move(lifecycle.ACTS["retry"], [lifecycle.Target(row, State.DUE)], actor=SYSTEM)
+        meanwhile.hold_again(rows, SYSTEM)
     return len(rows)

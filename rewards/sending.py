@@ -437,6 +437,7 @@ def _send_back(rewards: Sequence[Reward], reason: str, actor: Actor, note: str =
     lifecycle.move(
         lifecycle.ACTS["fail"], targets, actor=actor, note=note[:500], extra={"payout": None, "issued_at": None}
     )
+    meanwhile.hold_again(rewards, actor)
 
 
 def _came_back(row: Payout, outcome: Outcome, actor: Actor) -> str:

@@ -14,8 +14,9 @@ from integrations.models import Connection
 from participants.models import Participant
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import refunds
+from rewards import bans, refunds
 from rewards.balances import balances_of
+from rewards.fraud import let_go
 from rewards.given import given_by_code
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.queueing import Method, queue
@@ -148,3 +149,28 @@ def test_what_fell_while_it_was_on_the_wire_is_not_due_again_when_the_company_sa
         ("earn", 500),
         ("reverse", -500),
     ]
+
+
+@pytest.mark.parametrize("what", ["ban", "suspicion"])
+def test_what_would_be_held_is_held_when_it_comes_back_from_the_wire(
+    alice: Cast, maya: Participant, method: Method, company: Company, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    reward = owed(maya)
+    payout = issue(alice, method, reward)
+
+    def found_out() -> None:
+        if what == "ban":
+            bans.ban(participant=maya, actor=ACTOR, reason="Two accounts.")
+        else:
+            Participant.objects.filter(pk=maya.pk).update(fraud_holds=True)
+
+    meanwhile(monkeypatch, found_out, Outcome("failed", "", "No.", ""))
+    carrier.work(payout.pk)
+    assert state(reward) == ("held", "referrer_banned" if what == "ban" else "held_for_review")
+    with pytest.raises(Refused):
+        issue(alice, method, reward, "request-2")
+    if what == "ban":
+        bans.unban(participant=maya, actor=ACTOR)
+    else:
+        let_go(maya, ACTOR)
+    assert (state(reward), company.transfers) == (("due", ""), [])
