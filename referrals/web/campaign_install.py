@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from campaigns.destinations import destination
 from campaigns.models import Campaign
 from campaigns.sightings import sightings_of
+from integrations import registry
 from integrations.models import Connection
 from participants.links import campaign_link, script_tag, site_of
 from participants.models import Participant, QualifyingEvent, Visit
@@ -118,8 +119,9 @@ def _sign_up(request: MerchantRequest, campaign: Campaign) -> dict[str, Any]:
 
 
 def _payment(request: MerchantRequest, campaign: Campaign) -> dict[str, Any]:
+    telling = Connection.objects.for_tenant(campaign.tenant).filter(removed_at=None, provider__in=registry.TELLING)
     return {
-        "connected": Connection.objects.for_tenant(campaign.tenant).filter(removed_at=None).order_by("pk")[:20],
+        "connected": telling.order_by("pk")[:20],
         "companies": snippets.of_providers(campaign),
         "server_code": snippets.payment_call(campaign),
         "token_code": snippets.payment_token(campaign),

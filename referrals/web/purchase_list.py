@@ -210,7 +210,8 @@ def _titled(name: str) -> str:
 
 
 def _sources(tenant: Tenant, state: PurchaseState) -> list[tuple[str, str]]:
-    connected = Connection.objects.for_tenant(tenant).order_by().values_list("provider", flat=True).distinct()
+    telling = Connection.objects.for_tenant(tenant).filter(provider__in=registry.TELLING)
+    connected = telling.order_by().values_list("provider", flat=True).distinct()
     names = dict.fromkeys(["api", "manual", "passalong", *sorted(connected), state.source])
     return [(name, source_words(name)) for name in names if name]
 

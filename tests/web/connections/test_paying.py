@@ -7,7 +7,7 @@ import pytest
 from integrations import catalogue, services, trying
 from integrations.models import CatalogueProduct, Connection
 from referrals.accounts.tenancy import Tenant
-from tests.factories import ACTOR, Cast
+from tests.factories import ACTOR, Cast, buy, make_campaign, make_friend, make_participant
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +83,15 @@ def test_the_products_page_has_pictures_of_our_own_and_nobody_else_s(alice: Cast
     assert alice.client.get("/app/connections/").status_code == 200
     tremendous = services.connect(tenant=side, actor=ACTOR, provider="tremendous")
     assert alice.client.get(f"/app/connections/{tremendous.public_id}/products/").status_code == 404
+
+
+def test_it_is_no_source_of_purchases(alice: Cast) -> None:
+    for provider in ("tremendous", "stripe"):
+        services.connect(tenant=alice.tenant, actor=ACTOR, provider=provider)
+    campaign = make_campaign(alice.tenant)
+    buy(make_friend(make_participant(campaign)))
+    purchases = alice.client.get("/app/purchases/").content.decode()
+    assert ('value="stripe"' in purchases, 'value="tremendous"' in purchases) == (True, False)
+    install = alice.client.get(f"/app/campaigns/{campaign.public_id}/install/?way=payment").content.decode()
+    stripe, tremendous = Connection.objects.order_by("provider").values_list("public_id", flat=True)
+    assert (stripe in install, tremendous in install) == (True, False)
