@@ -1,6 +1,6 @@
 """Seed 004, step 2, "What happens after that, by reward type": each row with nobody pressing anything, to the company's stand-in.
 
-PayPal and custom rewards: tests/integrations/test_by_itself.py and tests/web/rewards/test_payout_waiting.py.
+Custom rewards: tests/web/rewards/test_payout_waiting.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from integrations.sandbox.base import money_of
 from integrations.sandbox.sending import stand_in
 from integrations.sandbox.state import Rows
 from integrations.services import connect
+from participants import destination_kinds
+from participants.models import Participant, PayoutDestination
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from rewards import lifecycle, payout_guards
@@ -51,6 +53,13 @@ ROWS = [
         "shopify_store_credit",
     ),
     Row(
+        "PayPal: the reward is queued. It's paid out after you pay the invoice; PayPal then processes the payout.",
+        "cash",
+        "paypal",
+        "paypal",
+        waits=True,
+    ),
+    Row(
         "Tremendous (Invoice funded): the reward is queued. Tremendous issues the reward after you pay the invoice.",
         "cash",
         "tremendous",
@@ -80,6 +89,17 @@ def connected(side: Tenant, row: Row) -> Connection:
     return found
 
 
+def address(asha: Participant) -> None:
+    """Where PayPal pays her."""
+    read, now = destination_kinds.read("paypal", {"email": "asha@example.com"}), clock.now()
+    row = PayoutDestination(
+        merchant=asha.merchant, is_test=True, participant=asha, method="paypal", hint=read.hint, fingerprint="f",
+        asked_at=now, confirmed_at=now, usable_from=now,
+    )  # fmt: skip
+    row.secrets = {"address": read.address, **read.details}
+    row.save()
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.words.partition(":")[0])
 def test_after_the_review_it_goes_the_way_of_its_kind(alice: Cast, row: Row) -> None:
     side = Tenant(alice.merchant, is_test=True)
@@ -89,6 +109,7 @@ def test_after_the_review_it_goes_the_way_of_its_kind(alice: Cast, row: Row) -> 
     issuing.set_route(**options, options={})  # type: ignore[arg-type]  # the same for each row
     terms = fixed_rule(1500, kind=row.kind, delivery="immediate", review_days=9)
     asha = make_participant(make_campaign(side, [terms]))
+    address(asha)
     reward = buy(make_friend(asha)).rewards[0]
     assert (issuing.run_due(side, clock.now()), Payout.objects.count()) == (0, 0)  # the review has not ended
     lifecycle.approve(tenant=side, reward_ids=[reward.pk], actor=ACTOR)
