@@ -171,6 +171,8 @@ class Reward(TenantModel):
             models.Index(fields=["merchant", "is_test", "state", "amount_minor", "id"], name="reward_amount_sort"),
             # release_due.
             models.Index(fields=["review_ends_at"], condition=Q(state="review"), name="reward_review_end"),
+            # Mails to the team about what only they can hand over (integrations.team_mails).
+            models.Index(fields=["stage_at"], condition=Q(state="due", kind="custom"), name="reward_custom_due"),
             # queueing.wake, and who is told that something waits for them: few, whosever they are.
             models.Index(fields=["participant"], condition=Q(state="waiting"), name="reward_waiting"),
         ]
