@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     what opens no database at all.
     """
     if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-        left_out = [item for item in items if item.get_closest_marker("once") or not _opens_a_database(item)]
+        own = [item for item in items if item.get_closest_marker("postgres") or _opens_a_database(item)]
+        left_out = [item for item in items if item.get_closest_marker("once") or item not in own]
     else:
         left_out = [item for item in items if item.get_closest_marker("postgres")]
     if left_out:
