@@ -140,6 +140,7 @@ PAGES = [
     Shot("rewards-issued", "/app/rewards/?stage=issued"),
     Shot("rewards-attention", "/app/rewards/?stage=attention"),
     Shot("reward", "/app/rewards/{reward}/"),
+    Shot("issue", "/app/rewards/{reward}/", press="#press-issue"),
     Shot("payouts", "/app/payouts/"),
     Shot("payout-batch", "/app/payouts/{batch}/"),
     Shot("payouts-all", "/app/payouts/all/"),
