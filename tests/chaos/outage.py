@@ -1,4 +1,4 @@
-"""What the outage tests run in processes of their own, on a database of their own: `python -m tests.chaos.outage prepare|work|judge`.
+"""What the outage tests run in processes of their own, on a database of their own: `python -m tests.chaos.outage prepare|work|look|judge`.
 
 `prepare` makes payouts, `work` carries them out whatever the database does, until none is open, and `judge` prints what is there.
 """
@@ -83,8 +83,15 @@ def judge() -> None:
     sys.stdout.write(json.dumps(found))
 
 
+def look() -> None:
+    """How many payouts were begun, while nothing can be written."""
+    from rewards.models import Payout
+
+    sys.stdout.write(json.dumps({"began": Payout.objects.filter(called_at__isnull=False).count()}))
+
+
 if __name__ == "__main__":
     import django
 
     django.setup()
-    {"prepare": prepare, "work": work, "judge": judge}[sys.argv[1]]()
+    {"prepare": prepare, "work": work, "judge": judge, "look": look}[sys.argv[1]]()

@@ -97,6 +97,7 @@ def test_the_official_library_verifies_what_is_sent_and_each_try_has_the_same_by
 
 @given(place=st.integers(0, 8 * len(BODY.encode()) - 1))
 def test_one_bit_changed_and_the_official_library_refuses(place: int) -> None:
+    """RELIABILITY INV-12."""
     secret, stamp = endpoints.new_secret(), int(datetime.now(UTC).timestamp())
     headers = {"webhook-id": "evt_1", "webhook-timestamp": str(stamp)}
     headers["webhook-signature"] = sign_standard(secret, "evt_1", stamp, BODY.encode())

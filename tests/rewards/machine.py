@@ -246,6 +246,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def everything_adds_up(self) -> None:
+        """The ledger's sums, the rewards and the tallies agree (RELIABILITY INV-01, INV-02)."""
         assert list(differences()) == []
 
     @invariant()
@@ -265,6 +266,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_paid_twice(self) -> None:
+        """At most one payment for each reward that stands (RELIABILITY INV-04, INV-05)."""
         assert not Payout.objects.filter(status="paid", amount_minor__lt=0).exists()
         paid = Count("payout_items", filter=Q(payout_items__payout__status="paid"))
         for state, payout, times in Reward.objects.annotate(n=paid).values_list("state", "payout", "n"):
@@ -273,6 +275,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def every_change_is_told_once(self) -> None:
+        """One row of history for each change of state (RELIABILITY INV-07)."""
         told: Counter[str] = Counter()
         for subject, type_, data in Event.objects.filter(subject_type="reward").values_list(
             "subject_id", "type", "data"

@@ -162,6 +162,7 @@ def _tell(cast: Cast, campaign: Campaign, order: list[str]) -> tuple[object, ...
 def test_any_order_and_any_repetition_ends_in_the_same_rewards(
     alice: Cast, chosen: set[str], repeats: list[str], shuffle: random.Random
 ) -> None:
+    """RELIABILITY INV-13."""
     campaign = Campaign.objects.filter(merchant=alice.merchant).first() or make_campaign(
         alice.tenant, [fixed_rule(minimum_purchase=Money(3000, "USD")), percent_rule("10", max_purchases_per_friend=2)]
     )
