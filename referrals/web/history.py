@@ -35,7 +35,11 @@ GROUPS: dict[str, tuple[Any, frozenset[str]]] = {
     ),
     "rewards": (
         lazy("Rewards"),
-        frozenset(name for name in types.ALL_TYPES if name.startswith(("reward.", "payout.", "milestone.", "fraud."))),
+        frozenset(
+            name
+            for name in types.ALL_TYPES
+            if name.startswith(("reward.", "payout.", "milestone.", "fraud.", "coupon_list.", "veto."))
+        ),
     ),
     "team": (
         lazy("Team and keys"),
