@@ -16,7 +16,7 @@ from django.urls import NoReverseMatch, URLPattern, reverse
 
 from campaigns.rules import current_terms
 from integrations import endpoints, payout_checking
-from integrations.models import Connection, InboundEvent, PayoutDifference, WebhookDelivery, WebhookEndpoint
+from integrations.models import CatalogueProduct, Connection, InboundEvent, PayoutDifference, WebhookDelivery, WebhookEndpoint
 from participants import invite_lists
 from participants.fraud import traces
 from participants.fraud.traces import Seen
@@ -69,6 +69,13 @@ def things(alice: Cast) -> dict[str, str]:
     link = Connection(merchant=alice.merchant, provider="stripe")
     link.secrets = {"webhook_secret": "whsec_test"}
     link.save()
+    cards = Connection(merchant=alice.merchant, provider="giftcards")
+    cards.secrets = {"access_token": "x"}
+    cards.save()
+    # Its digest is one of OTHER_PARTS.
+    CatalogueProduct.objects.create(
+        merchant=alice.merchant, connection=cards, product="1", name="Card", currency="USD", picture=b"x", digest="logo"
+    )
     inbound = InboundEvent.objects.create(
         merchant=alice.merchant, connection=link, event_id="evt_1", type="invoice.paid", body=b"{}"
     )
@@ -103,6 +110,7 @@ def things(alice: Cast) -> dict[str, str]:
         "invitation": invite(by=me, email="max@example.com", role=Role.VIEWER).public_id,
         "key": key.public_id,
         "connection": link.public_id,
+        "cards": cards.public_id,
         "inbound": inbound.public_id,
         "schedule": export_schedules.create(
             tenant=alice.tenant, user=alice.user, actor=actor, name="rewards", query="stage=due", every="day"
