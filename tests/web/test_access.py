@@ -16,7 +16,14 @@ from django.urls import NoReverseMatch, URLPattern, reverse
 
 from campaigns.rules import current_terms
 from integrations import endpoints, payout_checking
-from integrations.models import CatalogueProduct, Connection, InboundEvent, PayoutDifference, WebhookDelivery, WebhookEndpoint
+from integrations.models import (
+    CatalogueProduct,
+    Connection,
+    InboundEvent,
+    PayoutDifference,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from participants import invite_lists
 from participants.fraud import traces
 from participants.fraud.traces import Seen
