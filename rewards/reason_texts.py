@@ -400,7 +400,9 @@ REASONS: dict[str, Reason] = {
         _("The payout is funded"),
         _("Waits until the payout is funded"),
         _("It is approved and waits for the next payout"),
-        _("Fund the payout with the provider; it then goes out by itself"),
+        _(
+            "Bring the money to the provider. Then say under Payouts, Waiting, that it is there; what it refused, try again"
+        ),
         "reward",
     ),
     "provider_rejected": Reason(

@@ -212,7 +212,7 @@ ROWS = [
         "waiting_for_funds",
         "Waits until the payout is funded",
         "$15 is approved and on its way",
-        "Fund the payout with the provider; it then goes out by itself",
+        "Bring the money to the provider. Then say under Payouts, Waiting, that it is there; what it refused, try again",
     ),
     Row(
         "The advocate's account was refused by the provider",
