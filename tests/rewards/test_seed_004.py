@@ -211,7 +211,7 @@ ROWS = [
         queued_until_funded,
         "waiting_for_funds",
         "Waits until the payout is funded",
-        "$15 is approved and on its way",
+        "$15 is in line and leaves soon",
         "Bring the money to the provider. Then say under Payouts, Waiting, that it is there; what it refused, try again",
     ),
     Row(
