@@ -75,11 +75,15 @@ def _run(tenant: Tenant, task: Task) -> bool:
         if not takes and not task.slot:
             runs.note_problem(route, _unfit_words(unfit))
             return False
-        waiting = {row.pk for row, code in _refused(option, tenant, takes, route.options) if code == NO_DESTINATION}
+        # Once more of what goes: without who is below the minimum, a person's sum may be another one.
+        refused = _refused(option, tenant, takes, route.options)
+        waiting = {row.pk for row, code in refused if code == NO_DESTINATION}
+        left_out = {row.pk for row, _code in refused}
+        unfit += [(row, code) for row, code in refused if code not in {NO_DESTINATION, *PASSING}]
 
         def issue(key: str) -> PayoutBatch | None:
             runs.let_wait(tenant, waiting)
-            payable = [row.pk for row in takes if row.pk not in waiting]
+            payable = [row.pk for row in takes if row.pk not in left_out]
             if not payable:
                 return None
             batch, _made = methods.issue(

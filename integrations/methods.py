@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
@@ -195,20 +195,21 @@ def preview(
     if option.own is not None and option.own.preview is not None:
         return option.own.preview(tenant, reward_ids, chosen or {})
     found = queueing.preview(tenant, reward_ids, option.method)
-    payable = []
-    for reward in found.payable:
-        why = _obstacle(option, reward, chosen or {})
-        if why:
-            found.refused.append((reward, why))
-        else:
-            payable.append(reward)
-    return Preview(payable, found.refused)
+    obstacles = _obstacles(option, found.payable, chosen or {})
+    refused = [(reward, obstacles[reward.pk]) for reward in found.payable if reward.pk in obstacles]
+    return Preview([reward for reward in found.payable if reward.pk not in obstacles], found.refused + refused)
 
 
-def _obstacle(option: Option, reward: Reward, chosen: Mapping[str, Any]) -> str:
+def _obstacles(option: Option, rewards: Sequence[Reward], chosen: Mapping[str, Any]) -> dict[int, str]:
+    """Why the company can't deliver these rewards, by primary key. It is asked about what leaves: all of one person and side together,
+    netted."""
     if option.way is None or not option.way.obstacle:
-        return ""
-    return str(import_string(option.way.obstacle)(option.connection, reward.amount, chosen))
+        return {}
+    ask = import_string(option.way.obstacle)
+    sums = payouts.amounts_of(rewards)
+    words = {who: str(ask(option.connection, money, chosen)) for who, money in sums.items() if money.minor}
+    found = {reward.pk: words.get((reward.participant_id, reward.side), "") for reward in rewards}
+    return {pk: why for pk, why in found.items() if why}
 
 
 def issue(
@@ -227,10 +228,12 @@ def issue(
     given: dict[str, Any] = {"tenant": tenant, "reward_ids": reward_ids, "actor": actor, "key": key, "note": note}
     if option.own is not None:
         return option.own.issue(**given, sums=sums, options=values)
-    for reward in Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).order_by("pk").iterator():
-        why = _obstacle(option, reward, values)
-        if why:
-            raise Refused("method_unsuitable", why, field="method", details={"reward": reward.public_id})
+    payable = queueing.preview(tenant, reward_ids, option.method).payable
+    obstacles = _obstacles(option, payable, values)
+    for reward in payable:
+        if reward.pk in obstacles:
+            details = {"reward": reward.public_id}
+            raise Refused("method_unsuitable", obstacles[reward.pk], field="method", details=details)
     return queueing.queue(**given, method=option.method, sums=sums, options=values)
 
 

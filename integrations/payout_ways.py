@@ -27,6 +27,7 @@ CHECKS = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360))
 DAY = timedelta(days=1)
 GONE = "Its connection is gone or can't be opened. Connect anew."
 TOO_OLD = "The company does not know it, and its key is too old to be used again."
+ERASED = "The company does not know it, and its recipient's data was erased, so that it can't be sent again."
 logger = logging.getLogger(__name__)
 
 

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from integrations import registry, shipping
 from integrations.base import Account, Issuer, ProviderError
 from integrations.models import Connection
-from integrations.payout_ways import DAY, GONE, TOO_OLD, ask_in, learnt, next_check, ready, words
+from integrations.payout_ways import DAY, ERASED, GONE, TOO_OLD, ask_in, learnt, next_check, ready, words
 from referrals.accounts import clocks
 from referrals.lib.http import HttpError
 from referrals.lib.queue import enqueue
@@ -162,6 +162,8 @@ def _try(order: Order, issuer: Issuer, account: Account) -> Outcome:
             return found
         if not sending.may_send_again(order, issuer.key_life):
             return Outcome("ask", "", TOO_OLD)
+        if sending.is_erased(order):
+            return Outcome("ask", "", ERASED)
     try:
         return issuer.send(order, account)
     except HttpError as error:

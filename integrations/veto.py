@@ -126,6 +126,10 @@ def work(veto_id: int) -> bool:
     if row is None:
         return False
     tenant = row.payout.tenant
+    if row.payout.status != "queued":
+        # Withdrawn meanwhile: there is nothing to ask about any more, and nobody else is told of it.
+        _answered(row, "off", "")
+        return True
     with clocks.running(tenant):
         endpoint = vetoes.endpoint_of(tenant)
         if endpoint is None:

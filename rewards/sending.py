@@ -8,12 +8,11 @@ company still knows that key. Leases and lives of keys are measured by the datab
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from participants.models import Participant, PayoutDestination
@@ -23,6 +22,9 @@ from referrals.lib import clock
 from referrals.lib.prepared import Prepared, Slot
 from rewards import lifecycle, meanwhile, payout_guards
 from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutItem, PayoutShipment, Reward, State
+from rewards.ordering import addresses as addresses
+from rewards.ordering import order_of as order_of
+from rewards.ordering import order_with as order_with
 from rewards.orders import Gift as Gift
 from rewards.orders import Order as Order
 from rewards.orders import Outcome as Outcome
@@ -39,6 +41,8 @@ PATIENCE = timedelta(days=3)
 # How long a payout waits that could not be worked on at all.
 ASIDE = timedelta(minutes=10)
 CLAIMABLE = ("queued", "sending", "unknown")
+_MOVED = "The payout address has changed since."
+_CHANGED = "Its rewards have changed since it was made."
 
 # Where a reward goes when the company says no, by the reason of PRODUCT.md.
 AFTER = {
@@ -71,8 +75,8 @@ _REWARDS = Prepared(
 def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
     """Take a payout that is due for the length of a lease; None when it is somebody else's, or when there is nothing to send any more.
 
-    The first time its rewards are looked at once more: what was held, taken back or banned since the intent does not leave, and
-    nothing goes to a payout address that has changed.
+    As long as nothing can have reached the company its rewards are looked at once more: what was held, taken back or banned since the
+    intent does not leave, and nothing goes to a payout address that has changed.
     """
     with transaction.atomic():
         row = _DUE.first(pk=payout_id)
@@ -89,65 +93,13 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
             return None
         row.attempts += 1
         first_call = row.called_at is None
-        if first_call and _put_off(row):
+        if first_call and (_put_off(row) or _given_up(row)):
             return None
         if row.status == "queued" and not leave([row]):
             return None
         PayoutAttempt.objects.create(payout=row, number=row.attempts)
         row.refresh_from_db(fields=["called_at", "amount_minor", "status"])
         return order_of(row, first_call=first_call)
-
-
-def order_of(row: Payout, *, first_call: bool = False) -> Order:
-    """What an issuer may know of a payout. Its participant, campaign, merchant and batch are loaded. Raises SealError."""
-    found = addresses([row]).get((row.participant_id, row.destination))
-    rewards = Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)
-    has_gift = PayoutGift.objects.filter(payout=row).exists()
-    opened = {} if found is None else found.secrets
-    return order_with(row, opened, tuple(rewards), first_call=first_call, has_gift=has_gift)
-
-
-def order_with(
-    row: Payout, opened: Mapping[str, Any], rewards: tuple[str, ...], *, first_call: bool, has_gift: bool = False
-) -> Order:
-    """order_of() with what is known already: the opened payout address, and the rewards' public ids."""
-    person = row.participant
-    details = {str(name): str(value) for name, value in opened.items()}
-    return Order(
-        payout_id=row.pk,
-        public_id=row.public_id,
-        key=row.key,
-        number=row.attempts,
-        method=row.method,
-        account=row.account,
-        amount=row.amount,
-        email=person.email,
-        name=person.name,
-        # Where it goes: the payout address that the intent named, which a change would have stopped, else the person's own.
-        address=details.get("address", "") if row.destination else person.email,
-        note=row.batch.note,
-        reference=row.reference,
-        rewards=rewards,
-        is_test=row.is_test,
-        called_at=row.called_at or clock.wall(),
-        first_call=first_call,
-        side=row.side,
-        person=person.public_id,
-        merchant=row.merchant.name,
-        campaign=person.campaign.name,
-        language=person.language or person.campaign.default_language,
-        details=details,
-        options=row.batch.options,
-        has_gift=has_gift,
-    )
-
-
-def addresses(rows: Sequence[Payout]) -> dict[tuple[int, str], PayoutDestination]:
-    """The payout addresses that the intents named, by person and public id. One query."""
-    named = {(row.participant_id, row.destination) for row in rows if row.destination}
-    people, names = {person for person, _name in named}, {name for _person, name in named}
-    found = PayoutDestination.objects.filter(participant__in=people, public_id__in=names) if named else []
-    return {(one.participant_id, one.public_id): one for one in found if (one.participant_id, one.public_id) in named}
 
 
 def _put_off(row: Payout) -> bool:
@@ -165,6 +117,41 @@ def _put_off(row: Payout) -> bool:
     return True
 
 
+def _given_up(row: Payout) -> bool:
+    """Whether a payout whose company was not reached is not to leave any more: its recipient was banned or erased, its payout address or
+    its rewards have changed meanwhile. Then it has failed, as if the company had said no."""
+    if row.status != "sending":
+        return False
+    meanwhile.lock_people_of(row)
+    where = _where_to([row])
+    if row.destination and where.get(row.participant_id) != row.destination:
+        outcome = Outcome("failed", "", _MOVED, _reason_of_move(row, where))
+    elif Participant.objects.filter(pk=row.participant_id, banned_at__isnull=False).exists():
+        outcome = Outcome("failed", "", "Its recipient was banned before it could leave.", "")
+    elif meanwhile.changed(row):
+        outcome = Outcome("failed", "", _CHANGED, "")
+    else:
+        return False
+    _failed(row, outcome, SYSTEM)
+    return True
+
+
+def _where_to(rows: Sequence[Payout]) -> dict[int, str]:
+    """The payout addresses that count now, by person; none is asked for where no payout has one."""
+    usable = PayoutDestination.objects.filter(
+        participant__in=[row.participant_id for row in rows],
+        ended_at=None,
+        confirmed_at__isnull=False,
+        usable_from__lte=clock.now(),
+    )
+    return dict(usable.values_list("participant", "public_id")) if any(row.destination for row in rows) else {}
+
+
+def _reason_of_move(row: Payout, where: Mapping[int, str]) -> str:
+    """One that counts already (the same account, entered anew) is nothing to wait for: they are due again."""
+    return "" if row.participant_id in where else "waiting_for_recipient"
+
+
 def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]] = lambda rows: rows) -> list[Payout]:
     """The last look before anything is sent, at payouts of one side that the caller has locked: those whose rewards are on their way
     now. What no longer stands is given up; of the rest those leave that `within` says.
@@ -173,26 +160,29 @@ def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]]
     """
     people = [row.participant_id for row in rows]
     list(Participant.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True).values_list("pk"))
-    usable = PayoutDestination.objects.filter(
-        participant__in=people, ended_at=None, confirmed_at__isnull=False, usable_from__lte=clock.now()
-    )
-    where = dict(usable.values_list("participant", "public_id")) if any(row.destination for row in rows) else {}
+    where = _where_to(rows)
     queued: dict[int, list[Reward]] = {}
     for reward in _locked(*rows):
         if reward.payout_id is not None and reward.state == State.QUEUED:
             queued.setdefault(reward.payout_id, []).append(reward)
-    items: dict[int, dict[int, int]] = {}
-    listed = PayoutItem.objects.filter(payout__in=rows).values_list("payout", "reward", "amount_minor")
-    for payout, pk, minor in listed:
-        items.setdefault(payout, {})[pk] = minor
+    items: dict[int, dict[int, int]] = {row.pk: {} for row in rows}
+    others: dict[int, set[int]] = {}
+    ready_now = [reward.pk for ready in queued.values() for reward in ready]
+    listed = PayoutItem.objects.filter(Q(payout__in=rows) | Q(reward__in=ready_now))
+    for payout, pk, minor in listed.values_list("payout", "reward", "amount_minor"):
+        if payout in items:
+            items[payout][pk] = minor
+        else:
+            others.setdefault(payout, set()).add(pk)
+    # What an earlier payout's company has paid after all, since these were queued, does not leave twice.
+    gone_before = Payout.objects.filter(pk__in=others, status__in=Payout.GONE).values_list("pk", flat=True)
+    paid = {pk for payout in gone_before for pk in others[payout]} if others else set()
     gone = []
     for row in rows:
         ready = queued.get(row.pk, [])
         if row.destination and where.get(row.participant_id) != row.destination:
-            # One that counts already (the same account, entered anew) is nothing to wait for: they are due again.
-            reason = "" if row.participant_id in where else "waiting_for_recipient"
-            _stop(row, ready, reason, "The payout address has changed since.")
-        elif _cut_again(row, ready, items.get(row.pk, {})):
+            _stop(row, ready, _reason_of_move(row, where), _MOVED)
+        elif _cut_again(row, ready, items[row.pk], paid):
             gone.append(row)
     gone = within(gone)
     targets = [lifecycle.Target(reward, State.SENDING) for row in gone for reward in queued.get(row.pk, [])]
@@ -200,19 +190,21 @@ def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]]
     return gone
 
 
-def _cut_again(row: Payout, ready: Sequence[Reward], items: Mapping[int, int]) -> bool:
-    """Take out of the payout what no longer stands of its `items`, as long as nothing was sent.
+def _cut_again(row: Payout, ready: Sequence[Reward], items: Mapping[int, int], paid: Set[int]) -> bool:
+    """Take out of the payout what no longer stands of its `items`, or was `paid` by another one, as long as nothing was sent.
 
     False when there is nothing left to send, or more than was confirmed: then the payout is given up.
     """
     now = {reward.pk: reward.amount_minor for reward in ready}
-    if now == items:
+    if now == items and not paid & now.keys():
         return True
     due = sum(now.values())
     carried = carried_over([row.participant_id]).get((row.participant_id, row.side), 0) + row.netted_minor
     amount = max(0, due + carried)
+    if now == items and amount >= row.amount_minor:
+        return True  # what was paid is netted in it already
     if not ready or not amount or amount > row.amount_minor:
-        _stop(row, ready, "", "Its rewards have changed since it was made.")
+        _stop(row, ready, "", _CHANGED)
         return False
     PayoutItem.objects.filter(payout=row).exclude(reward__in=now).delete()
     Reward.objects.filter(payout=row).exclude(pk__in=now).update(payout=None)
@@ -239,6 +231,11 @@ def may_send_again(order: Order, key_life: timedelta | None) -> bool:
         return True
     young = Payout.objects.filter(pk=order.payout_id, called_at__gt=Now() - key_life * SAFE_PART)
     return bool(key_life) and young.exists()
+
+
+def is_erased(order: Order) -> bool:
+    """Whether the recipient's data was erased since it was sent: where it would go now is nobody's address."""
+    return Payout.objects.filter(pk=order.payout_id, participant__erased_at__isnull=False).exists()
 
 
 def settle(

@@ -23,7 +23,7 @@ from rewards import lifecycle, payout_guards
 from rewards.file_models import PayoutFile, PayoutLine
 from rewards.files.formats import FORMATS, Entry, Format, Payee
 from rewards.models import Payout, PayoutBatch, Reward, State
-from rewards.payouts import add, cut, in_one_batch, lock_recipients, refuse_banned, refuse_other_sums
+from rewards.payouts import add, amounts_of, cut, in_one_batch, lock_recipients, refuse_banned, refuse_other_sums
 from rewards.queueing import NO_DESTINATION, Method, Preview, sort_out
 
 # Why somebody is not paid: a reason's code, or words that say what to do.
@@ -51,8 +51,11 @@ def _sorted_out(rewards: Sequence[Reward], format_: Format) -> tuple[Preview, di
     found = sort_out(rewards, method_of(format_))
     payees, obstacles = _payees(found.payable, format_)
     payable = []
+    # What stands in the line: all of one person and side together, netted.
+    sums = amounts_of(found.payable)
     for reward in found.payable:
-        why = obstacles.get(reward.participant_id) or format_.obstacle(payees[reward.participant_id], reward.amount)
+        money = sums[reward.participant_id, reward.side]
+        why = obstacles.get(reward.participant_id) or format_.obstacle(payees[reward.participant_id], money)
         if why:
             found.refused.append((reward, why))
         else:

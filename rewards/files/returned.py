@@ -18,7 +18,7 @@ from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import sending
+from rewards import payout_guards, sending
 from rewards.file_models import PayoutLine, PayoutReturn
 from rewards.files import reading
 from rewards.files.reading import Said
@@ -39,8 +39,10 @@ class _WrongLine(Exception):
 
 
 def take_file(*, batch: PayoutBatch, name: str, data: bytes, actor: Actor) -> PayoutReturn:
-    """Take a returned file. Refused: invalid_state (409) for a batch without files, and reading.read()'s for what is no such file."""
+    """Take a returned file. Refused 409: invalid_state for a batch without files, batch_waits; and reading.read()'s for what is no such
+    file."""
     _need_files(batch)
+    _need_approval(batch)
     said = reading.read(data)
     row = _new(batch, actor, kind="file", name=" ".join(name.split())[:120], rows=len(said))
     row.data = data
@@ -48,10 +50,13 @@ def take_file(*, batch: PayoutBatch, name: str, data: bytes, actor: Actor) -> Pa
 
 
 def mark_all(*, batch: PayoutBatch, kind: str, note: str, actor: Actor) -> PayoutReturn:
-    """Mark every line that is still open as paid, or withdraw it (`kind`). Refused: invalid_state (409), invalid_choice, too_long."""
+    """Mark every line that is still open as paid, or withdraw it (`kind`). Refused: invalid_state and batch_waits (409), invalid_choice,
+    too_long."""
     _need_files(batch)
     if kind not in _ALL:
         raise Refused("invalid_choice", _("Choose what became of the lines."), field="kind")
+    if kind == "paid":
+        _need_approval(batch)
     if len(note) > 500:
         raise Refused("too_long", _("A note has at most 500 characters."), field="note")
     count = _open_lines(batch).count()
@@ -63,6 +68,13 @@ def mark_all(*, batch: PayoutBatch, kind: str, note: str, actor: Actor) -> Payou
 def _need_files(batch: PayoutBatch) -> None:
     if not batch.files.exists():
         raise Refused("invalid_state", _("This batch was not issued by a file."), status=409)
+
+
+def _need_approval(batch: PayoutBatch) -> None:
+    """Nobody has its files, so nobody can have paid it: marking is no way around the second person."""
+    if payout_guards.waits(batch):
+        message = _("Somebody else of your team has to approve this batch before it can be marked as paid.")
+        raise Refused("batch_waits", message, status=409)
 
 
 def _new(batch: PayoutBatch, actor: Actor, **values: Any) -> PayoutReturn:

@@ -131,7 +131,8 @@ def _item(order: Order, note: str) -> dict[str, Any]:
     item = {
         "recipient_type": "EMAIL",
         "amount": {"value": value, "currency": amount.currency},
-        "receiver": order.address[:127],
+        # Whole, however long: PayPal refuses what it can't take, and the beginning of an address is somebody else's.
+        "receiver": order.address,
         "sender_item_id": order.public_id,
         "recipient_wallet": "PAYPAL",
     }
