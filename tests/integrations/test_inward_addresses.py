@@ -15,7 +15,7 @@ from django.db import models
 
 from campaigns.hosts import set_host
 from campaigns.models import Campaign
-from integrations import catalogue, endpoints, hosts, registry
+from integrations import catalogue, endpoints, hosts, registry, veto
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import http
 from referrals.lib.errors import Refused
@@ -32,7 +32,9 @@ INWARD = [
 # Of these the form alone is wrong; the name itself leads to the internet.
 WRONG_FORM = {url for url in INWARD if "hooks" in url and "\\" not in url}
 # Fields that this server asks by itself, by the way in which a value gets there.
-ASKED = {"integrations.WebhookEndpoint.url", "campaigns.Campaign.host", "integrations.CatalogueProduct.picture_url"}
+ASKED = {
+    "integrations.WebhookEndpoint.url", "campaigns.Campaign.host", "integrations.CatalogueProduct.picture_url", "rewards.VetoEndpoint.url",
+}  # fmt: skip
 # Fields that only stand in pages, for a person's browser to follow.
 LINKED = {
     "accounts.Merchant.website", "campaigns.Listing.terms_url", "campaigns.Sighting.origin", "campaigns.Campaign.terms_url",
@@ -77,12 +79,21 @@ def _picture(_tenant: Tenant, _campaign: Campaign, url: str) -> None:
         raise Refused("url_not_allowed", "No picture.")
 
 
+def _veto(tenant: Tenant, _campaign: Campaign, url: str) -> None:
+    """An address that can be one is saved, and asked through the one client."""
+    row, _secret = veto.set_up(tenant=tenant, actor=ACTOR, url=url)
+    status, words = veto.ask(row, "test_1", veto.SAMPLE)
+    if not status:
+        raise Refused("url_not_allowed", words)
+
+
 WAYS: dict[str, Callable[[Tenant, Campaign, str], None]] = {
     "webhook endpoint": _endpoint,
     "campaign's own host name": _host,
     "shop at Shopify": _shop,
     "address of a gift-card company's API": _api,
     "picture of a product": _picture,
+    "own system that is asked before paying": _veto,
 }
 
 
