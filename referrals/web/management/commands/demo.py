@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
-from referrals.web.demo import EMAIL, PASSWORD, cases, hub, issuing, more, payments, test_side, touches
+from referrals.web.demo import EMAIL, PASSWORD, cases, hub, issuing, more, payments, practice, touches
 from referrals.web.demo.story import Story
 
 SEED = 20261120
@@ -55,7 +55,7 @@ class Command(BaseCommand):
             payments.tell(Tenant(merchant), owner, end)
             more.tell(Tenant(merchant), owner, end)
             touches.tell(Tenant(merchant), end)
-            test_side.tell(Tenant(merchant, True), owner, end)
+            practice.tell(Tenant(merchant, True), owner, end)
             hub.tell(Tenant(merchant), owner, end)
             issuing.tell(Tenant(merchant, True), owner, end)
 
