@@ -71,6 +71,8 @@ def again(shipment_id: int, *, lease: timedelta = shipping.LEASE) -> bool:
     if row is None:
         return False
     with clocks.running(row.tenant):
+        if row.called_at is None:
+            shipping.drop_changed(shipment_id)
         load = shipping.claim(shipment_id, lease=lease)
         if load is not None:
             _carry(load, row)

@@ -116,7 +116,11 @@ def sweep() -> int:
     ):
         if time.monotonic() > end:
             break
-        asked += work(pk)
+        try:
+            asked += work(pk)
+        except Exception:
+            # One that can't be worked on keeps no other one waiting, and is asked again when its lease ends.
+            logger.exception("the question %s could not be asked", pk)
     return asked
 
 

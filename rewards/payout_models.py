@@ -69,7 +69,7 @@ class PayoutBatch(TenantModel):
 
 class PayoutShipment(TenantModel):
     """Payouts of one batch, one connection and one currency that leave in one call (ADR 17). Its list is frozen before the first call,
-    and never cut again: a repeat sends exactly the same under the same key."""
+    and never cut again once that may have arrived: a repeat sends exactly the same under the same key."""
 
     public_id = models.CharField(max_length=32, unique=True, default=_shipment_id, editable=False)
     batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="shipments")

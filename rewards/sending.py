@@ -93,7 +93,7 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
             return None
         row.attempts += 1
         first_call = row.called_at is None
-        if first_call and (_put_off(row) or _given_up(row)):
+        if first_call and (_put_off(row) or given_up(row)):
             return None
         if row.status == "queued" and not leave([row]):
             return None
@@ -117,9 +117,9 @@ def _put_off(row: Payout) -> bool:
     return True
 
 
-def _given_up(row: Payout) -> bool:
+def given_up(row: Payout) -> bool:
     """Whether a payout whose company was not reached is not to leave any more: its recipient was banned or erased, its payout address or
-    its rewards have changed meanwhile. Then it has failed, as if the company had said no."""
+    its rewards have changed meanwhile. Then it has failed, as if the company had said no. The caller has the payout locked."""
     if row.status != "sending":
         return False
     meanwhile.lock_people_of(row)
@@ -244,7 +244,7 @@ def settle(
     """Write down what came of a try, once; returns the payout's status. An answer that comes after the lease is lost changes nothing:
     whoever has it now asks the company. `ask_in` says by status when the company is asked what became of it."""
     with transaction.atomic():
-        row = _row(order.payout_id)
+        row = locked(order.payout_id)
         PayoutAttempt.objects.filter(payout=row, number=order.number).update(
             ended_at=clock.wall(),
             state=outcome.state,
@@ -317,7 +317,7 @@ def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
     opposite. One that was thought failed and was paid after all is written down as paid; the next payout nets it.
     """
     with transaction.atomic():
-        row = _row(payout_id)
+        row = locked(payout_id)
         if outcome.state in {"paid", "sent"}:
             if row.status in Payout.OPEN and row.attempts:
                 return _gone(row, outcome, actor)
@@ -346,7 +346,7 @@ def decide(payout_id: int, *, paid: bool, actor: Actor, note: str) -> str:
     Changes nothing unless it needs attention; returns the status.
     """
     with transaction.atomic():
-        row = _row(payout_id)
+        row = locked(payout_id)
         if row.status != "needs_attention":
             return row.status
         if paid:
@@ -357,11 +357,12 @@ def decide(payout_id: int, *, paid: bool, actor: Actor, note: str) -> str:
 def ask_a_person(payout_id: int, *, actor: Actor, message: str) -> str:
     """No automatic try any more of a payout that is on its way: a person looks at both sides' facts. Returns the status."""
     with transaction.atomic():
-        row = _row(payout_id)
+        row = locked(payout_id)
         return _become(row, actor, "needs_attention", message=message) if row.status in CLAIMABLE else row.status
 
 
-def _row(payout_id: int) -> Payout:
+def locked(payout_id: int) -> Payout:
+    """The payout's row, locked, with what is told of it. Raises Payout.DoesNotExist."""
     row = _ROW.first(pk=payout_id)
     if row is None:
         raise Payout.DoesNotExist(payout_id)

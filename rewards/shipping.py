@@ -109,6 +109,26 @@ def _frozen(rows: Sequence[Payout], lease: timedelta) -> Load:
     return Load(_told(row, left, first_call=True), orders, left)
 
 
+def drop_changed(shipment_id: int) -> int:
+    """Take out of a shipment that can't have reached its company, one by one, what is not to leave any more (sending.given_up). Returns how
+    many. Only then it may be cut: nobody knows its list yet."""
+    left = Payout.objects.filter(shipment=shipment_id, shipment__called_at=None, status="sending").order_by("pk")
+    dropped = 0
+    for pk in list(left.values_list("pk", flat=True)):
+        with transaction.atomic():
+            # As in claim(): the shipment is locked before its payouts.
+            fresh = PayoutShipment.objects.filter(pk=shipment_id, called_at=None)
+            row = fresh.select_for_update(no_key=True).first()
+            if row is None:
+                break
+            payout = sending.locked(pk)
+            if payout.status == "sending" and sending.given_up(payout):
+                Payout.objects.filter(pk=pk).update(shipment=None)
+                PayoutShipment.objects.filter(pk=row.pk).update(digest=_digest(_loaded(row, first_call=True).orders))
+                dropped += 1
+    return dropped
+
+
 def claim(shipment_id: int, *, lease: timedelta = LEASE) -> Load | None:
     """Take a shipment that is due once more; None when it is somebody else's, or when all of its payouts are settled."""
     with transaction.atomic():

@@ -242,6 +242,31 @@ def test_a_company_that_was_not_reached_knows_nothing_and_its_key_stays_fresh(
     assert (states(batch), bank.asked) == (["paid"] * 3, ["ship", "ship", "batch"])
 
 
+def test_what_changes_while_the_company_is_out_of_reach_is_taken_out(batch: PayoutBatch, bank: Batches) -> None:
+    bank.faults = ["unreachable", "hang"]
+    carrier.sweep()
+    first, second, third = payouts(batch)
+    bans.ban(participant=second.participant, actor=ACTOR, reason="Fraud.")
+    assert again() == 1
+    second.refresh_from_db()
+    assert (states(batch), second.shipment) == (["unknown", "failed", "unknown"], None)
+    # From now on it is never cut again: a ban comes too late, and the repeat is the same call.
+    bans.ban(participant=third.participant, actor=ACTOR, reason="Fraud.")
+    assert again() == 1
+    assert (states(batch), bank.paid()) == (["paid", "failed", "paid"], sorted([(first.key, 1500), (third.key, 1500)]))
+    held = Reward.objects.order_by("pk").values_list("state", flat=True)
+    assert list(held) == ["issued", "held", "issued"]
+
+
+def test_a_shipment_of_which_nothing_is_left_is_not_sent(batch: PayoutBatch, bank: Batches) -> None:
+    bank.faults = ["unreachable"]
+    carrier.sweep()
+    for payout in payouts(batch):
+        bans.ban(participant=payout.participant, actor=ACTOR, reason="Fraud.")
+    assert (again(), again()) == (0, 0)
+    assert (states(batch), bank.asked) == (["failed"] * 3, ["ship"])
+
+
 def test_what_is_refused_as_a_whole_is_due_again_or_waits(batch: PayoutBatch, bank: Batches) -> None:
     bank.faults = ["refused"]
     carrier.sweep()
