@@ -30,6 +30,7 @@ from rewards.runs import Task
 RELEASED = 1000
 # What may have happened to a reward since it was read: nothing is wrong with the way.
 PASSING = frozenset({"not_due", BANNED})
+_KNOWN = PASSING | {NO_DESTINATION}
 logger = logging.getLogger(__name__)
 
 
@@ -72,18 +73,18 @@ def _run(tenant: Tenant, task: Task) -> bool:
         option = methods.find(tenant, route.method)
         takes, below, unfit = choose(option, tenant, due, route.options)
         takes, more = runs.one_part(takes)
+        # Once more of what goes: without who is below the minimum, a person's sum may be another one.
+        refused = {row.pk: code for row, code in _refused(option, tenant, takes, route.options)}
+        waiting = {pk for pk, code in refused.items() if code == NO_DESTINATION}
+        unfit += [(row, refused[row.pk]) for row in takes if refused.get(row.pk, NO_DESTINATION) not in _KNOWN]
+        takes = [row for row in takes if row.pk not in refused or row.pk in waiting]
         if not takes and not task.slot:
             runs.note_problem(route, _unfit_words(unfit))
             return False
-        # Once more of what goes: without who is below the minimum, a person's sum may be another one.
-        refused = _refused(option, tenant, takes, route.options)
-        waiting = {row.pk for row, code in refused if code == NO_DESTINATION}
-        left_out = {row.pk for row, _code in refused}
-        unfit += [(row, code) for row, code in refused if code not in {NO_DESTINATION, *PASSING}]
 
         def issue(key: str) -> PayoutBatch | None:
             runs.let_wait(tenant, waiting)
-            payable = [row.pk for row in takes if row.pk not in left_out]
+            payable = [row.pk for row in takes if row.pk not in waiting]
             if not payable:
                 return None
             batch, _made = methods.issue(

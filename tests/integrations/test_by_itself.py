@@ -272,6 +272,36 @@ def test_what_the_way_cannot_deliver_keeps_nothing_else_waiting(
     assert "can't be paid this way" in made.problem
 
 
+def test_a_sum_that_fits_only_without_who_is_below_the_minimum_is_not_used_up(
+    alice: Cast, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone comes to a sum that the company has not; so long as the other waits for its minimum, the way says why."""
+    way = Way(name=FIRST, label="Stripe", summary="", kinds=EVERY, issuer="", obstacle=f"{__name__}.only_thirty")
+    monkeypatch.setattr(methods, "options", lambda tenant: [Option(Method(FIRST, EVERY), "Stripe", "", way=way)] * 2)
+    chosen = route(alice)
+    terms = {"kind": "cash", "delivery": "immediate"}
+    minimum = fixed_rule(1500, trigger="every_event", minimum_payout=Money(9900, "USD"), **terms)
+    asha = make_participant(make_campaign(alice.tenant, [fixed_rule(1500, **terms), minimum]))
+    buy(make_friend(asha, "maya@example.net"))
+    rewards = list(Reward.objects.order_by("pk").select_related("rule"))
+    free, bound = sorted(rewards, key=lambda row: row.rule.minimum_payout_minor or 0)
+    assert run(alice, clock.now()) == 0
+    chosen.refresh_from_db()
+    assert ("no card of $15.00" in chosen.problem, PayoutRun.objects.count(), states(*rewards)) == (
+        True,
+        0,
+        ["due", "due"],
+    )
+    # The other one may go now: both are one payout of thirty.
+    Reward.objects.filter(pk=bound.pk).update(rule=free.rule)
+    assert (run(alice, clock.now()), states(*rewards)) == (1, ["queued", "queued"])
+
+
+def only_thirty(connection: object, amount: Money, options: object) -> str:
+    """A company that has nothing but cards of thirty dollars (Way.obstacle)."""
+    return "" if amount.minor == 3000 else f"There is no card of {amount}."
+
+
 def test_a_campaign_s_own_way_goes_before_the_one_of_all(alice: Cast) -> None:
     asha = person(alice, delivery="immediate")
     own = route(alice, campaign=asha.campaign)
