@@ -243,6 +243,7 @@ def settle(
 ) -> str:
     """Write down what came of a try, once; returns the payout's status. An answer that comes after the lease is lost changes nothing:
     whoever has it now asks the company. `ask_in` says by status when the company is asked what became of it."""
+    outcome = outcome.unnamed()
     with transaction.atomic():
         row = locked(order.payout_id)
         PayoutAttempt.objects.filter(payout=row, number=order.number).update(
@@ -316,6 +317,7 @@ def learn(payout_id: int, outcome: Outcome, *, actor: Actor = SYSTEM) -> str:
     Anything in any order and any number of times ends the same: money that has left has its ledger line, money that came back its
     opposite. One that was thought failed and was paid after all is written down as paid; the next payout nets it.
     """
+    outcome = outcome.unnamed()
     with transaction.atomic():
         row = locked(payout_id)
         if outcome.state in {"paid", "sent"}:

@@ -18,6 +18,7 @@ from integrations.models import Connection
 from integrations.providers.paypal.issuer import body_of
 from participants import destinations
 from participants.models import Participant
+from referrals.events.models import Event
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
@@ -237,3 +238,19 @@ def test_an_address_is_never_cut() -> None:
     )  # fmt: skip
     assert len(address) > 127
     assert body_of([order], "ps_1")["items"][0]["receiver"] == address
+
+
+def test_a_company_s_words_name_nobody(alice: Cast, asha: Participant, method: Method, company: Company) -> None:
+    payout = intend(alice, method, earn(asha))
+    carrier.work(payout.pk)
+    learn(payout.pk, Outcome("failed", "", "No mailbox <asha@example.com>. Ask asha+x@pay.example.", ""))
+    payout.refresh_from_db()
+    assert payout.message == "No mailbox <(address)>. Ask (address)."
+    told = Event.objects.filter(subject_id=payout.public_id).order_by("pk").last()
+    assert told is not None
+    assert told.data["message"] == payout.message
+
+
+def test_words_without_an_address_stay_as_they_are() -> None:
+    words = "We ordered $15.00 @ 10:00, and they say: “po_1@” is unknown."
+    assert Outcome("ask", "", words).unnamed() == Outcome("ask", "", words)

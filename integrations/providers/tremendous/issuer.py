@@ -90,7 +90,7 @@ def _outcome(order: Order, account: Account, found: Placed) -> Outcome:
     if found.status == "CANCELED":
         return _cancelled(found)
     if found.status == "EXECUTED" and found.delivery == "FAILED" and found.method != "LINK":
-        return _bounced(order, account, found)
+        return _bounced(account, found)
     if not state:
         message = _("Tremendous says %(status)s, which we do not know. It is asked again.")
         return Outcome("unknown", found.id, message % {"status": found.status[:60]})
@@ -122,15 +122,15 @@ def _with_link(order: Order, account: Account, found: Placed) -> Outcome:
     return Outcome("paid", found.id, gift=Gift(url=link) if link else None)
 
 
-def _bounced(order: Order, account: Account, found: Placed) -> Outcome:
+def _bounced(account: Account, found: Placed) -> Outcome:
     """The mail did not arrive. The reward is cancelled there, so that the money is back before anybody pays a second time."""
     answer = api.call(account, "POST", f"/rewards/{quote(found.reward_id, safe='')}/cancel")
     if answer.status == 200:
         return _undelivered(found)
     message = _(
-        "The e-mail to %(to)s could not be delivered, and Tremendous does not cancel the reward (%(why)s). Send it again from there."
+        "Its e-mail could not be delivered, and Tremendous does not cancel the reward (%(why)s). Send it again from there."
     )
-    facts = {"to": order.address or order.email, "why": api.said(answer) or answer.status}
+    facts = {"why": api.said(answer) or answer.status}
     return Outcome("sent", found.id, message % facts, wait=api.retry_after(answer))
 
 
