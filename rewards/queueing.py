@@ -203,6 +203,8 @@ def withdraw(*, payouts: Iterable[int], tenant: Tenant, actor: Actor, note: str 
         queued = rewards.filter(state=State.QUEUED).select_related("participant", "campaign", "merchant")
         targets = [lifecycle.Target(row, State.DUE) for row in queued]
         lifecycle.move(lifecycle.ACTS["unqueue"], targets, actor=actor, note=note, extra={"payout": None})
+        # What was held or taken back meanwhile stays so, and is in no payout any more.
+        rewards.update(payout=None)
         if done:
             record_many(tenant, actor, [payout_happening(types.PAYOUT_UNDONE, row) for row in done])
             for batch in {row.batch_id: row.batch for row in done}.values():

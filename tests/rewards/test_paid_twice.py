@@ -24,7 +24,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
 from referrals.lib.money import Money
-from rewards import bans, payout_guards, personal
+from rewards import bans, lifecycle, payout_guards, personal
 from rewards.files.freezing import freeze, preview
 from rewards.files.returned import mark_all, take_file
 from rewards.models import LedgerEntry, Payout, PayoutVeto, VetoEndpoint
@@ -254,3 +254,16 @@ def test_a_company_s_words_name_nobody(alice: Cast, asha: Participant, method: M
 def test_words_without_an_address_stay_as_they_are() -> None:
     words = "We ordered $15.00 @ 10:00, and they say: “po_1@” is unknown."
     assert Outcome("ask", "", words).unnamed() == Outcome("ask", "", words)
+
+
+def test_what_was_held_before_its_payout_was_withdrawn_is_in_none_any_more(
+    alice: Cast, asha: Participant, method: Method, company: Company
+) -> None:
+    one, two = earn(asha, "f1"), earn(asha, "f2")
+    payout = intend(alice, method, one, two)
+    lifecycle.hold(tenant=alice.tenant, reward_ids=[one.pk], actor=ACTOR)
+    assert withdraw(payouts=[payout.pk], tenant=alice.tenant, actor=ACTOR) == 1
+    assert [state(one)[0], state(two)[0], one.payout, two.payout] == ["held", "due", None, None]
+    lifecycle.release(tenant=alice.tenant, reward_ids=[one.pk], actor=ACTOR)
+    assert carrier.work(intend(alice, method, one, two).pk)
+    assert [minor for _key, minor in company.transfers] == [3000]
