@@ -128,7 +128,7 @@ def test_a_test_payment_is_sent_without_an_account(
     page.goto(f"{live_server.url}/app/connections/")
     page.get_by_role("switch", name="Test mode").first.click()
     page.goto(f"{live_server.url}/app/connections/")
-    page.get_by_role("button", name="Connect Razorpay").click()
+    page.get_by_role("button", name="Connect Razorpay", exact=True).click()
     page.get_by_role("button", name="Use made-up secrets").click()
     axe(page)
     fits(page)
