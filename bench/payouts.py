@@ -59,6 +59,8 @@ def main() -> None:
         naive = _naive(port)
         before = _books(port)["calls"]
         keys = list(Reward.objects.filter(participant__public_id__startswith="b").values_list("pk", flat=True))
+        # Copied rewards have no decisions of their own, which verify_ledger says of each; what counts is what comes on top.
+        odd = len(list(differences()))
         began = time.perf_counter()
         batch, _made = queue(tenant=tenant, reward_ids=keys, method=method, actor=Actor("system"), key="bench-payouts")
         queued = time.perf_counter() - began
@@ -87,7 +89,7 @@ def main() -> None:
             "calls": books["calls"] - before, "never answered": books["silent"], "errors": books["errors"],
             "tries": PayoutAttempt.objects.count(), "paid twice": sum(paid.get(key, 0) > minor for key, minor in wanted.items()),
             "lost": sum(key not in paid for key in wanted), "open": payouts.filter(status__in=Payout.OPEN).count(),
-            "ledger agrees": -(ledger or 0) == sum(paid.values()), "differences": len(list(differences())),
+            "ledger agrees": -(ledger or 0) == sum(paid.values()), "new differences": len(list(differences())) - odd,
             "load": os.getloadavg()[0], "missed": seconds > LIMIT,
         }))  # fmt: skip
     finally:
