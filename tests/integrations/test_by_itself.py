@@ -27,7 +27,7 @@ from rewards.payout_guards import fund_batch
 from rewards.queueing import Method
 from tests.chaos.company import Company
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
-from tests.rewards.test_sending import FIRST, company, method
+from tests.rewards.paying import FIRST, company, method
 
 __all__ = ["company", "method"]  # fixtures
 pytestmark = pytest.mark.django_db

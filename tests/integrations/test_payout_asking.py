@@ -24,7 +24,7 @@ from rewards.queueing import Method
 from rewards.sending import Gift, Order, Outcome
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
-from tests.rewards.test_sending import FIRST, earn, intend, state
+from tests.rewards.paying import FIRST, earn, intend, state
 
 pytestmark = pytest.mark.django_db
 CODE = Gift(code="HALDEN-4R7Q-2K9M", pin="1234")

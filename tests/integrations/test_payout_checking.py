@@ -24,7 +24,7 @@ from rewards.models import LedgerEntry, Payout
 from rewards.sending import Outcome
 from tests.factories import ACTOR, Cast
 from tests.integrations.test_payout_asking import Slow, asha, connection, ledger, sent, slow
-from tests.rewards.test_sending import FIRST
+from tests.rewards.paying import FIRST
 
 pytestmark = pytest.mark.django_db
 __all__ = ["asha", "connection", "slow"]

@@ -23,7 +23,7 @@ from rewards.verify import differences
 from tests.chaos.company import Company
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
 from tests.integrations.receiver import Receiver, receiving
-from tests.rewards.test_sending import FIRST, earn, intend, state, with_issuer
+from tests.rewards.paying import FIRST, earn, intend, state, with_issuer
 from tests.web.helpers import freshen
 
 pytestmark = pytest.mark.django_db

@@ -24,7 +24,7 @@ from rewards.sending import Order, Outcome
 from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
-from tests.rewards.test_sending import FIRST, with_issuer
+from tests.rewards.paying import FIRST, with_issuer
 
 pytestmark = pytest.mark.django_db
 

@@ -33,7 +33,8 @@ from rewards.queueing import Method, withdraw
 from rewards.sending import Outcome, learn
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
-from tests.rewards.test_sending import again, asha, company, earn, intend, ledger, method, state, take_back, with_issuer
+from tests.rewards.paying import again, asha, company, earn, intend, ledger, method, state, with_issuer
+from tests.rewards.test_sending import take_back
 
 pytestmark = pytest.mark.django_db
 __all__ = ["asha", "company", "method"]  # fixtures

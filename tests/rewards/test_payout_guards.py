@@ -21,7 +21,7 @@ from rewards.models import Payout, PayoutLimit, PayoutStop
 from rewards.queueing import Method
 from tests.chaos.company import Company
 from tests.factories import ACTOR, Cast
-from tests.rewards.test_sending import asha, company, earn, intend, method, state, with_issuer
+from tests.rewards.paying import asha, company, earn, intend, method, state, with_issuer
 
 __all__ = ["asha", "company", "method"]  # fixtures
 pytestmark = pytest.mark.django_db

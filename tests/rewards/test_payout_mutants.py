@@ -20,7 +20,7 @@ from rewards.queueing import Method
 from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast
-from tests.rewards.test_sending import again, asha, earn, intend, method, with_issuer
+from tests.rewards.paying import again, asha, earn, intend, method, with_issuer
 
 pytestmark = pytest.mark.django_db
 __all__ = ["asha", "method"]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from unittest import mock
@@ -12,7 +12,6 @@ import pytest
 from django.db.models.functions import Now
 
 from integrations import payouts as carrier
-from integrations import registry
 from integrations.base import Account
 from integrations.models import Connection
 from participants import destinations
@@ -22,84 +21,20 @@ from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
 from rewards import bans, lifecycle, payouts, queueing, refunds, sending
 from rewards.balances import balances_of
-from rewards.models import LedgerEntry, Payout, PayoutAttempt, PayoutBatch, Reward
+from rewards.models import Payout, PayoutAttempt, PayoutBatch, Reward
 from rewards.queueing import Method, queue, withdraw
 from rewards.sending import Order, Outcome, decide, learn
 from rewards.verify import differences
 from tests.chaos.company import MODELS, Company, Issuer
-from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.factories import ACTOR, Cast
+from tests.rewards.paying import again, asha, company, earn, intend, ledger, method, state, with_issuer
 
 pytestmark = pytest.mark.django_db
-FIRST = "stripe"  # any registered provider: the connection's form is not what is tested here
+__all__ = ["asha", "company", "method"]
 
 
 class Killed(BaseException):
     """The worker is gone."""
-
-
-@pytest.fixture
-def asha(alice: Cast) -> Participant:
-    return make_participant(make_campaign(alice.tenant, [fixed_rule(1500, kind="cash")]))
-
-
-@pytest.fixture
-def method(alice: Cast) -> Method:
-    row = Connection(merchant=alice.merchant, is_test=alice.tenant.is_test, provider=FIRST)
-    row.secrets = {}
-    row.save()
-    return Method(FIRST, frozenset({"cash"}), account=row.public_id)
-
-
-@pytest.fixture
-def company(monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
-    """A company of the model `original`, without faults unless they are asked for."""
-    found = Company("original")
-    with_issuer(monkeypatch, found)
-    yield found
-    assert list(differences()) == []
-
-
-def with_issuer(
-    monkeypatch: pytest.MonkeyPatch, company: Company, faults: list[str] | None = None, life: timedelta | None = None
-) -> None:
-    """Payouts go to this company; the first calls to pay have these faults."""
-    left = faults if faults is not None else []
-
-    def call(verb: str, key: str, minor: int) -> tuple[int, dict[str, Any]]:
-        return company.find(key) if verb == "find" else company.pay(key, minor, left.pop(0) if left else "")
-
-    issuer = Issuer(call, life)
-    monkeypatch.setattr(registry, "issuer", lambda slug: issuer if slug == FIRST else None)
-
-
-def earn(asha: Participant, name: str = "maya") -> Reward:
-    return buy(make_friend(asha, f"{name}@example.net")).rewards[0]
-
-
-def intend(alice: Cast, method: Method, *rewards: Reward) -> Payout:
-    keys = [reward.pk for reward in rewards]
-    batch, made = queue(
-        tenant=alice.tenant, reward_ids=keys, method=method, actor=ACTOR, key=f"request-{keys}-{Payout.objects.count()}"
-    )
-    assert made
-    return batch.payouts.get()
-
-
-def again(payout: Payout) -> bool:
-    """The lease is over, or the wait: the next worker takes it."""
-    Payout.objects.filter(pk=payout.pk, next_attempt_at__isnull=False).update(
-        next_attempt_at=Now() - timedelta(seconds=1)
-    )
-    return carrier.work(payout.pk)
-
-
-def state(reward: Reward) -> tuple[str, str]:
-    reward.refresh_from_db()
-    return reward.state, reward.reason
-
-
-def ledger() -> list[tuple[str, int]]:
-    return list(LedgerEntry.objects.order_by("pk").values_list("kind", "amount_minor"))
 
 
 def test_a_payout_goes_from_due_to_issued_with_all_that_it_leaves_behind(

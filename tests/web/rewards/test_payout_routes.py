@@ -18,7 +18,7 @@ from referrals.lib.money import Money
 from rewards.models import PayoutCalendar, PayoutRoute, PayoutRun, Reward
 from rewards.queueing import Method
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_cast, make_friend, make_participant
-from tests.rewards.test_sending import FIRST, method
+from tests.rewards.paying import FIRST, method
 from tests.web.helpers import freshen
 
 __all__ = ["method"]  # fixtures
