@@ -132,7 +132,7 @@ def work(veto_id: int) -> bool:
     tenant = row.payout.tenant
     if row.payout.status != "queued":
         # Withdrawn meanwhile: there is nothing to ask about any more, and nobody else is told of it.
-        _answered(row, "off", "")
+        _answered(row, "gone", "")
         return True
     with clocks.running(tenant):
         endpoint = vetoes.endpoint_of(tenant)

@@ -57,6 +57,7 @@ class PayoutVeto(models.Model):
         ("refused", _("Refused")),
         ("silent", _("No answer for 72 hours")),
         ("off", _("Not asked: it was switched off")),
+        ("gone", _("Not asked: it was withdrawn")),
     )
 
     payout = models.OneToOneField("rewards.Payout", on_delete=models.PROTECT, related_name="veto")

@@ -227,7 +227,7 @@ def test_nobody_is_asked_about_a_payout_that_was_withdrawn(
     assert withdraw(payouts=[payout.pk], tenant=alice.tenant, actor=ACTOR) == 1
     monkeypatch.setattr(veto, "ask", mock.Mock(side_effect=AssertionError("asked")))
     veto.sweep()
-    assert PayoutVeto.objects.values_list("answer", "next_at").get() == ("off", None)
+    assert PayoutVeto.objects.values_list("answer", "next_at").get() == ("gone", None)
 
 
 def test_an_address_is_never_cut() -> None:
