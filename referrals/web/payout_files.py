@@ -70,7 +70,7 @@ def files_context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any
         "files_wait": payout_guards.waits(batch),
         "lines_left": left,
         "lines_erased": gone,
-        "has_own_columns": batch.method == "csv_file",
+        "has_own_columns": batch.method in FORMATS and FORMATS[batch.method].takes_results,
         "return_form": ReturnForm(),
         "returns": PayoutReturn.objects.filter(batch=batch)
         .defer("sealed", "wrong_rows")

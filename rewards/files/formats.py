@@ -93,6 +93,11 @@ class Format:
         csv.writer(buffer, quoting=csv.QUOTE_ALL if self.for_people else csv.QUOTE_MINIMAL).writerow(cells)
         return buffer.getvalue()
 
+    @property
+    def takes_results(self) -> bool:
+        """Whether the file itself has columns for what became of each line; the others are brought back with a list of ours."""
+        return "status" in self.columns
+
 
 def inert(text: str, limit: int) -> str:
     """Words for a company's file: one line, and nothing at its beginning that a spreadsheet would run."""
