@@ -139,7 +139,7 @@ def _issuer(port: int) -> object:
     from datetime import timedelta
 
     from referrals.lib import http
-    from rewards.sending import Order, Outcome
+    from rewards.orders import Order, Outcome
 
     class Issuer:
         """A company without keys, which can be asked."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from referrals.lib import clock, http
 from referrals.lib.codes import BASE62
 from referrals.lib.money import Money
-from rewards.sending import Order, Outcome
+from rewards.orders import Order, Outcome
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise

@@ -35,7 +35,7 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
-from rewards import sending
+from rewards import settling
 from rewards.models import Payout
 
 EVERY, FULL_EVERY = timedelta(minutes=15), timedelta(days=1)
@@ -125,7 +125,7 @@ def _keys(connection: Connection, methods: Sequence[str], since: datetime) -> di
     if not renamed:
         return {}
     mine = Payout.objects.for_tenant(connection.tenant).filter(account=connection.public_id, method__in=renamed)
-    rows = mine.filter(called_at__gte=since - sending.PATIENCE).values_list("method", "key")
+    rows = mine.filter(called_at__gte=since - settling.PATIENCE).values_list("method", "key")
     return {registry.key_name(method, key): key for method, key in rows}
 
 

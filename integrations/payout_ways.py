@@ -18,9 +18,9 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.http import HttpError
 from referrals.lib.sealed import SealError
-from rewards import sending
+from rewards import settling
 from rewards.models import Payout
-from rewards.sending import Order, Outcome
+from rewards.orders import Order, Outcome
 
 # When a company is asked what became of a payout that it took, by how often it was; then each day.
 CHECKS = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360))
@@ -70,7 +70,7 @@ def learnt(row: Payout, outcome: Outcome | None) -> str:
             payout_checking.missing(row)
         return row.status
     payout_checking.found_again(row)
-    return sending.learn(row.pk, outcome)
+    return settling.learn(row.pk, outcome)
 
 
 def next_check(row: Payout, status: str) -> timedelta | None:

@@ -27,10 +27,10 @@ from integrations.payout_ways import DAY, ERASED, GONE, TOO_OLD, ask_in, learnt,
 from referrals.accounts import clocks
 from referrals.lib.http import HttpError
 from referrals.lib.queue import enqueue
-from rewards import payout_guards, sending
+from rewards import ordering, payout_guards, sending, settling
 from rewards import shipping as shipments
 from rewards.models import Payout, PayoutShipment
-from rewards.sending import Order, Outcome
+from rewards.orders import Order, Outcome
 
 T = TypeVar("T")
 SWEEP_SECONDS = 45.0
@@ -53,7 +53,7 @@ Piece = tuple[Literal["payout", "shipment", "pack"], int]
 
 def _due() -> list[Piece]:
     """A handful of what is due. All that one batch has to pack is one piece of work, so that a large one keeps nobody waiting."""
-    due = payout_guards.not_stopped(Payout.objects.filter(status__in=sending.CLAIMABLE, next_attempt_at__lte=Now()))
+    due = payout_guards.not_stopped(Payout.objects.filter(status__in=settling.CLAIMABLE, next_attempt_at__lte=Now()))
     ships = payout_guards.not_stopped(PayoutShipment.objects.filter(next_attempt_at__lte=Now()))
     together = Q(method__in=shipping.methods(), status="queued", shipment=None)
     alike = due.filter(together).values("batch", "method", "account", "currency").order_by()
@@ -123,7 +123,7 @@ def _whatever_comes(piece: Piece) -> bool:
         if kind == "shipment":
             shipments.put_aside(key)
         else:
-            sending.put_aside(key, f"It could not be worked on ({type(error).__name__}); it will be tried again.")
+            settling.put_aside(key, f"It could not be worked on ({type(error).__name__}); it will be tried again.")
         return False
 
 
@@ -143,10 +143,10 @@ def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
         issuer, (account, (order,)) = registry.issuer(order.method), ready([order], payout.tenant)
         if issuer is None or account is None:
             gone = Outcome("failed" if order.first_call else "unknown", "", GONE, "")
-            sending.settle(order, gone, key_life=None)
+            settling.settle(order, gone, key_life=None)
         else:
             outcome = _try(order, issuer, account)
-            sending.settle(order, outcome, key_life=issuer.key_life, ask_in=ask_in(order.method))
+            settling.settle(order, outcome, key_life=issuer.key_life, ask_in=ask_in(order.method))
     return True
 
 
@@ -203,7 +203,7 @@ def ask() -> int:
     """Ask companies what became of payouts, those that are due first, for at most 45 seconds; returns how many were asked about."""
 
     def due() -> list[int]:
-        rows = Payout.objects.filter(check_at__lte=Now()).exclude(status__in=sending.CLAIMABLE)
+        rows = Payout.objects.filter(check_at__lte=Now()).exclude(status__in=settling.CLAIMABLE)
         return list(rows.order_by("check_at").values_list("pk", flat=True)[:HANDFUL])
 
     return _Several(ask_about, due).work()
@@ -217,19 +217,19 @@ def ask_about(payout_id: int) -> bool:
     if payout.shipment_id is not None and shipping.ask(payout):
         return True
     with clocks.running(payout.tenant):
-        row = sending.take_check(payout_id)
+        row = settling.take_check(payout_id)
         if row is None:
             return False
         try:
             status = learnt(row, _asked(row))
         except ProviderError as error:
             if not error.retry:
-                sending.plan_check(row, DAY)
+                settling.plan_check(row, DAY)
             return True
         except Exception:
             logger.exception("could not ask about payout %s", row.public_id)
             return True  # once more when the lease ends
-        sending.plan_check(row, next_check(row, status))
+        settling.plan_check(row, next_check(row, status))
     return True
 
 
@@ -244,7 +244,7 @@ def _asked(row: Payout) -> Outcome | None:
     """What the company says now; None when it knows nothing of it. Raises ProviderError when there is nobody to ask."""
     if row.shipment_id is not None and not row.reference:
         return shipping.asked(row)
-    issuer, (account, (order,)) = registry.issuer(row.method), ready([sending.order_of(row)], row.tenant)
+    issuer, (account, (order,)) = registry.issuer(row.method), ready([ordering.order_of(row)], row.tenant)
     if issuer is None or account is None:
         raise ProviderError(GONE, retry=False)
     return issuer.check(order, account)

@@ -13,7 +13,7 @@ from integrations.payout_ways import DAY, GONE, TOO_OLD, ask_in, learnt, next_ch
 from referrals.accounts import clocks
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.http import HttpError
-from rewards import sending, shipping
+from rewards import settling, shipping
 from rewards.models import Payout, PayoutShipment
 from rewards.orders import Order, Outcome, Shipment, Shipped
 from rewards.shipping import Load
@@ -134,7 +134,7 @@ def _ask(found: Shipper, shipment_id: int, rows: Sequence[Payout]) -> None:
         outcomes = _known(found, shipping.look(shipment_id), rows[0].tenant)
     except ProviderError as error:
         for row in rows if not error.retry else ():
-            sending.plan_check(row, DAY)
+            settling.plan_check(row, DAY)
         return
     except Exception:
         logger.exception("could not ask about shipment %s", shipment_id)
@@ -145,7 +145,7 @@ def _ask(found: Shipper, shipment_id: int, rows: Sequence[Payout]) -> None:
         except Exception:
             logger.exception("could not take what was said about payout %s", row.public_id)
             continue
-        sending.plan_check(row, next_check(row, status))
+        settling.plan_check(row, next_check(row, status))
 
 
 def asked(row: Payout) -> Outcome | None:

@@ -58,7 +58,7 @@ ACTS: dict[str, Act] = {
         Act("reverse", frozenset({State.ISSUED}), types.REWARD_REVERSED, ledger="reverse"),
         Act("restore", frozenset({State.VOID, State.REVERSED}), types.REWARD_RESTORED, ledger="earn"),
         Act("issue", frozenset({State.DUE}), types.REWARD_ISSUED),
-        # On its way through a provider: intended, on the wire, and what came of it (rewards.queueing, rewards.sending).
+        # On its way through a provider: intended, on the wire, and what came of it (rewards.queueing, sending, settling).
         Act("queue", frozenset({State.DUE}), types.REWARD_QUEUED),
         Act("unqueue", frozenset({State.QUEUED}), types.REWARD_UNQUEUED),
         Act("send", frozenset({State.QUEUED}), types.REWARD_SENDING),

@@ -36,7 +36,7 @@ class Outcome:
     """What a company said of a payout. `unknown`: nobody can tell whether it was done; `unsent`: it was not reached; `ask`: what it said
     does not fit what was sent, or it can't be asked again, so that a person has to look.
 
-    `reason` of a failure is a key of sending.AFTER, and of "sent" it is "waiting_for_recipient" where they have yet to claim the money;
+    `reason` of a failure is a key of settling.AFTER, and of "sent" it is "waiting_for_recipient" where they have yet to claim the money;
     `reference` is the company's own id, `message` its words. `wait`: seconds that the company wants us to wait before the next try
     (Retry-After).
     """

@@ -243,7 +243,7 @@ class PayoutAttempt(models.Model):
     number = models.PositiveIntegerField()
     began_at = models.DateTimeField(default=clock.wall)
     ended_at = models.DateTimeField(null=True)
-    # What came of it (rewards.sending.Outcome), empty while it runs, and for ever when its worker died.
+    # What came of it (rewards.orders.Outcome), empty while it runs, and for ever when its worker died.
     state = models.CharField(max_length=8, blank=True)
     reference = models.CharField(max_length=255, blank=True)
     message = models.CharField(max_length=500, blank=True)

@@ -21,7 +21,7 @@ from referrals.events.services import SYSTEM, Actor, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import lifecycle, meanwhile, payout_guards, sending, vetoes
+from rewards import lifecycle, meanwhile, payout_guards, settling, vetoes
 from rewards.models import Payout, PayoutBatch, Reward, State
 from rewards.payouts import (
     add,
@@ -222,8 +222,8 @@ def let_nothing_leave(*, tenant: Tenant, actor: Actor, note: str) -> int:
         done = withdraw(
             payouts=rows.filter(status="queued").values_list("pk", flat=True), tenant=tenant, actor=actor, note=note
         )
-        for pk in rows.filter(status__in=sending.CLAIMABLE).order_by("pk").values_list("pk", flat=True):
-            sending.ask_a_person(pk, actor=actor, message=note)
+        for pk in rows.filter(status__in=settling.CLAIMABLE).order_by("pk").values_list("pk", flat=True):
+            settling.ask_a_person(pk, actor=actor, message=note)
             done += 1
     return done
 

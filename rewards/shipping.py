@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Now
 from referrals.accounts.tenancy import TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.sealed import SealError
-from rewards import payout_guards, sending
+from rewards import ordering, payout_guards, sending, settling
 from rewards.models import Payout, PayoutAttempt, PayoutBatch, PayoutShipment, Reward
 from rewards.orders import Order, Outcome, Shipment
 
@@ -65,14 +65,14 @@ def pack(payout_id: int, most: int, *, lease: timedelta = LEASE) -> Load | None:
 
 def _openable(rows: list[Payout]) -> list[Payout]:
     """Without those whose payout address can't be opened: they wait by themselves, and keep nobody waiting."""
-    found, fine = sending.addresses(rows), []
+    found, fine = ordering.addresses(rows), []
     for row in rows:
         try:
             address = found.get((row.participant_id, row.destination))
             _opened = address.secrets if address is not None else None
             fine.append(row)
         except SealError:
-            sending.put_aside(row.pk, "Its payout address can't be opened; it will be tried again.")
+            settling.put_aside(row.pk, "Its payout address can't be opened; it will be tried again.")
     return fine
 
 
@@ -121,7 +121,7 @@ def drop_changed(shipment_id: int) -> int:
             row = fresh.select_for_update(no_key=True).first()
             if row is None:
                 break
-            payout = sending.locked(pk)
+            payout = settling.locked(pk)
             if payout.status == "sending" and sending.given_up(payout):
                 Payout.objects.filter(pk=pk).update(shipment=None)
                 PayoutShipment.objects.filter(pk=row.pk).update(digest=_digest(_loaded(row, first_call=True).orders))
@@ -191,7 +191,7 @@ def settle(
                 # It keeps the others not waiting, and is settled by the next try, which asks.
                 logger.exception("payout %s could not be settled", order.public_id)
     answers = [outcomes.get(name, NOT_LISTED) for name in load.left]
-    wait = sending.pause(load.shipment.number, max((answer.wait for answer in answers), default=0))
+    wait = settling.pause(load.shipment.number, max((answer.wait for answer in answers), default=0))
     still = Payout.objects.filter(shipment=load.shipment.shipment_id, status__in=ON_THE_WAY).exists()
     mine.update(next_attempt_at=Now() + wait if still else None)
     if load.shipment.first_call and all(answer.state == "unsent" for answer in answers):
@@ -206,7 +206,7 @@ def _settle_one(
         # The shipment is locked before its payouts, as claim() does.
         row = PayoutShipment.objects.select_for_update(no_key=True).get(pk=load.shipment.shipment_id)
         if row.attempts == load.shipment.number:
-            sending.settle(order, outcome, key_life=key_life, ask_in=ask_in)
+            settling.settle(order, outcome, key_life=key_life, ask_in=ask_in)
 
 
 def due_checks(shipment_id: int) -> int:
@@ -215,25 +215,25 @@ def due_checks(shipment_id: int) -> int:
 
 
 def take_checks(shipment_id: int) -> list[Payout]:
-    """sending.take_check() of all payouts of a shipment that are due for it."""
+    """settling.take_check() of all payouts of a shipment that are due for it."""
     with transaction.atomic():
         rows = list(_due_checks(shipment_id).order_by("pk").select_for_update(of=("self",), skip_locked=True))
         mine = Payout.objects.filter(pk__in=[row.pk for row in rows])
-        mine.update(check_at=Now() + sending.ASIDE, checks=F("checks") + 1)
+        mine.update(check_at=Now() + settling.ASIDE, checks=F("checks") + 1)
         for row in rows:
             row.checks += 1
     return rows
 
 
 def _due_checks(shipment_id: int) -> TenantQuerySet[Payout]:
-    due = Payout.objects.filter(shipment=shipment_id, check_at__lte=Now()).exclude(status__in=sending.CLAIMABLE)
+    due = Payout.objects.filter(shipment=shipment_id, check_at__lte=Now()).exclude(status__in=settling.CLAIMABLE)
     return due.select_related("merchant", "batch")
 
 
 def put_aside(shipment_id: int) -> None:
     """An error of ours on the way: the shipment stays what it is, and is looked at again later."""
     open_still = PayoutShipment.objects.filter(pk=shipment_id, next_attempt_at__isnull=False)
-    open_still.update(next_attempt_at=Now() + sending.ASIDE)
+    open_still.update(next_attempt_at=Now() + settling.ASIDE)
 
 
 def _loaded(row: PayoutShipment, *, first_call: bool) -> Load:
@@ -253,7 +253,7 @@ def _orders(rows: Sequence[Payout], *, first_call: bool) -> tuple[Order, ...]:
     for pk, name in Reward.objects.filter(payout__in=rows).order_by("pk").values_list("payout", "public_id"):
         if pk is not None:
             names.setdefault(pk, []).append(name)
-    found = sending.addresses(rows)
+    found = ordering.addresses(rows)
     orders = []
     for row in rows:
         address = found.get((row.participant_id, row.destination))
@@ -261,7 +261,7 @@ def _orders(rows: Sequence[Payout], *, first_call: bool) -> tuple[Order, ...]:
             opened = address.secrets if address is not None else {}
         except SealError:
             opened = {}
-        orders.append(sending.order_with(row, opened, tuple(names.get(row.pk, ())), first_call=first_call))
+        orders.append(ordering.order_with(row, opened, tuple(names.get(row.pk, ())), first_call=first_call))
     return tuple(orders)
 
 

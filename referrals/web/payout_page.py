@@ -40,7 +40,7 @@ from referrals.web.reward_choice import NoteForm
 from referrals.web.reward_rows import earned_for
 from referrals.web.templatetags.ui import monies
 from referrals.web.timeline import Entry, entries_of
-from rewards import payout_guards, queueing, sending
+from rewards import payout_guards, queueing, settling
 from rewards.models import LedgerEntry, Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
 from rewards.payouts import payout_happening
 
@@ -262,7 +262,7 @@ def payout_decide(request: MerchantRequest, public_id: str, answer: Literal["pai
         return _question(request, row, answer, form, status=422)
     paid = ANSWERS[answer]
     # Somebody else may have answered in the meantime, or the company: then this changes nothing, and the page says what stands.
-    status = sending.decide(row.pk, paid=paid, actor=request.actor, note=form.cleaned_data["note"])
+    status = settling.decide(row.pk, paid=paid, actor=request.actor, note=form.cleaned_data["note"])
     row.refresh_from_db()
     if status == "paid" and paid:
         messages.success(request, _("Written down as paid"))

@@ -18,7 +18,7 @@ from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
-from rewards import payout_guards, sending
+from rewards import payout_guards, settling
 from rewards.file_models import PayoutLine, PayoutReturn
 from rewards.files import reading
 from rewards.files.reading import Said
@@ -166,7 +166,7 @@ def _mark(row: PayoutReturn, said: Said, key: int | None) -> str:
         message = _("The status %(word)r is none that we know. Write paid, failed or not_paid.")
         raise _WrongLine(message % {"word": said.state[:40]}) from None
     with transaction.atomic():
-        # The payout is the lock, as in sending.learn(): whoever erases a person has the person first, and then the line.
+        # The payout is the lock, as in settling.learn(): whoever erases a person has the person first, and then the line.
         Payout.objects.select_for_update(of=("self",)).get(line=key)
         line = PayoutLine.objects.select_related("payout").get(pk=key)
         _compare(line, said)
@@ -181,7 +181,7 @@ def _mark(row: PayoutReturn, said: Said, key: int | None) -> str:
 
 def _learn(line: PayoutLine, said: Said, outcome: Outcome, actor: Actor) -> str:
     before = line.payout.status
-    after = sending.learn(line.payout_id, outcome, actor=actor)
+    after = settling.learn(line.payout_id, outcome, actor=actor)
     PayoutLine.objects.filter(pk=line.pk).update(answers=[*line.answers, said.answer])
     return after if after != before and after in {"paid", "sent", "failed"} else "same"
 

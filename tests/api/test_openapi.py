@@ -21,10 +21,10 @@ from referrals.api.openapi import document, in_order, request_example
 from referrals.api.operations import Api, Operation
 from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
-from rewards import sending
+from rewards import sending, settling
 from rewards.models import Payout, PayoutBatch, PayoutRoute, Reward, Transfer, WhatIf
+from rewards.orders import Outcome
 from rewards.queueing import Method, queue
-from rewards.sending import Outcome
 from tests.api.conftest import Reply, Shop, open_shop
 from tests.api.v2.test_applications import wish
 from tests.factories import ACTOR, make_participant
@@ -169,7 +169,7 @@ class World:
         method = Method("somewhere", frozenset({reward.kind}))
         queue(tenant=self.shop.tenant, reward_ids=[reward.pk], method=method, actor=ACTOR, key="made-before")
         if outcome is not None and (order := sending.claim(Payout.objects.get().pk)):
-            sending.settle(order, outcome, key_life=timedelta(0))
+            settling.settle(order, outcome, key_life=timedelta(0))
 
     def values(self) -> dict[str, Any]:
         """Sample value to real one."""

@@ -17,8 +17,7 @@ from typing import Any
 
 from integrations.base import Account
 from referrals.lib.http import HttpError
-from rewards.orders import Shipment, Shipped
-from rewards.sending import Order, Outcome
+from rewards.orders import Order, Outcome, Shipment, Shipped
 
 MODELS = ("life", "reject", "original", "lookup", "batch")
 # What one call carries: our name of each payment, and minor units.

@@ -28,7 +28,7 @@ from integrations import shipping as shipments
 from integrations.base import Way
 from integrations.models import Connection
 from referrals.lib.errors import Refused
-from rewards import bans, lifecycle, refunds, sending, shipping
+from rewards import bans, lifecycle, refunds, sending, settling, shipping
 from rewards.models import LedgerEntry, Payout, PayoutShipment, Reward
 from rewards.queueing import Method, queue
 from rewards.verify import differences
@@ -74,7 +74,7 @@ class Mortal:
         if isinstance(issuer, Shipper):
             self._between(issuer, "check_many", "", "asked")
             self._between(issuer, "send_many", "", "answered")
-        self._between(sending, "settle", "", "settled", inside="_become")
+        self._between(settling, "settle", "", "settled", inside="become")
         self.rng.shuffle(keys)
         for key in keys:
             carrier.work(key)
@@ -118,7 +118,7 @@ def _fork(mortal: Mortal, keys: list[int], life: timedelta | None) -> int:
 
 def _round(seed: str, path: Path, deadly: float, life: timedelta | None) -> Counter[str]:
     """Some workers at once, until all have ended; then every lease is over."""
-    due = Payout.objects.filter(status__in=sending.CLAIMABLE, next_attempt_at__isnull=False)
+    due = Payout.objects.filter(status__in=settling.CLAIMABLE, next_attempt_at__isnull=False)
     keys = list(due.order_by("pk").values_list("pk", flat=True))
     connections.close_all()  # a child must not share the parent's
     pids = [_fork(Mortal(f"{seed}:{number}", path, deadly), keys, life) for number in range(WORKERS)]

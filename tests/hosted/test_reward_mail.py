@@ -25,7 +25,8 @@ from referrals.hosted.letters import given_rows
 from referrals.hosted.models import Mail, WaitingNotice
 from rewards import payouts, queueing
 from rewards.models import Payout, PayoutGift, Reward
-from rewards.sending import Outcome, learn
+from rewards.orders import Outcome
+from rewards.settling import learn
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.hosted.test_portal import opened, text_of
 from tests.rewards.test_recipients import confirmed, wait

@@ -19,9 +19,9 @@ from participants.models import Participant
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards.models import LedgerEntry, Payout, PayoutBatch, PayoutGift
+from rewards.orders import Gift, Order, Outcome
 from rewards.payout_guards import fund_batch
 from rewards.queueing import Method
-from rewards.sending import Gift, Order, Outcome
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
 from tests.rewards.paying import FIRST, earn, intend, state

@@ -21,7 +21,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards.models import LedgerEntry, Payout
-from rewards.sending import Outcome
+from rewards.orders import Outcome
 from tests.factories import ACTOR, Cast
 from tests.integrations.test_payout_asking import Slow, asha, connection, ledger, sent, slow
 from tests.rewards.paying import FIRST

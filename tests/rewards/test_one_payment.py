@@ -19,8 +19,8 @@ from rewards.balances import balances_of
 from rewards.fraud import let_go
 from rewards.given import given_by_code
 from rewards.models import LedgerEntry, Payout, Reward
+from rewards.orders import Order, Outcome
 from rewards.queueing import Method, queue
-from rewards.sending import Order, Outcome
 from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant

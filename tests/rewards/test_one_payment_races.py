@@ -24,12 +24,12 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards import sending
+from rewards import sending, settling
 from rewards.balances import balances_of
 from rewards.given import given_by_code
 from rewards.models import Payout, Reward
+from rewards.orders import Order, Outcome
 from rewards.queueing import Method, queue
-from rewards.sending import Order, Outcome
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_friend, make_participant
 
@@ -109,7 +109,7 @@ class Way:
 
     def _settle(self, order: Order) -> None:
         self.paid[order.key] += 1
-        sending.settle(order, Outcome("paid", f"re_{order.number}"), key_life=None)
+        settling.settle(order, Outcome("paid", f"re_{order.number}"), key_life=None)
 
 
 def race(

@@ -28,9 +28,9 @@ from rewards import bans, lifecycle, payout_guards, personal
 from rewards.files.freezing import freeze, preview
 from rewards.files.returned import mark_all, take_file
 from rewards.models import LedgerEntry, Payout, PayoutVeto, VetoEndpoint
-from rewards.orders import Order
+from rewards.orders import Order, Outcome
 from rewards.queueing import Method, withdraw
-from rewards.sending import Outcome, learn
+from rewards.settling import learn
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
 from tests.rewards.paying import again, asha, company, earn, intend, ledger, method, state, with_issuer

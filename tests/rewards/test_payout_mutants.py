@@ -14,8 +14,9 @@ from django.db.models.functions import Now
 from integrations import payouts as carrier
 from participants.models import Participant
 from referrals.lib.codes import random_text
-from rewards import lifecycle, meanwhile, payout_guards, refunds, sending
+from rewards import lifecycle, meanwhile, ordering, payout_guards, refunds, sending, settling
 from rewards.models import LedgerEntry, Payout, PayoutBatch, Reward, State
+from rewards.orders import Outcome
 from rewards.queueing import Method
 from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
@@ -29,7 +30,7 @@ Patch = pytest.MonkeyPatch
 
 def a_new_key_for_each_try(patch: Patch) -> None:
     """The key is made at the call and not with the intent."""
-    real = sending.order_of
+    real = ordering.order_of
     patch.setattr(sending, "order_of", lambda row, **given: replace(real(row, **given), key=f"po_{random_text(22)}"))
 
 
@@ -45,7 +46,7 @@ def keys_live_for_ever(patch: Patch) -> None:
 
 def the_last_look_is_forgotten(patch: Patch) -> None:
     """What was held since the intent leaves all the same."""
-    patch.setattr(sending, "_cut_again", lambda row, ready, items: True)
+    patch.setattr(sending, "_cut_again", lambda row, ready, items, paid: True)
 
 
 def a_lease_is_nobody_s(patch: Patch) -> None:
@@ -61,19 +62,19 @@ def a_lease_is_nobody_s(patch: Patch) -> None:
 
 def an_unknown_is_a_no(patch: Patch) -> None:
     """No answer counts as not paid."""
-    real = sending._apply
+    real = settling._apply
 
     def apply(row: Any, order: Any, outcome: Any, key_life: Any) -> str:
         if outcome.state == "unknown":
             outcome = replace(outcome, state="failed", reason="")
         return real(row, order, outcome, key_life)
 
-    patch.setattr(sending, "_apply", apply)
+    patch.setattr(settling, "_apply", apply)
 
 
 def no_line_in_the_ledger(patch: Patch) -> None:
     """Money leaves without a line."""
-    patch.setattr(sending, "write_ledger", lambda *args: None)
+    patch.setattr(settling, "write_ledger", lambda *args: None)
 
 
 def what_came_meanwhile_is_forgotten(patch: Patch) -> None:
@@ -83,7 +84,7 @@ def what_came_meanwhile_is_forgotten(patch: Patch) -> None:
 
 def what_it_did_not_pay_is_gone(patch: Patch) -> None:
     """A clear no leaves the debt nowhere."""
-    patch.setattr(sending, "_send_back", lambda *args, **kwargs: None)
+    patch.setattr(settling, "send_back", lambda *args, **kwargs: None)
 
 
 def the_switch_is_not_asked(patch: Patch) -> None:
@@ -93,7 +94,7 @@ def the_switch_is_not_asked(patch: Patch) -> None:
 
 def another_amount_is_fine(patch: Patch) -> None:
     """What the company paid is not compared with what was asked for."""
-    patch.setattr(Issuer, "_read", lambda self, order, status, body: sending.Outcome("paid", body.get("id", "x")))
+    patch.setattr(Issuer, "_read", lambda self, order, status, body: Outcome("paid", body.get("id", "x")))
 
 
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
@@ -164,7 +165,7 @@ class Life:
         again(payout)
         if len(company.transfers) != 1:
             self.found.append("an old key paid once more")
-        sending.decide(payout.pk, paid=True, actor=ACTOR, note="In their list.")
+        settling.decide(payout.pk, paid=True, actor=ACTOR, note="In their list.")
         self._expect(company, reward, times=1, state="issued")
 
     def _held(self) -> None:
@@ -181,9 +182,9 @@ class Life:
             if order is not None:
                 company.pay(order.key, order.amount.minor)
         if first is not None:
-            sending.settle(first, sending.Outcome("paid", "tr_0"), key_life=None)
+            settling.settle(first, Outcome("paid", "tr_0"), key_life=None)
         if second is not None:
-            sending.settle(second, sending.Outcome("paid", "tr_0"), key_life=None)
+            settling.settle(second, Outcome("paid", "tr_0"), key_life=None)
         self._expect(company, reward, times=1, state="issued")
 
     def _refund_on_the_wire(self) -> None:
@@ -194,7 +195,7 @@ class Life:
             tenant=self.alice.tenant, actor=ACTOR, source="manual", external_id=f"r{self.count}", event=reward.event
         )
         company.pay(order.key, order.amount.minor)
-        sending.settle(order, sending.Outcome("paid", "tr_0"), key_life=None)
+        settling.settle(order, Outcome("paid", "tr_0"), key_life=None)
         self._expect(company, reward, times=1, state="reversed")
         # The debt of it is set off by what comes next; here it is forgiven, so that the next troubles stand alone.
         if reward.state == State.REVERSED:

@@ -19,11 +19,12 @@ from participants.models import Participant
 from referrals.events.models import Event
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
-from rewards import bans, lifecycle, payouts, queueing, refunds, sending
+from rewards import bans, lifecycle, payouts, queueing, refunds, sending, settling
 from rewards.balances import balances_of
 from rewards.models import Payout, PayoutAttempt, PayoutBatch, Reward
+from rewards.orders import Order, Outcome
 from rewards.queueing import Method, queue, withdraw
-from rewards.sending import Order, Outcome, decide, learn
+from rewards.settling import decide, learn
 from rewards.verify import differences
 from tests.chaos.company import MODELS, Company, Issuer
 from tests.factories import ACTOR, Cast
@@ -94,7 +95,7 @@ def test_a_worker_that_dies_at_any_step_leaves_a_payout_that_is_paid_once(
     payout = intend(alice, method, earn(asha))
     with monkeypatch.context() as patch:
         if point == "before it is settled":
-            patch.setattr(sending, "settle", mock.Mock(side_effect=Killed))
+            patch.setattr(settling, "settle", mock.Mock(side_effect=Killed))
         else:
             patch.setattr(Issuer, "send", _dying(point == "after the call"))
         with pytest.raises(Killed):

@@ -16,12 +16,12 @@ from integrations.models import Connection
 from participants.models import Participant
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
-from rewards import bans, lifecycle, payout_guards, sending
+from rewards import bans, lifecycle, payout_guards, settling
 from rewards import shipping as rows
 from rewards.models import LedgerEntry, Payout, PayoutAttempt, PayoutBatch, PayoutShipment, Reward
 from rewards.orders import Order, Outcome, Shipped
 from rewards.queueing import Method, queue, withdraw
-from rewards.sending import decide, learn
+from rewards.settling import decide, learn
 from rewards.verify import differences
 from tests.chaos.company import Company, Shipper
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
@@ -212,7 +212,7 @@ def test_what_can_not_be_sent_again_as_it_was_goes_to_a_person(batch: PayoutBatc
     elif change == "age":
         PayoutShipment.objects.update(called_at=Now() - LIFE * 0.81)
     else:
-        sending.ask_a_person(payouts(batch)[1].pk, actor=ACTOR, message="What is this?")
+        settling.ask_a_person(payouts(batch)[1].pk, actor=ACTOR, message="What is this?")
         decide(payouts(batch)[1].pk, paid=False, actor=ACTOR, note="PayPal knows nothing of it.")
     assert again() == 1
     left = [row for row in states(batch) if row != "failed"]
@@ -227,7 +227,7 @@ def test_what_can_not_be_sent_again_as_it_was_goes_to_a_person(batch: PayoutBatc
 def test_three_days_without_a_word_are_enough(batch: PayoutBatch, bank: Batches) -> None:
     bank.faults = ["error", "error"]
     carrier.sweep()
-    Payout.objects.update(called_at=Now() - sending.PATIENCE - timedelta(minutes=1))
+    Payout.objects.update(called_at=Now() - settling.PATIENCE - timedelta(minutes=1))
     again()
     assert (states(batch), again()) == (["needs_attention"] * 3, 0)
 
@@ -298,7 +298,7 @@ def test_one_that_the_company_does_not_name_is_unknown_and_another_amount_goes_t
 def test_after_a_crash_the_next_worker_goes_on_by_asking(
     batch: PayoutBatch, bank: Batches, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, done = sending.settle, 0
+    real, done = settling.settle, 0
 
     def settle(order: Order, outcome: Outcome, **kept: Any) -> str:
         nonlocal done
@@ -310,10 +310,10 @@ def test_after_a_crash_the_next_worker_goes_on_by_asking(
     if where == "packed":
         bank.faults = ["killed"]
     else:
-        monkeypatch.setattr(sending, "settle", settle)
+        monkeypatch.setattr(settling, "settle", settle)
     with pytest.raises(Killed):
         carrier.sweep()
-    monkeypatch.setattr(sending, "settle", real)
+    monkeypatch.setattr(settling, "settle", real)
     assert carrier.sweep() == 0  # the lease is still good
     assert again() == 1
     assert (states(batch), len(bank.company.transfers)) == (["paid"] * 3, 3)

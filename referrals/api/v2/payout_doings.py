@@ -13,7 +13,7 @@ from referrals.api.schema import ref
 from referrals.api.v2.base import API
 from referrals.api.v2.shapes import payout_json
 from referrals.lib.errors import Refused
-from rewards import queueing, sending
+from rewards import queueing, settling
 from rewards.models import Payout, Reward, State
 
 TAG = "Payouts"
@@ -53,7 +53,7 @@ def resolve_payout(call: Call) -> Answer:
     """
     row = _find(call)
     if row.status == "needs_attention":
-        status = sending.decide(row.pk, paid=call.body["paid"], actor=call.actor, note=call.body["note"])
+        status = settling.decide(row.pk, paid=call.body["paid"], actor=call.actor, note=call.body["note"])
         if status == ("paid" if call.body["paid"] else "failed"):
             return _answer(call)
         row.refresh_from_db()

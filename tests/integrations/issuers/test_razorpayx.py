@@ -23,7 +23,7 @@ from referrals.lib import clock
 from referrals.lib.http import Answer
 from referrals.lib.money import Money
 from rewards.models import LedgerEntry, Reward
-from rewards.sending import Order, Outcome
+from rewards.orders import Order, Outcome
 from rewards.verify import differences
 from tests.factories import Cast
 from tests.integrations.issuers.paying import Story

@@ -31,7 +31,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.http import Answer, HttpError
 from referrals.lib.money import Money
-from rewards import sending
+from rewards import settling
 from rewards.models import PayoutGift
 from rewards.orders import Order
 from rewards.services import identify
@@ -158,7 +158,7 @@ def test_who_asks_once_more_about_a_store_credit_reads_what_is_there_now(
     assert "can't be looked at just now" in story.now().message
     assert carrier.ask_now(story.now().pk) == "needs_attention"
     assert "store credit: USD 66.21 at" in story.now().message
-    assert sending.decide(story.now().pk, paid=True, actor=ACTOR, note="It is there.") == "paid"
+    assert settling.decide(story.now().pk, paid=True, actor=ACTOR, note="It is there.") == "paid"
     assert (story.reward_now(), len(story.money())) == (PAID, 1)
 
 

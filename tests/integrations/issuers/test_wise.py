@@ -25,7 +25,7 @@ from integrations.sandbox.wise import Wise
 from referrals.lib import clock
 from referrals.lib.http import Answer, HttpError
 from referrals.lib.money import Money
-from rewards.sending import Order, Outcome
+from rewards.orders import Order, Outcome
 from tests.integrations.sandbox.talking import NOON, minor_of
 
 IBAN = {"holder": "Asha Lindqvist", "iban": "DE89370400440532013000"}

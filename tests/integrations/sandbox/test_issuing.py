@@ -19,8 +19,8 @@ from integrations.sandbox.state import Rows
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.http import Answer
 from rewards.models import Payout
+from rewards.orders import Order, Outcome
 from rewards.queueing import Method, queue
-from rewards.sending import Order, Outcome
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.integrations.sandbox.talking import minor_of

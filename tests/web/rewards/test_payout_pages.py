@@ -13,10 +13,10 @@ from integrations.models import Connection, InboundEvent
 from referrals.accounts.models import Role
 from referrals.accounts.services import user_actor
 from referrals.events.models import Event
-from rewards import lifecycle, payout_guards, sending
+from rewards import lifecycle, payout_guards, sending, settling
 from rewards.models import Payout, PayoutBatch, PayoutGift, Reward
+from rewards.orders import Gift, Order, Outcome
 from rewards.queueing import Method, queue
-from rewards.sending import Gift, Order, Outcome
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, make_cast, make_reward
 from tests.web.rewards.conftest import states
@@ -42,7 +42,7 @@ def claimed(payout: Payout) -> Order:
 
 def ended(payout: Payout, outcome: Outcome) -> Payout:
     """One try that came to this."""
-    sending.settle(claimed(payout), outcome, key_life=timedelta(0))
+    settling.settle(claimed(payout), outcome, key_life=timedelta(0))
     payout.refresh_from_db()
     return payout
 
