@@ -29,6 +29,7 @@ from rewards.coming import Coming, coming, next_act
 from rewards.leaderboard import close_leaderboards, open_leaderboards
 from rewards.lifecycle import release_due
 from rewards.models import PayoutRoute, Reward, State
+from rewards.queueing import wake_side
 
 MOST_YEARS = 5
 MOST_AHEAD = timedelta(days=1826)
@@ -50,13 +51,17 @@ def _close_leaderboards(tenant: Tenant, moment: datetime) -> int:
     return close_leaderboards(tenant)
 
 
+def _wake(tenant: Tenant, moment: datetime) -> int:
+    return wake_side(tenant, moment, CHUNK)
+
+
 def _issue(tenant: Tenant, moment: datetime) -> int:
     """Runs of automatic issuing: what pays them lies above this layer, and is found by its name."""
     return int(import_string(RUNS)(tenant, moment))
 
 
 # What the schedule does at a moment: each is called with the side and the moment, does one bounded piece and says how many rows it was.
-SCHEDULE: tuple[Job, ...] = (_close_leaderboards, _release, _issue)
+SCHEDULE: tuple[Job, ...] = (_close_leaderboards, _release, _wake, _issue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +207,16 @@ def continue_move(merchant_id: int) -> bool:
 
 
 def keep_time() -> int:
-    """For the schedule: what has left review and is to be paid on test sides with a clock of their own; moves that nobody makes go on.
+    """For the schedule: what is to be done by now on test sides with a clock of their own; moves that nobody makes go on.
 
     How many sides."""
-    in_review = Reward.objects.filter(merchant=OuterRef("merchant"), is_test=True, state=State.REVIEW)
+    in_time = Reward.objects.filter(
+        merchant=OuterRef("merchant"), is_test=True, state__in=[State.REVIEW, State.WAITING]
+    )
     routed = PayoutRoute.objects.filter(merchant=OuterRef("merchant"), is_test=True)
     boards = open_leaderboards().filter(merchant=OuterRef("merchant"), is_test=True)
     rows = (
-        MerchantClock.objects.filter(Q(target__isnull=False) | Exists(in_review) | Exists(boards) | Exists(routed))
+        MerchantClock.objects.filter(Q(target__isnull=False) | Exists(in_time) | Exists(boards) | Exists(routed))
         .select_related("merchant")
         .order_by("pk")
     )

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Min, Q
+from django.db.models import Exists, Min, OuterRef, Q
 
 from campaigns.models import Campaign, Status
-from participants.models import Referral, Visit
+from participants.models import PayoutDestination, Referral, Visit
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
 from rewards.leaderboard import open_leaderboards
 from rewards.models import Reward, State
+from rewards.queueing import NO_DESTINATION
 from rewards.runs import next_moments
 
 
@@ -86,6 +87,25 @@ def _runs_come(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
         yield Coming(at, "payout_run", "payout_route", route.public_id, str(route.get_kind_display()), "")
 
 
+def _addresses_count(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
+    """Payout addresses for which a reward waits are used from a moment on, as the end of their 72 hours. What is overdue comes at once."""
+    waiting = Reward.objects.filter(
+        participant=OuterRef("participant"),
+        state=State.WAITING,
+        reason=NO_DESTINATION,
+        stage_at__lt=OuterRef("usable_from"),
+    )
+    rows = (
+        PayoutDestination.objects.for_tenant(tenant)
+        .filter(Exists(waiting), ended_at=None, confirmed_at__isnull=False)
+        .order_by("usable_from", "pk")
+        .select_related("participant__campaign")[:limit]
+    )
+    for row in rows:
+        who, at = row.participant, max(after, row.usable_from or after)
+        yield Coming(at, "address_counts", "participant", who.public_id, str(who), who.campaign.name)
+
+
 def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
     """Clicks that brought nobody yet stop counting: for each campaign the first of them. Two queries."""
     windows = Campaign.objects.for_tenant(tenant).filter(status=Status.ACTIVE).values_list("window_days", flat=True)
@@ -120,6 +140,7 @@ def _windows_end(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming
 SOURCES: tuple[Source, ...] = (
     Source("review_ends", _review_ends, acts=True),
     Source("leaderboard_closes", _leaderboards_close, acts=True),
+    Source("address_counts", _addresses_count, acts=True),
     Source("payout_run", _runs_come, acts=True),
     Source("campaign_starts", _campaign_starts),
     Source("campaign_ends", _campaign_ends),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -15,6 +16,8 @@ from django.utils.translation import gettext as _
 from participants import destination_kinds
 from participants.destinations import Destination, payable_destinations
 from participants.models import PayoutDestination
+from referrals.accounts import clocks
+from referrals.accounts.models import MerchantClock
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, record_many
@@ -22,7 +25,7 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 from rewards import lifecycle, meanwhile, payout_guards, settling, vetoes
-from rewards.models import Payout, PayoutBatch, Reward, State
+from rewards.models import Payout, PayoutBatch, Reward, RewardQuerySet, State
 from rewards.payouts import (
     add,
     complete,
@@ -243,10 +246,22 @@ def try_again(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note
 
 
 def wake(limit: int = 500) -> int:
-    """Rewards that waited for their recipient are due again once there is a payout address that may be used. Returns how many."""
-    now = clock.now()
-    usable = PayoutDestination.objects.filter(ended_at=None, confirmed_at__isnull=False, usable_from__lte=now)
-    waiting = Reward.objects.filter(
+    """Rewards that waited for their recipient are due again once there is a payout address that may be used. Returns how many.
+
+    For the schedule, on every side whose time is the real one; those with a clock of their own are looked after in rewards.advancing.
+    """
+    own_time = Q(is_test=True, merchant__in=MerchantClock.objects.values("merchant"))
+    return _wake(Reward.objects.exclude(own_time), clock.now(), limit)
+
+
+def wake_side(tenant: Tenant, moment: datetime, limit: int = 500) -> int:
+    """wake() of one side, with its own time."""
+    return _wake(Reward.objects.for_tenant(tenant), moment, limit)
+
+
+def _wake(rewards: RewardQuerySet, moment: datetime, limit: int) -> int:
+    usable = PayoutDestination.objects.filter(ended_at=None, confirmed_at__isnull=False, usable_from__lte=moment)
+    waiting = rewards.filter(
         Q(participant__destinations__usable_from__gt=F("stage_at")),
         state=State.WAITING,
         reason=NO_DESTINATION,
@@ -264,7 +279,11 @@ def due_again(keys: Collection[int]) -> int:
             .select_for_update(of=("self",))
             .select_related("participant", "campaign", "merchant", "event__participant")
         )
-        for row in rows:  # several sides and merchants: each change is told to its own
-            lifecycle.move(lifecycle.ACTS["retry"], [lifecycle.Target(row, State.DUE)], actor=SYSTEM)
-        meanwhile.hold_again(rows, SYSTEM)
+        sides: dict[Tenant, list[Reward]] = {}
+        for row in rows:
+            sides.setdefault(row.tenant, []).append(row)
+        for tenant, own in sides.items():  # each change is told to its own side, at the time of that side
+            with clocks.running(tenant):
+                lifecycle.move(lifecycle.ACTS["retry"], [lifecycle.Target(row, State.DUE) for row in own], actor=SYSTEM)
+                meanwhile.hold_again(own, SYSTEM)
     return len(rows)

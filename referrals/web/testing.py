@@ -34,6 +34,7 @@ from rewards.coming import Coming
 WORDS: dict[str, tuple[str, str, Any]] = {
     "review_ends": ("gift", "due", lazy("%(amount)s to %(who)s leaves review and is due")),
     "leaderboard_closes": ("trophy", "due", lazy("The prizes of %(who)s are given")),
+    "address_counts": ("wallet", "due", lazy("What waits for %(who)s can be paid to their address")),
     "payout_run": ("send", "due", lazy("What is due as %(who)s is paid")),
     "campaign_starts": ("megaphone", "issued", lazy("%(who)s starts")),
     "campaign_ends": ("megaphone", "", lazy("%(who)s ends")),

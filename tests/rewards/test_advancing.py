@@ -11,6 +11,8 @@ import time_machine
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
+from participants import destinations
+from participants.models import PayoutDestination
 from referrals.accounts import clocks
 from referrals.accounts.models import Merchant, MerchantClock
 from referrals.accounts.tenancy import Tenant
@@ -18,12 +20,22 @@ from referrals.events import types
 from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import advancing, lifecycle
+from rewards import advancing, lifecycle, queueing
 from rewards.coming import coming
 from rewards.jobs import release_all
 from rewards.models import Reward, State
 from rewards.pipeline import pipeline
-from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant, make_reward
+from tests.factories import (
+    ACTOR,
+    Cast,
+    buy,
+    fixed_rule,
+    make_campaign,
+    make_friend,
+    make_participant,
+    make_reward,
+    walk,
+)
 
 DAY = timedelta(days=1)
 
@@ -103,6 +115,12 @@ def test_to_the_next_thing_that_happens(side: Tenant) -> None:
     with pytest.raises(Refused) as refused:
         advancing.advance_to_next(tenant=side, actor=ACTOR)
     assert refused.value.code == "nothing_coming"
+
+
+def _wait(reward: Reward) -> None:
+    """The reward waits for its recipient from now on."""
+    walk([reward.pk], "waiting")
+    Reward.objects.filter(pk=reward.pk).update(reason=queueing.NO_DESTINATION, stage_at=clock.now())
 
 
 @pytest.mark.parametrize("away", [timedelta(), timedelta(seconds=-1), timedelta(days=-3)])
@@ -328,3 +346,47 @@ def test_pages_and_exports_cut_days_in_the_business_zone(alice: Cast) -> None:
     with time_machine.travel(late, tick=False):
         name = alice.client.get("/app/rewards/export.csv?stage=review")["Content-Disposition"]
     assert "2026-11-20" in name
+
+
+def test_what_waits_for_a_held_address_is_due_at_the_end_of_its_72_hours_by_that_sides_clock(
+    side: Tenant, charlie: Cast
+) -> None:
+    """A change of address is held by the test clock, which stops at the end of the hold; another side's time counts for nobody else."""
+    advancing.advance_days(tenant=side, days=30, actor=ACTOR)
+    other = Tenant(charlie.merchant, True)
+    rewards = [make_reward(make_campaign(tenant)) for tenant in (side, other)]
+    for reward in rewards:
+        with clocks.running(reward.tenant):
+            for email in ("asha@pay.example", "new@pay.example"):
+                row = destinations.ask(participant=reward.participant, email=email, actor=ACTOR)
+                assert destinations.confirm(token=destinations.confirm_token(row), actor=ACTOR) is not None
+            _wait(reward)
+    usable = PayoutDestination.objects.get(participant=rewards[0].participant, ended_at=None).usable_from
+    assert usable is not None
+    with time_machine.travel(clock.wall() + 4 * DAY):
+        assert queueing.wake() == 1
+    assert list(Reward.objects.order_by("pk").values_list("state", flat=True)) == [State.WAITING, State.DUE]
+
+    [ahead] = advancing.state_of(side).coming
+    assert (ahead.kind, ahead.at, ahead.subject_id) == ("address_counts", usable, rewards[0].participant.public_id)
+    advancing.advance_days(tenant=side, days=10, actor=ACTOR)
+    now = Reward.objects.get(pk=rewards[0].pk)
+    assert (now.state, now.reason, now.stage_at) == (State.DUE, "", usable)
+    assert advancing.state_of(side).coming == []
+
+
+def test_the_schedule_wakes_what_waits_on_a_side_with_a_clock_of_its_own(side: Tenant) -> None:
+    advancing.advance_days(tenant=side, days=30, actor=ACTOR)
+    with clocks.running(side):
+        reward = make_reward(make_campaign(side))
+        _wait(reward)
+    with clocks.running(side):
+        row = destinations.ask(participant=reward.participant, email="asha@pay.example", actor=ACTOR)
+        destinations.confirm(token=destinations.confirm_token(row), actor=ACTOR)
+    assert queueing.wake() == 0
+    release_all()
+    woken = Reward.objects.get()
+    assert woken.state == State.DUE
+    assert _near(woken.stage_at, clock.wall() + 30 * DAY)
+    told = Event.objects.filter(subject_id=reward.public_id).order_by("-pk")[0]
+    assert _near(told.created_at, clock.wall() + 30 * DAY)
