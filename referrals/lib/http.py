@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES, InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3.exceptions import HTTPError as BrokenAnswer
+from urllib3.exceptions import NewConnectionError
+from urllib3.util.ssl_match_hostname import CertificateError as OtherName
+
+from referrals.lib.leash import POOLS
 
 # A backslash, a blank or control character anywhere, or a user name before the host.
 _AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]|^[^/]*//[^/?#]*@")
@@ -72,7 +79,10 @@ def request(
     body: Any = None,
     private: bool = False,
 ) -> Answer:
-    """One try at one request; raises HttpError. `private` lets loopback through, for the built-in sandbox only."""
+    """One try at one request; raises HttpError. `private` lets loopback through, for the built-in sandbox only.
+
+    3 seconds to connect, 10 for each sign of life, and leash.ANSWER_SECONDS for the whole answer.
+    """
     if _AMBIGUOUS.search(url):
         # Two libraries read its host differently: the one that looks whether it is public, and the one that connects.
         raise HttpError("The address is not a plain one.", retry=False, sent=False)
@@ -85,9 +95,10 @@ def request(
             user_agent_override="Passalong",
         )
     )
-    if not private:
-        session.mount("https://", _PublicAdapter(is_https_proto=True))
-        session.mount("http://", _PublicAdapter(is_https_proto=False))
+    for scheme in ("http", "https"):
+        adapter = HTTPAdapter() if private else _PublicAdapter(is_https_proto=scheme == "https")
+        adapter.poolmanager.pool_classes_by_scheme = POOLS
+        session.mount(f"{scheme}://", adapter)
     try:
         with session.request(method, url, headers=dict(headers or {}), data=body, stream=True) as response:
             content = response.raw.read(MAX_BYTES + 1, decode_content=True)
@@ -99,7 +110,34 @@ def request(
     except requests.ConnectTimeout as error:
         raise HttpError("No connection within 3 seconds.", retry=True, sent=False) from error
     except (requests.RequestException, BrokenAnswer) as error:
-        raise HttpError(f"No answer: {type(error).__name__}.", retry=True, sent=True) from error
+        words = _not_begun(error)
+        raise HttpError(words or f"No answer: {type(error).__name__}.", retry=True, sent=not words) from error
+
+
+def _not_begun(error: Exception) -> str:
+    """Why there was no connection to send anything through; "" when the request may have left.
+
+    Of TLS only a certificate that is not accepted is meant: the client looks at it before it says a word.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError | OtherName):
+            said = getattr(cause, "verify_message", "") or "it is another name's"
+            return f"Its TLS certificate is not accepted: {said}. Nothing was sent."
+        if isinstance(cause, socket.gaierror):
+            return "Its host name is not found. Nothing was sent."
+        if isinstance(cause, NewConnectionError):
+            return "No connection. Nothing was sent."
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, the innermost first: libraries wrap one in another."""
+    found: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and len(found) < 10:
+        found.append(at)
+        at = at.__cause__ or at.__context__
+    return reversed(found)
 
 
 def is_public(address: str) -> bool:
