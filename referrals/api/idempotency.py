@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -89,22 +90,27 @@ def fingerprint(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def run(work: Callable[[], Answer]) -> Stored:
-    """Do the work in one transaction."""
-    with transaction.atomic():
+def run(work: Callable[[], Answer], *, in_steps: bool = False) -> Stored:
+    """Do the work in one transaction, or as it does itself when it commits `in_steps`."""
+    with nullcontext() if in_steps else transaction.atomic():
         answer = work()
     return Stored(answer.text(), answer.status, answer.headers)
 
 
-def run_once(tenant: Tenant, key: str, method: str, path: str, body: Any, work: Callable[[], Answer]) -> Stored:
-    """Do the work once for this key, or give the answer it had; raises ApiError 409 or 422, and whatever `work` raises."""
+def run_once(
+    tenant: Tenant, key: str, method: str, path: str, body: Any, work: Callable[[], Answer], *, in_steps: bool = False
+) -> Stored:
+    """Do the work once for this key, or give the answer it had; raises ApiError 409 or 422, and whatever `work` raises.
+
+    Work that commits `in_steps` changes nothing when it is done again, and is when it broke off before its answer was kept.
+    """
     asked = fingerprint(method, path, body)
     owner = random_text(22)
     claim = _claim(tenant, key, method, path, asked, owner)
     if isinstance(claim, Stored):
         return claim
     try:
-        with transaction.atomic():
+        with nullcontext() if in_steps else transaction.atomic():
             answer = work()
             text = answer.text()
             mine = IdempotencyRecord.objects.filter(pk=claim, owner=owner, status=None)

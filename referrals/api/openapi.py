@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from referrals.api.catalogue import ALWAYS, CODES, WRITES
 from referrals.api.fields import Field, Listing
-from referrals.api.operations import Api, Operation
+from referrals.api.operations import JSON, Api, Operation
 from referrals.api.schema import Schema, example_of, ref
 from referrals.api.v1.schemas import SCHEMAS as SCHEMAS_1
 from referrals.api.v1.views import API as V1
@@ -30,6 +30,8 @@ PATH_EXAMPLES = {
     "rewards": "rw_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "payouts": "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "payout-batches": "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "payout-files": "pf_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
+    "payout-returns": "pr_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "payout-routes": "rt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "connections": "con_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
     "inbound-events": "in_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3",
@@ -127,7 +129,11 @@ def _operation(version: str, operation: Operation, schemas: Mapping[str, Schema]
         "description": f"{operation.about} Scope: `{operation.scope.value}`.{' Test keys only.' if operation.test_only else ''}",
         "parameters": _parameters(operation),
     }
-    if operation.body:
+    if operation.takes:
+        about = {"type": "string", "description": "The file as it is."}
+        content = {operation.takes: {"schema": about, "examples": {"sample": {"value": operation.file_example}}}}
+        found["requestBody"] = {"required": True, "content": content}
+    elif operation.body:
         found["requestBody"] = {
             "required": operation.body_required,
             "content": {
@@ -220,7 +226,7 @@ def _success(operation: Operation, about: str, schemas: Mapping[str, Schema]) ->
         "description": about,
         "headers": headers,
         "content": {
-            "application/json": {
+            operation.media: {
                 "schema": dict(operation.answer),
                 "examples": {"sample": {"value": example_of(dict(operation.answer), schemas)}},
             }
@@ -282,12 +288,15 @@ def curl(version: str, operation: Operation) -> str:
     lines.append("-H 'x-api-key: YOUR_KEY'" if version == "v1" else "-H 'Authorization: Bearer YOUR_KEY'")
     if operation.key_required:
         lines.append(f"-H '{KEY_HEADER}: c2f1b6a0-1f9e-4d5c-9b57-1f0f4a2f0c11'")
-    if body := request_example(operation.body):
+    if operation.takes:
+        lines += [f"-H 'Content-Type: {operation.takes}'", "--data-binary @results.csv"]
+    elif body := request_example(operation.body):
         short = json.dumps(body)
         lines += [
             "-H 'Content-Type: application/json'",
             f"-d '{short if len(short) < 70 else json.dumps(body, indent=2)}'",
         ]
+    lines += ["-OJ"] if operation.media != JSON else []
     return " \\\n  ".join(lines)
 
 

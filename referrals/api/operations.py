@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -22,9 +23,10 @@ from referrals.api.errors import error_answer
 from referrals.api.fields import Field, read_query
 from referrals.api.fields import read_body as read_fields
 from referrals.api.idempotency import Answer, Stored
-from referrals.api.parsers import read_body
+from referrals.api.parsers import read_body, read_file
 from referrals.events.services import Actor
 
+JSON = "application/json"
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
@@ -40,6 +42,8 @@ class Call:
     body: dict[str, Any]
     params: dict[str, str]
     idempotency_key: str = ""
+    # The body of an operation that takes a file.
+    file: bytes = b""
 
     @property
     def is_public(self) -> bool:
@@ -73,6 +77,14 @@ class Operation:
     test_only: bool = False
     # Looks at the call before its transaction begins: for questions to the network.
     before: Callable[[Call], None] | None = None
+    # The media type of the answer, which is a text unless it is JSON.
+    media: str = JSON
+    # The body is a file instead of JSON: its media type, how many bytes are read of it, and a sample.
+    takes: str = ""
+    most_bytes: int = 0
+    file_example: str = ""
+    # It commits step by step by itself, and doing all of it again changes nothing.
+    in_steps: bool = False
 
     @property
     def writes(self) -> bool:
@@ -81,8 +93,8 @@ class Operation:
 
     @property
     def body_required(self) -> bool:
-        """Whether the body has a required field."""
-        return any(one.required for one in self.body.values())
+        """Whether there has to be a body: a file, or a required field."""
+        return bool(self.takes) or any(one.required for one in self.body.values())
 
 
 class Api:
@@ -171,16 +183,18 @@ class Endpoint(APIView):
         allowance = auth.count_call(key, http, writes=operation.writes)
         query = read_query(operation.query, http.GET)
         once = idempotency.key_of(http, required=operation.key_required) if operation.writes else ""
-        raw = _raw_body(http, operation)
+        file = read_file(http, operation.takes, operation.most_bytes) if operation.takes else b""
+        raw = {"sha256": hashlib.sha256(file).hexdigest()} if operation.takes else _raw_body(http, operation)
         call = Call(
             http,
             key,
             tenant,
             auth.actor_of(key),
             query,
-            read_fields(operation.body, raw),
+            {} if operation.takes else read_fields(operation.body, raw),
             params,
             once,
+            file,
         )
         # Days in sentences ("in review until") are the merchant's; moments are given in UTC with their offset.
         with timezone.override(tenant.merchant.zone):
@@ -213,7 +227,7 @@ def _run(call: Call, operation: Operation, raw: dict[str, Any]) -> Stored:
     if operation.before:
         operation.before(call)
     if not call.idempotency_key:
-        return idempotency.run(lambda: operation.handler(call))
+        return idempotency.run(lambda: operation.handler(call), in_steps=operation.in_steps)
     return idempotency.run_once(
         call.tenant,
         call.idempotency_key,
@@ -221,6 +235,7 @@ def _run(call: Call, operation: Operation, raw: dict[str, Any]) -> Stored:
         call.request.path,
         raw,
         lambda: operation.handler(call),
+        in_steps=operation.in_steps,
     )
 
 

@@ -27,10 +27,7 @@ class Number(str):
 
 def read_body(request: HttpRequest) -> dict[str, Any]:
     """The request's JSON object; raises ApiError 400, 413 or 415 (RELIABILITY section 6, rows 1 to 7 and 14)."""
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise ApiError(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
-    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
-        raise ApiError(411, "length_required", "Send the body's length in Content-Length.")
+    check_encoding(request)
     if _length(request) > MAX_BYTES:
         raise ApiError(413, "body_too_large", "The request's body is larger than 256 KiB; send less at a time.")
     raw = request.body
@@ -38,6 +35,24 @@ def read_body(request: HttpRequest) -> dict[str, Any]:
         raise malformed("invalid_body", "Send a JSON object; the body is empty.")
     check_content_type(request)
     return parse_object(raw)
+
+
+def read_file(request: HttpRequest, media: str, most: int) -> bytes:
+    """The body as it is, a file of this media type; one byte more than `most` says that it is larger. Raises ApiError 411 or 415."""
+    check_encoding(request)
+    if not _length(request):
+        return b""
+    if request.content_type != media:
+        raise ApiError(415, "unsupported_media_type", f"Send the file itself as the body, with Content-Type: {media}.")
+    return request.read(most + 1)
+
+
+def check_encoding(request: HttpRequest) -> None:
+    """The body comes as it is (415), and its length with it (411)."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise ApiError(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
+    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        raise ApiError(411, "length_required", "Send the body's length in Content-Length.")
 
 
 def check_content_type(request: HttpRequest) -> None:

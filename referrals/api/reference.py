@@ -74,7 +74,7 @@ def _shown(name: str, operation: Operation, schemas: dict[str, Schema]) -> dict[
         "curl": curl(name, operation),
         "answers": [(status, _marked(about)) for status, about in operation.statuses.items()],
         "answer_kind": _kind(dict(operation.answer)),
-        "sample": json.dumps(sample, indent=2, ensure_ascii=False),
+        "sample": sample if isinstance(sample, str) else json.dumps(sample, indent=2, ensure_ascii=False),
         "errors": codes_of(operation),
     }
 

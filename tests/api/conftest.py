@@ -47,7 +47,8 @@ class Caller:
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         response = self.client.generic(method, path, data, content_type=content_type, headers=sent)
         content = response.content
-        parsed = json.loads(content) if content else None
+        is_json = "json" in response.headers.get("Content-Type", "")
+        parsed = (json.loads(content) if is_json else content.decode()) if content else None
         return Reply(response.status_code, parsed, response.headers)
 
     def get(self, path: str, **headers: str) -> Reply:

@@ -17,7 +17,7 @@ from campaigns.models import Campaign
 from campaigns.terms import Limits
 from participants.models import Participant
 from referrals.api.v2.rule_schemas import RULE_INPUT, TRIGGERS
-from rewards.models import PayoutBatch, Reward
+from rewards.models import PayoutBatch, PayoutFile, Reward
 from tests.api.conftest import Caller, Reply, Shop, open_shop
 from tests.factories import fixed_rule
 
@@ -64,6 +64,8 @@ def carry_out(command: str, values: dict[str, str]) -> Reply:
             headers[name.replace("-", "_")] = value
         elif word == "-d":
             data = words.pop(0).encode()
+        elif word == "--data-binary":
+            data = values[words.pop(0)].encode()
         elif word != "-i":
             address = word
     assert "$" not in address
@@ -127,18 +129,21 @@ def test_test_mode(shop: Shop) -> None:
 
 def test_version_2(shop: Shop, values: dict[str, str]) -> None:
     found = examples("v2.md")
-    assert len(found) == 23
+    assert len(found) == 26
     for example in found:
         values["DRAFT"] = Campaign.objects.latest("pk").public_id
         if reward := Reward.objects.filter(side="referrer").first():
             values |= {"REWARD": reward.public_id, "EVENT": reward.event.public_id}
         if batch := PayoutBatch.objects.first():
             values["BATCH"] = batch.public_id
+        if file := PayoutFile.objects.first():
+            values["FROZEN"] = file.batch.public_id
+            values["@results.csv"] = f"payout_id,status\r\n{file.lines.get().mark},not_paid\r\n"
         reply = carry_out(example.command, values)
         assert reply.status in {200, 201, 202}, (example.command, reply.data)
         if example.answer is not None:
             same_shape(example.answer, reply.data)
-    assert sum(example.answer is not None for example in found) == 8
+    assert sum(example.answer is not None for example in found) == 9
     assert Reward.objects.get(side="referrer").state == "due"
 
 

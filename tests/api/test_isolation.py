@@ -16,6 +16,7 @@ from referrals.api.openapi import in_order, request_example
 from referrals.api.operations import Operation
 from referrals.api.v2.resources import API as V2
 from referrals.events.services import SYSTEM
+from rewards.files import freezing, returned
 from rewards.models import Payout, PayoutRoute, Reward
 from tests.api.conftest import Shop, open_shop
 from tests.worlds import taken
@@ -54,6 +55,7 @@ def world(kept: None) -> World:
         "/api/v2/payouts", {"rewards": [due.public_id], "method": "manual", "note": CANARY}, Idempotency_Key="k"
     )
     payout = Payout.objects.select_related("batch").get()
+    reward = Reward.objects.get(side="referrer").public_id
     connection = Connection(merchant=shop.merchant, provider="stripe", label=CANARY)
     connection.secrets = {"webhook_secret": "whsec_0123456789abcdefghijklmn"}
     connection.save()
@@ -65,6 +67,10 @@ def world(kept: None) -> World:
     delivery = endpoints.send_test(endpoint=endpoint, type_="reward.due")
     asked = {"merchant": shop.merchant, "email": "sven@example.com", "email_key": "sven@example.com", "reason": CANARY}
     application = Application.objects.create(campaign=campaign, status=Application.WAITING, **asked)
+    other = shop.participant(campaign, "otto@example.com", maya)
+    shop.api.post("/api/v2/events", body | {"email": other.email, "external_id": "order-2"})
+    keys = list(Reward.objects.filter(participant=other).values_list("pk", flat=True))
+    batch, _made = freezing.freeze("csv_file", tenant=shop.tenant, reward_ids=keys, actor=SYSTEM, key="frozen-file")
     ids = {
         "applications": application.public_id,
         "connections": connection.public_id,
@@ -76,9 +82,11 @@ def world(kept: None) -> World:
         "events": event["id"],
         "what-ifs": shop.api.post(f"/api/v2/campaigns/{campaign.public_id}/what-if", {"rules": []}).data["id"],
         "exports": shop.api.post("/api/v2/exports", {"list": "visits"}).data["id"],
-        "rewards": Reward.objects.get(side="referrer").public_id,
+        "rewards": reward,
         "payouts": payout.public_id,
         "payout-batches": payout.batch.public_id,
+        "payout-files": batch.files.get().public_id,
+        "payout-returns": returned.mark_all(batch=batch, kind="paid", note=CANARY, actor=SYSTEM).public_id,
         "payout-routes": PayoutRoute.objects.create(
             merchant=shop.merchant, side="referrer", kind="cash", method="paypal_file", created_by=CANARY
         ).public_id,
@@ -109,10 +117,11 @@ def test_ids_of_others_do_not_exist(ids: dict[str, str], outsider: Shop, operati
     unknown = real[:-6] + "Qq0Qq0"
     body = request_example(operation.body) if operation.body else None
     before = _state()
-    answers = []
+    answers: list[str] = []
     for public_id in (real, unknown):
         path = f"/api/v2/{operation.path.replace('{id}', public_id)}"
-        reply = outsider.api.send(operation.method, path, body)
+        media = operation.takes or "application/json"
+        reply = outsider.api.send(operation.method, path, body, Content_Type=media, Idempotency_Key=f"k{len(answers)}")
         assert reply.status == 404
         shown = json.dumps(reply.data, sort_keys=True).replace(public_id, "ID")
         answers.append(shown.replace(reply.data["request_id"], "REQUEST"))

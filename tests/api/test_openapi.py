@@ -22,7 +22,8 @@ from referrals.api.operations import Api, Operation
 from referrals.api.v1.views import API as V1
 from referrals.api.v2.resources import API as V2
 from rewards import sending, settling
-from rewards.models import Payout, PayoutBatch, PayoutRoute, Reward, Transfer, WhatIf
+from rewards.files import freezing, returned
+from rewards.models import Payout, PayoutBatch, PayoutFile, PayoutReturn, PayoutRoute, Reward, Transfer, WhatIf
 from rewards.orders import Outcome
 from rewards.queueing import Method, queue
 from tests.api.conftest import Reply, Shop, open_shop
@@ -44,7 +45,7 @@ def test_the_document_is_valid_and_served(client: Client, version: str) -> None:
     assert found == document(version)
 
 
-@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 89)], ids=["v1", "v2"])
+@pytest.mark.parametrize(("api", "count"), [(V1, 7), (V2, 95)], ids=["v1", "v2"])
 def test_every_operation_is_documented(api: Api, count: int) -> None:
     paths = document(api.version)["paths"]
     operations = [one for item in paths.values() for one in item.values()]
@@ -143,6 +144,11 @@ class World:
                 send(f"/api/v2/rewards/{self.review}/hold")
             case "reverseReward" | "getPayout" | "getPayoutBatch" | "undoPayoutBatch":
                 send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
+            case "listPayoutFiles" | "downloadPayoutFile" | "returnPayoutFile" | "settlePayoutBatch":
+                self._frozen()
+            case "listPayoutReturns" | "getPayoutReturn":
+                self._frozen()
+                returned.mark_all(batch=PayoutBatch.objects.get(), kind="paid", note="", actor=ACTOR)
             case "fundPayoutBatch":
                 send("/api/v2/payouts", {"rewards": [self.due], "method": "manual"}, Idempotency_Key="made-before")
                 PayoutBatch.objects.update(needs_funding=True)
@@ -162,6 +168,11 @@ class World:
                 send(f"/api/v2/campaigns/{self.campaign.public_id}/what-if", {"rules": []})
         if operation.name == "reverseReward":
             self.review = self.due
+
+    def _frozen(self) -> None:
+        """A batch that is paid by a file."""
+        keys = [Reward.objects.get(public_id=self.due).pk]
+        freezing.freeze("csv_file", tenant=self.shop.tenant, reward_ids=keys, actor=ACTOR, key="made-before")
 
     def _on_its_way(self, outcome: Outcome | None) -> None:
         """A payout through a company; one try that came to this."""
@@ -195,6 +206,8 @@ class World:
             "xp_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": export.public_id if export else "",
             "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.public_id if payout else "",
             "rt_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": getattr(PayoutRoute.objects.first(), "public_id", ""),
+            "pf_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": getattr(PayoutFile.objects.first(), "public_id", ""),
+            "pr_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": getattr(PayoutReturn.objects.first(), "public_id", ""),
             "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3": payout.batch.public_id if payout else "",
         }
 
@@ -232,12 +245,16 @@ def test_the_sample_request_is_carried_out(world: World, version: str, operation
     body = world.real(request_example(operation.body)) if operation.body else None
     if operation.name == "createPayouts":
         body = {**(body or {}), "rewards": [world.due]}
+    raw = None
+    if operation.takes:
+        headers["Content_Type"] = operation.takes
+        raw = ",".join(world.real(cell) for cell in operation.file_example.split(",")).encode()
     address = f"/api/{version}/{path}" + (f"?{'&'.join(query)}" if query else "")
-    reply = world.shop.api.send(operation.method, address, body, raw=None, **headers)
+    reply = world.shop.api.send(operation.method, address, body, raw=raw, **headers)
     assert reply.status in operation.statuses, reply.data
     check(reply.data, dict(operation.answer), version)
     if operation.writes:
-        again = world.shop.api.send(operation.method, address, body, raw=None, **headers)
+        again = world.shop.api.send(operation.method, address, body, raw=raw, **headers)
         assert (again.status, again.data) == (reply.status, reply.data)
         assert again.headers["Idempotency-Replayed"] == "true"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from referrals.api.schema import Schema, array, boolean, instant, record, ref, text, whole
-from rewards.models import SIDES, Payout
+from rewards.models import SIDES, Payout, PayoutReturn
 
 PO = "po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"
 PB = "pb_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"
@@ -132,6 +132,70 @@ PAYOUT_PREVIEW = record(
     },
     about="What a method would do, without doing anything.",
 )
+PAYOUT_FILES = record(
+    {
+        "data": array(
+            record(
+                {
+                    "id": text("The file.", "pf_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+                    "name": text("Its name.", "paypal-7Tn5Yc1V-1-USD.csv"),
+                    "amount": ref("Money"),
+                    "lines": whole("How many payouts stand in it.", 1),
+                    "size": whole("Its length in bytes.", 96),
+                    "sha256": text(
+                        "Of the bytes as they were made.",
+                        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    ),
+                    "created_at": instant("When it was frozen."),
+                }
+            ),
+            "In their order.",
+        )
+    }
+)
+FILE_LINE: Schema = {
+    "type": "string",
+    "description": "A CSV file in the form of its method.",
+    "examples": ["asha@example.com,15.00,USD,po_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3,Halden Coffee: Spring,PAYPAL,\r\n"],
+}
+PAYOUT_RETURN = record(
+    {
+        "id": text("What was brought back.", "pr_4Zq8Ld0Xw2Rk7Tn5Yc1Vh3"),
+        "batch": text("Its batch.", PB),
+        "kind": text(
+            "A file, or one word for all that was open.", "file", enum=[name for name, _ in PayoutReturn.KINDS]
+        ),
+        "name": text("The file's name.", "results.csv"),
+        "note": text("Your note, with one word for all.", ""),
+        "status": text(
+            "Whether its lines are still being marked.", "done", enum=[name for name, _ in PayoutReturn.STATES]
+        ),
+        "lines": whole("How many it has.", 1),
+        "counts": record(
+            {
+                "paid": whole("Now paid.", 1),
+                "sent": whole("Now on its way, to be claimed by the recipient.", 0),
+                "failed": whole("Now not paid.", 0),
+                "unchanged": whole("As they were already.", 0),
+                "open": whole("Without an answer yet.", 0),
+                "wrong": whole("Wrong: they changed nothing.", 0),
+            }
+        ),
+        "wrong_lines": array(
+            record(
+                {
+                    "line": whole("Its number in the file.", 3),
+                    "payout": text("What names the payout there; null when that is no id.", PO, null=True),
+                    "reason": text("Why it was not taken.", "No payout of this batch is called that."),
+                }
+            ),
+            "The wrong ones, at most 1,000.",
+        ),
+        "created_at": instant("When it came."),
+        "finished_at": instant("When its last line was looked at.", null=True),
+    },
+    about="What became of the lines of a batch of files.",
+)
 PAYOUTS: dict[str, Schema] = {
     "Payout": PAYOUT,
     "PayoutDetail": PAYOUT_DETAIL,
@@ -140,4 +204,6 @@ PAYOUTS: dict[str, Schema] = {
     "PayoutMethod": PAYOUT_METHOD,
     "PayoutMethods": PAYOUT_METHODS,
     "PayoutPreview": PAYOUT_PREVIEW,
+    "PayoutFiles": PAYOUT_FILES,
+    "PayoutReturn": PAYOUT_RETURN,
 }

@@ -443,7 +443,7 @@ SCHEMAS: dict[str, Schema] = {
     "Problem": PROBLEM,
     **{
         f"{name}Page": page_schema(name)
-        for name in "Campaign Participant Application Event Decision Refund Reward Payout Batch Connection InboundEvent "
+        for name in "Campaign Participant Application Event Decision Refund Reward Payout Batch PayoutReturn Connection InboundEvent "
         "WebhookEndpoint Delivery Export".split()
     },
 }
