@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
+from django.db import transaction
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -222,19 +223,32 @@ def issue(
     note: str = "",
     sums: Mapping[str, int] | None = None,
     chosen: Mapping[str, Any] | None = None,
+    leaving: Mapping[str, int] | None = None,
 ) -> tuple[PayoutBatch, bool]:
-    """Issue rewards by what was chosen: (batch, made now). Raises Refused as queueing.queue(), and `option` for a wrong `chosen`."""
-    values = checked(option, tenant, chosen or {})
-    given: dict[str, Any] = {"tenant": tenant, "reward_ids": reward_ids, "actor": actor, "key": key, "note": note}
+    """Issue rewards by what was chosen: (batch, made now). Raises Refused as queueing.queue(), and `option` for a wrong `chosen`.
+
+    `leaving` is what the caller believes to leave after netting, minor units by currency: when it is another sum, nothing is made.
+    """
+    with transaction.atomic():
+        given = {"tenant": tenant, "reward_ids": reward_ids, "actor": actor, "key": key, "note": note, "sums": sums}
+        batch, made = _issue(option, given, chosen or {})
+        if made and leaving is not None:
+            payouts.refuse_other_payouts(batch, leaving)
+    return batch, made
+
+
+def _issue(option: Option, given: dict[str, Any], chosen: Mapping[str, Any]) -> tuple[PayoutBatch, bool]:
+    tenant, reward_ids = given["tenant"], given["reward_ids"]
+    values = checked(option, tenant, chosen)
     if option.own is not None:
-        return option.own.issue(**given, sums=sums, options=values)
+        return option.own.issue(**given, options=values)
     payable = queueing.preview(tenant, reward_ids, option.method).payable
     obstacles = _obstacles(option, payable, values)
     for reward in payable:
         if reward.pk in obstacles:
             details = {"reward": reward.public_id}
             raise Refused("method_unsuitable", obstacles[reward.pk], field="method", details=details)
-    return queueing.queue(**given, method=option.method, sums=sums, options=values)
+    return queueing.queue(**given, method=option.method, options=values)
 
 
 def checked(option: Option, tenant: Tenant, chosen: Mapping[str, Any]) -> dict[str, str]:

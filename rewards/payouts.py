@@ -109,6 +109,17 @@ def refuse_other_sums(rewards: Sequence[Reward], shown: Mapping[str, int] | None
         )
 
 
+def refuse_other_payouts(batch: PayoutBatch, shown: Mapping[str, int]) -> None:
+    """Raise Refused `selection_changed` (409) when a batch that was just made pays other sums than `shown`, minor units by currency; in the
+    transaction that made it, which undoes it."""
+    rows = batch.payouts.order_by("currency").values_list("currency").annotate(total=Sum("amount_minor"))
+    now = {currency: minor for currency, minor in rows if minor}
+    if now != {currency: minor for currency, minor in shown.items() if minor}:
+        message = _("Other amounts would leave by now than you named. Look at them and send them again.")
+        amounts = [{"amount_minor": minor, "currency": currency} for currency, minor in now.items()]
+        raise Refused("selection_changed", message, field="amounts", status=409, details={"now": amounts})
+
+
 def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     now = clock.now()
     payouts = cut(batch, rewards)

@@ -82,7 +82,10 @@ CODES: dict[str, tuple[int, str]] = {
     "request_in_progress": (409, "A request with this Idempotency-Key is still running."),
     "amount_changed": (409, "The same external id came with another amount before."),
     "external_id_reused": (409, "The external id already names something else."),
-    "selection_changed": (409, "Another number matches now than you expected."),
+    "selection_changed": (
+        409,
+        "Another number matches now than you expected, or other amounts would leave than you named.",
+    ),
     "recipient_banned": (409, "One of the recipients is banned."),
     "confirmation_needed": (409, "The campaign confirms addresses by mail; join on its page or by the browser script."),
     "changed_meanwhile": (409, "Somebody changed the object in the meantime."),

@@ -244,8 +244,9 @@ class Moment(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class MoneyField(Field):
-    """{"amount_minor": 1250, "currency": "USD"}, above zero (API.md v2; RELIABILITY section 6, rows 8 to 11)."""
+    """{"amount_minor": 1250, "currency": "USD"}, above zero unless `zero` (API.md v2; RELIABILITY section 6, rows 8 to 11)."""
 
+    zero: bool = False
     example: Any = field(default_factory=lambda: {"amount_minor": 5000, "currency": "USD"})
 
     def read(self, value: Any, at: str) -> Money:
@@ -264,14 +265,14 @@ class MoneyField(Field):
         if type(minor) is not int:
             shown = str(minor)[:40]
             raise refused("amount_format", f"{shown} is not a whole number of minor units, such as 1250.", where)
-        if minor <= 0:
+        if minor < 0 or (minor == 0 and not self.zero):
             raise refused("amount_not_positive", f"{minor} is not above zero.", where)
         if minor >= MAX_MINOR:
             raise refused("amount_format", f"{minor} is more than any payment; write minor units.", where)
         return Money(minor, Currency(about="").read(value["currency"], f"{at}.currency"))
 
     def describe(self) -> dict[str, Any]:
-        return {"$ref": "#/components/schemas/MoneyInput"}
+        return _MONEY_OR_NOTHING if self.zero else {"$ref": "#/components/schemas/MoneyInput"}
 
 
 MONEY_INPUT: dict[str, Any] = {
@@ -282,6 +283,15 @@ MONEY_INPUT: dict[str, Any] = {
     "properties": {
         "amount_minor": {"type": "integer", "minimum": 1, "maximum": MAX_MINOR - 1},
         "currency": {"type": "string", "enum": sorted(CURRENCIES)},
+    },
+}
+
+
+_MONEY_OR_NOTHING: dict[str, Any] = {
+    **MONEY_INPUT,
+    "properties": {
+        **MONEY_INPUT["properties"],
+        "amount_minor": {"type": "integer", "minimum": 0, "maximum": MAX_MINOR - 1},
     },
 }
 

@@ -13,8 +13,8 @@ from integrations.base import Account
 from participants.models import Participant
 from referrals.lib import http
 from rewards.models import PayoutAttempt
+from rewards.orders import Order, Outcome
 from rewards.queueing import Method
-from rewards.sending import Order, Outcome
 from rewards.verify import differences
 from tests.chaos.company import Issuer
 from tests.factories import Cast

@@ -11,7 +11,7 @@ from integrations.methods import Option
 from referrals.accounts.models import Scope
 from referrals.accounts.tenancy import Tenant
 from referrals.api.errors import malformed, refused
-from referrals.api.fields import Choice, Field, Flag, Group, Json, Listing, Moment, Text, Whole
+from referrals.api.fields import Choice, Field, Flag, Group, Json, Listing, Moment, MoneyField, Text, Whole
 from referrals.api.idempotency import Answer
 from referrals.api.operations import Call
 from referrals.api.schema import ref
@@ -179,3 +179,21 @@ def preview_payouts(call: Call) -> Answer:
 LEAVE = Flag(
     about="Leave out what can't be paid this way, instead of refusing all. What waits for an address still waits."
 )
+AMOUNTS = Listing(
+    about="What you believe leaves after netting, as POST payouts/preview answered it; when it is another sum by now, nothing is made.",
+    of=MoneyField(about="", zero=True),
+    most=200,
+)
+
+
+def leaving_of(body: dict[str, Any]) -> dict[str, int] | None:
+    """`amounts` of a body as minor units by currency; 422 `currency` for a currency that stands twice."""
+    if "amounts" not in body:
+        return None
+    found: dict[str, int] = {}
+    for at, one in enumerate(body["amounts"]):
+        if one.currency in found:
+            where = f"amounts[{at}].currency"
+            raise refused("currency", f"'{where}' is {one.currency} a second time; name each currency once.", where)
+        found[one.currency] = one.minor
+    return found

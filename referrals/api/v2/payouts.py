@@ -15,10 +15,12 @@ from referrals.api.operations import Call
 from referrals.api.schema import ref
 from referrals.api.v2.base import API, PAGING, expand_field, id_text, page_json, page_of
 from referrals.api.v2.payout_choosing import (
+    AMOUNTS,
     CHOICE,
     LEAVE,
     SELECTION_ERRORS,
     chosen_of,
+    leaving_of,
     option_of,
     paid_and_waiting,
     selection_of,
@@ -42,6 +44,7 @@ _EXPAND = expand_field("participant")
     body={
         **CHOICE,
         "leave_unsuitable": LEAVE,
+        "amounts": AMOUNTS,
         "note": Text(about="For your records.", limit=500, blank=True, example="Bank transfer of 20 November"),
     },
     answer=ref("BatchMade"),
@@ -54,6 +57,9 @@ _EXPAND = expand_field("participant")
         "idempotency_key_missing",
         *SELECTION_ERRORS,
         "invalid_type",
+        "amount_not_positive",
+        "amount_format",
+        "currency",
         "invalid_state",
         "recipient_banned",
         "method_unsuitable",
@@ -64,7 +70,8 @@ def create_payouts(call: Call) -> Answer:
     """Issue rewards.
 
     By any method of GET payout-methods: one payout for each recipient and side, in one batch, all or nothing; by hand they are marked as
-    issued. Name them by `rewards`, or by `filter` with the count you `expected`. Those of recipients who have yet to give a payout
+    issued. Name them by `rewards`, or by `filter` with the count you `expected`; with `amounts` nothing
+    is made when other sums would leave than `POST payouts/preview` answered. Those of recipients who have yet to give a payout
     address wait for it. The Idempotency-Key is required, and the same key never issues twice, however old.
     """
     tenant, body = call.tenant, call.body
@@ -85,6 +92,7 @@ def create_payouts(call: Call) -> Answer:
             key=key,
             note=body.get("note", ""),
             chosen=chosen,
+            leaving=leaving_of(body),
         )
     batch.refresh_from_db(fields=["completed_at"])
     payouts = payouts_json(list(_read(batch.payouts.all()).order_by("pk")[:SHOWN]))

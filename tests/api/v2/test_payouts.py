@@ -14,7 +14,7 @@ from integrations.services import connect
 from referrals.accounts.keys import create_api_key
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import SYSTEM
-from rewards.models import Payout, PayoutBatch, Reward
+from rewards.models import LedgerEntry, Payout, PayoutBatch, Reward
 from rewards.verify import differences
 from tests.api.conftest import EVERY_SCOPE, Caller
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_reward
@@ -114,6 +114,50 @@ def test_a_preview_says_who_can_not_be_paid_and_does_nothing(api: Caller, con: s
     assert (left.status, left.data["counts"]) == (201, {"queued": 1})
     code.refresh_from_db()
     assert code.state == "due"
+
+
+@pytest.mark.parametrize("method", ["tremendous", "manual", "csv_file"])
+def test_nothing_is_made_when_other_amounts_would_leave_than_were_named(
+    api: Caller, con: str, side: Tenant, method: str
+) -> None:
+    first, second = owed(side, kind="cash"), owed(side, 2000, kind="cash", name="bela")
+    body = {"rewards": [first.public_id, second.public_id], "method": method}
+    shown = api.post("/api/v2/payouts/preview", body).data["amounts"]
+    assert shown == [{"amount_minor": 3500, "currency": "USD"}]
+    # Something of the first was taken back after it was paid earlier: less leaves now, though the rewards are the same.
+    LedgerEntry.objects.create(
+        key="back", merchant=side.merchant, is_test=True, participant=first.participant, side=first.side,
+        kind="reverse", amount_minor=-500, currency="USD",
+    )  # fmt: skip
+    late = issue(api, first, second, method=method, amounts=shown)
+    assert (late.status, late.data["code"], late.data["field"]) == (409, "selection_changed", "amounts")
+    assert late.data["now"] == [{"amount_minor": 3000, "currency": "USD"}]
+    assert (PayoutBatch.objects.count(), Payout.objects.count()) == (0, 0)
+    assert set(Reward.objects.filter(pk__in=[first.pk, second.pk]).values_list("state", flat=True)) == {"due"}
+    # The same key may be used again, because nothing was made with it.
+    now = [*late.data["now"], {"amount_minor": 0, "currency": "EUR"}]
+    made = issue(api, first, second, method=method, amounts=now)
+    assert (made.status, made.data["amounts"]) == (201, late.data["now"])
+    assert issue(api, first, second, method=method, amounts=now).data == made.data
+
+
+@pytest.mark.parametrize(
+    ("amounts", "status", "code", "field"),
+    [
+        ([{"amount_minor": -1, "currency": "USD"}], 422, "amount_not_positive", "amounts[0].amount_minor"),
+        ([{"amount_minor": 1.5, "currency": "USD"}], 422, "amount_format", "amounts[0].amount_minor"),
+        ([{"amount_minor": 1, "currency": "USX"}], 422, "currency", "amounts[0].currency"),
+        ([{"amount_minor": 1, "currency": "USD"}] * 2, 422, "currency", "amounts[1].currency"),
+        ([{"amount_minor": 1}], 400, "missing_field", "amounts[0].currency"),
+        ({"USD": 1500}, 400, "invalid_type", "amounts"),
+    ],
+)
+def test_amounts_that_are_none_are_named(
+    api: Caller, con: str, side: Tenant, amounts: Any, status: int, code: str, field: str
+) -> None:
+    reply = issue(api, owed(side), amounts=amounts)
+    assert (reply.status, reply.data["code"], reply.data["field"]) == (status, code, field)
+    assert PayoutBatch.objects.count() == 0
 
 
 @pytest.mark.parametrize(
