@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Sum
 from django.utils.translation import gettext as _
 
+from referrals.accounts.models import ApiKey
 from referrals.accounts.tenancy import Tenant, TenantModel, TenantQuerySet
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
@@ -169,13 +170,13 @@ def needs_second_person(tenant: Tenant, payouts: Sequence[Payout]) -> bool:
 
 
 def approve_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
-    """The second person agrees: the batch leaves. Refused 409: invalid_state, same_person."""
+    """The second person agrees: the batch leaves. Refused 409: invalid_state, same_person, also for who made the key that made it."""
     with transaction.atomic():
         row = PayoutBatch.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=batch.pk)
         if not row.needs_approval or row.approved_at is not None:
             raise Refused("invalid_state", _("This batch does not wait for anybody's approval."), status=409)
-        if row.created_by_id == identity(actor):
-            message = _("You made this batch. Somebody else of your team has to approve it.")
+        if row.created_by_id in identities(row.tenant, actor):
+            message = _("You made this batch, or a key of yours did. Somebody else of your team has to approve it.")
             raise Refused("same_person", message, status=409)
         row.approved_at, row.approved_by = clock.now(), actor.label
         row.save(update_fields=["approved_at", "approved_by"])
@@ -215,6 +216,22 @@ def _may_leave(batch: PayoutBatch, actor: Actor, told: str) -> None:
 def identity(actor: Actor) -> str:
     """One person or key, whatever they are called."""
     return f"{actor.kind}:{actor.ref}"[:80]
+
+
+def identities(tenant: Tenant, actor: Actor) -> frozenset[str]:
+    """Under which names a person acts at this side: their own, and every key that they made; what a key does is done by who made it.
+
+    A second person is one with other names. At most two queries.
+    """
+    maker: int | None = int(actor.ref) if actor.kind == "user" and actor.ref.isdecimal() else None
+    if actor.kind == "api_key":
+        maker = (
+            ApiKey.objects.for_tenant(tenant).filter(public_id=actor.ref).values_list("created_by", flat=True).first()
+        )
+    if maker is None:
+        return frozenset({identity(actor)})
+    keys = ApiKey.objects.for_tenant(tenant).filter(created_by=maker).values_list("public_id", flat=True)
+    return frozenset({identity(actor), f"user:{maker}", *(f"api_key:{key}" for key in keys)})
 
 
 def _told(type_: str, tenant: Tenant, **data: object) -> Happening:

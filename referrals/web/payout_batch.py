@@ -112,7 +112,7 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
         "by_hand": batch.method == MANUAL,
         "waits_for_approval": batch.needs_approval and batch.approved_at is None and not_left,
         "waits_for_money": batch.needs_funding and batch.funded_at is None and bool(counts["queued"]),
-        "is_own": batch.created_by_id == payout_guards.identity(request.actor),
+        "is_own": batch.created_by_id in payout_guards.identities(request.tenant, request.actor),
         "can_change": can_change,
         "can_undo": batch.method == MANUAL and batch.undone_at is None and can_change,
         "can_withdraw": can_withdraw,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class WaitingRow:
         return str(monies(self.sums))
 
 
-def waiting_rows(tenant: Tenant, batches: Sequence[PayoutBatch], me: str = "") -> list[WaitingRow]:
+def waiting_rows(tenant: Tenant, batches: Sequence[PayoutBatch], mine: Collection[str] = ()) -> list[WaitingRow]:
     """Rows ready to print; at most four queries."""
     if not batches:
         return []
@@ -74,7 +74,7 @@ def waiting_rows(tenant: Tenant, batches: Sequence[PayoutBatch], me: str = "") -
                 method=method_text(batch.method),
                 account=" · ".join(str(part) for part in (provider.label if provider else "", label) if part),
                 steps=way.funding if way else "",
-                is_own=batch.created_by_id == me,
+                is_own=batch.created_by_id in mine,
             )
         )
     return rows
@@ -84,7 +84,7 @@ def waiting_rows(tenant: Tenant, batches: Sequence[PayoutBatch], me: str = "") -
 @member()
 def payouts_waiting(request: MerchantRequest) -> HttpResponseBase:
     """What waits for money and what for a second person, the oldest first."""
-    tenant, me = request.tenant, payout_guards.identity(request.actor)
+    tenant, mine = request.tenant, payout_guards.identities(request.tenant, request.actor)
     unfunded = list(funding.waiting_for_money(tenant).order_by("pk")[:_MOST])
     unapproved = list(funding.waiting_for_somebody(tenant).order_by("pk")[:_MOST])
     money = waiting_rows(tenant, unfunded)
@@ -92,7 +92,7 @@ def payouts_waiting(request: MerchantRequest) -> HttpResponseBase:
         "tabs": tabs(tenant, "waiting"),
         "money": money,
         "total": monies([Money(minor, name) for name, minor in funding.total([row.sums for row in money]).items()]),
-        "people": waiting_rows(tenant, unapproved, me),
+        "people": waiting_rows(tenant, unapproved, mine),
         "may_fund": request.membership.may(Role.ADMIN),
         "may_approve": request.membership.may(Role.MANAGER),
     }

@@ -13,6 +13,7 @@ from integrations import payouts as carrier
 from integrations import registry
 from integrations.models import Connection
 from participants.models import Participant
+from referrals.events.services import Actor
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.queueing import Method, queue
 from rewards.verify import differences
@@ -61,10 +62,10 @@ def earn(asha: Participant, name: str = "maya") -> Reward:
     return buy(make_friend(asha, f"{name}@example.net")).rewards[0]
 
 
-def intend(alice: Cast, method: Method, *rewards: Reward) -> Payout:
+def intend(alice: Cast, method: Method, *rewards: Reward, actor: Actor = ACTOR) -> Payout:
     keys = [reward.pk for reward in rewards]
     batch, made = queue(
-        tenant=alice.tenant, reward_ids=keys, method=method, actor=ACTOR, key=f"request-{keys}-{Payout.objects.count()}"
+        tenant=alice.tenant, reward_ids=keys, method=method, actor=actor, key=f"request-{keys}-{Payout.objects.count()}"
     )
     assert made
     return batch.payouts.get()

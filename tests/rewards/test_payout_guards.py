@@ -12,6 +12,10 @@ from pytest_django.fixtures import Settings
 
 from integrations import payouts as carrier
 from participants.models import Participant
+from referrals.accounts.keys import create_api_key
+from referrals.accounts.models import Role
+from referrals.accounts.services import user_actor
+from referrals.api.auth import actor_of
 from referrals.events.models import Event
 from referrals.events.services import Actor
 from referrals.lib import clock
@@ -20,7 +24,7 @@ from rewards import payout_guards as guards
 from rewards.models import Payout, PayoutLimit, PayoutStop
 from rewards.queueing import Method
 from tests.chaos.company import Company
-from tests.factories import ACTOR, Cast
+from tests.factories import ACTOR, Cast, make_cast
 from tests.rewards.paying import asha, company, earn, intend, method, state, with_issuer
 
 __all__ = ["asha", "company", "method"]  # fixtures
@@ -141,3 +145,25 @@ def test_a_large_batch_waits_for_somebody_else(
             guards.approve_batch(batch=batch, actor=DANA)
         assert refused.value.code == "invalid_state"
     assert told("payout.batch") == ["payout.batch.completed", "payout.batch.approved", "payout.batch.completed"]
+
+
+def key_of(cast: Cast) -> Actor:
+    """A key that this person made."""
+    return actor_of(create_api_key(tenant=cast.tenant, name="Server", actor=ACTOR, user=cast.user)[0])
+
+
+@pytest.mark.parametrize("maker", ["user", "key"])
+@pytest.mark.parametrize("approver", ["user", "key", "other key"])
+def test_a_key_is_no_second_person_beside_who_made_it(
+    alice: Cast, asha: Participant, method: Method, maker: str, approver: str
+) -> None:
+    limit(alice, second_person_above_minor=1000)
+    bella = make_cast("bella@kept.example.com", alice.merchant, Role.MANAGER)
+    mine = {"user": user_actor(alice.user), "key": key_of(alice), "other key": key_of(alice)}
+    batch = intend(alice, method, earn(asha), actor=mine[maker]).batch
+    with pytest.raises(Refused) as refused:
+        guards.approve_batch(batch=batch, actor=mine[approver])
+    batch.refresh_from_db()
+    assert (refused.value.code, batch.approved_at, Payout.objects.get().next_attempt_at) == ("same_person", None, None)
+    others = {"user": user_actor(bella.user), "key": key_of(bella), "other key": key_of(bella)}
+    assert guards.approve_batch(batch=batch, actor=others[approver]).approved_at is not None

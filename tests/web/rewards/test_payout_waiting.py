@@ -91,6 +91,9 @@ def test_who_made_a_large_batch_cannot_approve_it_and_the_page_says_who_may(alic
     page = alice.client.get(reverse(PAGE)).content.decode()
     assert "You made it, so somebody else has to approve it" in page
     assert "Check and approve" not in page
+    key, _text = create_api_key(tenant=alice.tenant, name="Server", actor=ACTOR, user=alice.user)
+    PayoutBatch.objects.update(created_by_id=f"api_key:{key.public_id}")
+    assert "Check and approve" not in alice.client.get(reverse(PAGE)).content.decode()
 
 
 def test_the_api_funds_a_batch_once(alice: Cast) -> None:
