@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from integrations.base import Account, PayloadError
 from integrations.providers.tremendous import api
 from integrations.providers.tremendous.api import Placed
-from referrals.lib.http import Answer
+from referrals.lib.http import Answer, HttpError
 from rewards.orders import Gift, Order, Outcome
 
 
@@ -27,9 +27,13 @@ class TremendousIssuer:
     def send(self, order: Order, account: Account) -> Outcome:
         """POST /orders."""
         answer = api.call(account, "POST", "/orders", body_of(order, account))
-        if answer.status in {200, 201}:
+        if answer.status not in {200, 201}:
+            return _refused(order, answer)
+        try:
             return _read(order, account, answer)
-        return _refused(order, answer)
+        except HttpError as error:
+            # The order stands, whether or not the question about its reward got through.
+            raise HttpError(str(error), retry=error.retry, sent=True) from error
 
     def check(self, order: Order, account: Account) -> Outcome | None:
         """GET /orders by the external_id."""

@@ -20,7 +20,7 @@ from integrations.setup import check_settings
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from referrals.lib.http import Answer
+from referrals.lib.http import Answer, HttpError
 from referrals.lib.money import Money
 from rewards.models import Payout, PayoutGift
 from rewards.orders import Order, Outcome
@@ -258,6 +258,21 @@ def test_a_link_is_asked_for_once_and_only_a_link_is_shown() -> None:
         none = ISSUER.check(ORDER, Said((200, lost), (200, {"reward": {"link": bad}})).account)
         assert none is not None
         assert (none.state, none.gift) == ("sent", None)
+
+
+def test_an_order_that_stands_was_sent_even_if_the_question_about_its_link_got_nowhere() -> None:
+    placed, asked = told(method="LINK"), []
+
+    def send(method: str, url: str, *, headers: Any = None, body: Any = None) -> Answer:
+        asked.append(url)
+        if len(asked) > 1:
+            raise HttpError("No connection. Nothing was sent.", retry=True, sent=False)
+        return Answer(200, {}, json.dumps(placed).encode())
+
+    with pytest.raises(HttpError) as lost:
+        ISSUER.send(ORDER, replace(Said().account, send=send))
+    # "unsent" would let a ban or another address give it up while the money is gone.
+    assert (len(asked), lost.value.sent) == (2, True)
 
 
 def test_asking_tells_unknown_orders_from_companies_that_do_not_answer() -> None:
