@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Generic, Literal, TypeVar
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Min, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -87,15 +87,23 @@ class _Several(Generic[T]):
             self._one_by_one()
         elif self.keys:
             with ThreadPoolExecutor(min(AT_ONCE, len(self.keys))) as pool:
-                for each in [pool.submit(self._in_thread) for _ in range(min(AT_ONCE, len(self.keys)))]:
-                    each.result()
+                each = [pool.submit(self._in_thread) for _ in range(min(AT_ONCE, len(self.keys)))]
+            if not sum(one.result() for one in each):
+                self._one_by_one()  # with the connection that asked what is due
         return self.done
 
-    def _in_thread(self) -> None:
+    def _in_thread(self) -> bool:
+        """False when the database has no connection left for it (`max_connections`): those that got one do its share."""
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            logger.warning("one payout at a time less: %s", error)
+            return False
         try:
             self._one_by_one()
         finally:
             connection.close()
+        return True
 
     def _one_by_one(self) -> None:
         while (key := self._next()) is not None:
