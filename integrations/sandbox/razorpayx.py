@@ -25,6 +25,10 @@ _FAILS: dict[Reason, tuple[str, str, str]] = {
     "limit_exceeded": ("imps_not_allowed", "beneficiary_bank", "The beneficiary can't get as much by this mode."),
     "declined": ("beneficiary_bank_offline", "beneficiary_bank", "The beneficiary's bank is offline."),
 }
+# The same of a bank account, where that is something else than of a UPI address.
+_FAILS_AT_A_BANK: dict[Reason, tuple[str, str, str]] = {
+    "bad_recipient": ("invalid_ifsc_code", "beneficiary_bank", "The beneficiary's IFSC code is invalid."),
+}
 _WORDS = {
     "processing": ("payout_bank_processing", "beneficiary_bank", "Payout is being processed by our partner bank."),
     "processed": (
@@ -219,7 +223,8 @@ def _money(data: Data) -> Money:
 
 def _shown(data: Data) -> dict[str, Any]:
     status = data["status"]
-    reason, source, description = _FAILS[data["reason"]] if status == "failed" else _WORDS[status]
+    fails = _FAILS if data["body"]["mode"] == "UPI" else {**_FAILS, **_FAILS_AT_A_BANK}
+    reason, source, description = fails[data["reason"]] if status == "failed" else _WORDS[status]
     failed = status in {"failed", "reversed"}
     return {
         "id": data["id"],

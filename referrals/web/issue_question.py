@@ -290,7 +290,7 @@ def _obstacle(code: str, rewards: Sequence[Reward]) -> Obstacle:
     else:
         after = _("They stay as they are.")
     return Obstacle(
-        title=_("%(why)s: %(count)s") % {"why": _why(code), "count": count},
+        title=_("%(why)s: %(count)s") % {"why": _why(code).rstrip("."), "count": count},
         sums=monies([Money(minor, currency) for currency, minor in sorted(sums.items()) if minor]),
         names=shown,
         after=after,

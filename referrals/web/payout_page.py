@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -243,7 +244,8 @@ def payout_gift(request: MerchantRequest, public_id: str) -> HttpResponse:
     if gift is None:
         raise Http404
     secrets = gift.secrets
-    record(row.tenant, request.actor, payout_happening(types.PAYOUT_GIFT_SEEN, row))
+    with transaction.atomic():
+        record(row.tenant, request.actor, payout_happening(types.PAYOUT_GIFT_SEEN, row))
     return render(request, "web/payouts/show.html", {**show_context(request, row), "revealed": secrets})
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
+from pytest_django.live_server_helper import LiveServer
 
 from scripts.browser import NARROWEST, Watch, axe_violations_in_both_schemes, launch_options, sideways_overflow
+from tests.browser.issuing import Desk
 from tests.browser.shop import Shop, running_shop
+from tests.factories import Cast
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,6 +76,12 @@ def shop() -> Iterator[Shop]:
     """A shop of another origin."""
     with running_shop() as server:
         yield server
+
+
+@pytest.fixture
+def desk(page: Page, alice: Cast, live_server: LiveServer) -> Desk:
+    """Alice's test side, in the browser."""
+    return Desk(page, live_server, alice)
 
 
 @pytest.fixture

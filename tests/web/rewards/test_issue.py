@@ -232,7 +232,7 @@ def test_own_ways_say_whom_they_can_not_pay_and_lead_to_their_batch(
     asked = post(alice.client, "issue", *owed, method="coupon_list")
     page = text_of(asked)
     assert "Beans: $15.00, 1 code left" in page
-    assert "No code is left in “Beans”. Add codes to it; then it can be issued.: 2 rewards" in page
+    assert "No code is left in “Beans”. Add codes to it; then it can be issued: 2 rewards" in page
     ids = [reward.public_id for reward in owed]
     press = {**hidden(asked), "reward": ids, "method": "coupon_list", "with_list": coupons.public_id, "key": KEY}
     alice.client.post(reverse("web:rewards_act"), press)

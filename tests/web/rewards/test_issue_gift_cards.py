@@ -38,7 +38,7 @@ def test_the_product_decides_who_can_be_paid_and_the_link_is_handed_over(alice: 
     other = post(
         alice.client, "issue", *owed, method=method, asked=method, with_product="HALDEN", with_delivery="Links"
     )
-    assert "Halden Coffee comes as $10.00, $25.00, $50.00, and not as $15.00.: 1 reward" in text_of(other)
+    assert "Halden Coffee comes as $10.00, $25.00, $50.00, and not as $15.00: 1 reward" in text_of(other)
     ids = [reward.public_id for reward in owed]
     chosen = {"method": method, "with_product": "HALDEN", "with_delivery": "Links", "key": "0123456789abcdefghijkl"}
     press = {**hidden(other), "reward": ids, **chosen}
