@@ -75,6 +75,16 @@ PAGES = [
     Shot("portal", "/me/open/{token}", login=False, press="main form button"),
     Shot("portal-settings", "/me/open/{token}", login=False, press="main form button", then="/me/settings"),
     Shot("portal-receipts", "/me/open/{token}", login=False, press="main form button", then="/me/receipts"),
+    Shot("portal-gift", "/me/open/{token}", login=False, press="main form button", code="gift_code"),
+    Shot("portal-waiting", "/me/open/{token}", login=False, press="main form button", code="waiting_code"),
+    Shot(
+        "portal-paid-where",
+        "/me/open/{token}",
+        login=False,
+        press="main form button",
+        then="/me/settings",
+        code="paypal_code",
+    ),
     Shot("portal-erase", "/me/open/{token}", login=False, press="main form button", then="/me/erase"),
     Shot("portal-partner", "/me/open/{token}", login=False, press="main form button", code="affiliate_code"),
     Shot("portal-leaderboard", "/me/open/{token}", login=False, press="main form button", code="leaderboard_code"),
@@ -144,12 +154,22 @@ PAGES = [
     Shot("payouts", "/app/payouts/"),
     Shot("payout-batch", "/app/payouts/{batch}/"),
     Shot("payouts-all", "/app/payouts/all/"),
-    Shot("payouts-attention", "/app/payouts/attention/"),
+    Shot("payout-batch-mixed", "/app/payouts/{mixed}/", test=True),
+    Shot("payout-batch-approve", "/app/payouts/{unapproved}/", test=True),
+    Shot("payout-batch-file", "/app/payouts/{by_file}/"),
+    Shot("payout-file-return", "/app/payouts/returned/{returned}/"),
+    Shot("payout-file-rest", "/app/payouts/{by_file}/rest/paid/"),
+    Shot("payouts-attention", "/app/payouts/attention/", test=True),
+    Shot("payout-decide", "/app/payouts/one/{question}/unpaid/", test=True),
     Shot("payout", "/app/payouts/one/{payout}/"),
-    Shot("payouts-waiting", "/app/payouts/waiting/"),
+    Shot("payout-question", "/app/payouts/one/{question}/", test=True),
+    Shot("payouts-waiting", "/app/payouts/waiting/", test=True),
+    Shot("payouts-fund", "/app/payouts/waiting/fund/?batch={unfunded}", test=True),
     Shot("payout-routes", "/app/settings/payouts/"),
+    Shot("payout-routes-missing", "/app/settings/payouts/", test=True),
     Shot("payout-route-new", "/app/settings/payouts/ways/new/?side=referrer&kind=cash"),
     Shot("coupon-lists", "/app/settings/coupons/"),
+    Shot("coupon-list", "/app/settings/coupons/{coupons}/"),
     Shot("payout-safety", "/app/settings/payouts/safety/"),
     Shot("payout-veto", "/app/settings/payouts/veto/"),
     Shot("books", "/app/payouts/books/"),
@@ -353,8 +373,32 @@ def demo_words() -> dict[str, str]:
         "reward": first(due.order_by("pk")),
         # One whose decision was changed by a later fact.
         "event": first(events.filter(decisions__current=False).order_by("pk")),
-        "payout": first(apps.get_model("rewards", "Payout").objects.filter(is_test=False).order_by("-pk")),
-        "batch": first(apps.get_model("rewards", "PayoutBatch").objects.filter(is_test=False).order_by("-pk")),
+        **payout_words(first),
+    }
+
+
+def payout_words(first: Callable[..., str]) -> dict[str, str]:
+    """What stands for batches and payouts in each state, and for the codes of people who got one or wait for one."""
+    payouts = apps.get_model("rewards", "Payout").objects.order_by("-pk").select_related("participant")
+    batches = apps.get_model("rewards", "PayoutBatch").objects.order_by("-pk")
+    waiting = apps.get_model("rewards", "Reward").objects.filter(state="waiting").order_by("pk")
+
+    def code(row: Any) -> str:
+        return str(getattr(getattr(row, "participant", None), "referral_code", "none"))
+
+    return {
+        "payout": first(payouts.filter(is_test=False)),
+        "question": first(payouts.filter(status="needs_attention")),
+        "batch": first(batches.filter(is_test=False, method="manual")),
+        "mixed": first(batches.filter(payouts__status="needs_attention")),
+        "unapproved": first(batches.filter(needs_approval=True, approved_at=None)),
+        "unfunded": first(batches.filter(needs_funding=True, funded_at=None)),
+        "by_file": first(batches.filter(is_test=False, files__isnull=False)),
+        "returned": first(apps.get_model("rewards", "PayoutReturn").objects.order_by("-pk")),
+        "coupons": first(apps.get_model("rewards", "CouponList").objects.filter(closed_at=None).order_by("pk")),
+        "gift_code": code(payouts.filter(is_test=False, method="coupon_list").first()),
+        "waiting_code": code(waiting.select_related("participant").first()),
+        "paypal_code": code(payouts.filter(method="paypal").first()),
     }
 
 

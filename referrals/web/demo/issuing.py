@@ -54,8 +54,8 @@ def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
             campaign = campaigns.launch(campaign=campaign, actor=owner)
         for number, (first, last, minor) in enumerate(OWED):
             with clock.at(end - timedelta(hours=20 - number)):
-                sharer = _join(campaign, first, last, f"{first}.{last}@example.com")
-                friend = _join(campaign, "Friend", f"of {first}", f"of.{first}@example.net", sharer.referral_code)
+                sharer = join(campaign, first, last, f"{first}.{last}@example.com")
+                friend = join(campaign, "Friend", f"of {first}", f"of.{first}@example.net", sharer.referral_code)
                 paid = Money(minor * 10, "USD")
                 order = f"try-{campaign.public_id}-{number + 1}"
                 services.qualify(participant=friend, actor=STORE, source="api", amount=paid, external_id=order)
@@ -63,7 +63,8 @@ def tell(tenant: Tenant, owner: Actor, end: datetime) -> None:
     make_up_secrets(connection=begun, actor=owner)
 
 
-def _join(campaign: Campaign, first: str, last: str, email: str, code: str = "") -> Participant:
+def join(campaign: Campaign, first: str, last: str, email: str, code: str = "") -> Participant:
+    """Somebody joins by the hosted page."""
     return services.join(
         campaign=campaign,
         email=email.lower(),

@@ -35,6 +35,8 @@ PARTNERS = RuleTerms(
     max_purchases_per_friend=1,
     limits=Limits(per_referrer_year=Money(59900, "USD"), campaign_month=Money(30000, "USD")),
     review_days=14,
+    # In runs of the payout calendar; by which way, paying.tell_live() says.
+    delivery="month_end",
 )
 CLUB = tuple(
     RuleTerms(

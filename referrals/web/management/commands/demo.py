@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.codes import repeatable
-from referrals.web.demo import EMAIL, PASSWORD, cases, hub, issuing, more, payments, practice, touches
+from referrals.web.demo import EMAIL, PASSWORD, cases, hub, issuing, more, paying, payments, practice, touches
 from referrals.web.demo.story import Story
 
 SEED = 20261120
@@ -58,6 +58,9 @@ class Command(BaseCommand):
             practice.tell(Tenant(merchant, True), owner, end)
             hub.tell(Tenant(merchant), owner, end)
             issuing.tell(Tenant(merchant, True), owner, end)
+            colleague = paying.invite_colleague(Tenant(merchant))
+            paying.tell_live(Tenant(merchant), owner, colleague, end)
+            paying.tell_test(Tenant(merchant, True), owner, colleague, end)
 
     def _summary(self) -> None:
         user = User.objects.filter(email=EMAIL).first()
