@@ -21,7 +21,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import SYSTEM, Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import routes, runs
+from rewards import ceilings, routes, runs
 from rewards.lifecycle import BANNED, release_due
 from rewards.models import PayoutBatch, PayoutRoute, Reward
 from rewards.queueing import NO_DESTINATION
@@ -78,7 +78,9 @@ def _run(tenant: Tenant, task: Task) -> bool:
         waiting = {pk for pk, code in refused.items() if code == NO_DESTINATION}
         unfit += [(row, refused[row.pk]) for row in takes if refused.get(row.pk, NO_DESTINATION) not in _KNOWN]
         takes = [row for row in takes if row.pk not in refused or row.pk in waiting]
-        if not takes and not task.slot:
+        # What is above a day's ceiling goes with another part of the run, as soon as there is room.
+        late = any(code == ceilings.LIMIT for _row, code in unfit)
+        if not takes and (late or not task.slot):
             runs.note_problem(route, _unfit_words(unfit))
             return False
 
@@ -93,7 +95,7 @@ def _run(tenant: Tenant, task: Task) -> bool:
             return batch
 
         slot = runs.slot_of(task, takes)
-        made = runs.make_once(task, slot, below=len(below), more=more, issue=issue)
+        made = runs.make_once(task, slot, below=len(below), more=more or late, issue=issue)
     except Refused as refusal:
         runs.note_problem(route, refusal.message)
         return False
@@ -122,6 +124,8 @@ def _unfit_words(unfit: Sequence[tuple[Reward, str]]) -> str:
     if not unfit:
         return ""
     row, code = unfit[0]
+    if code == ceilings.LIMIT:
+        return _("A limit for a day is used up. What is above it goes as soon as there is room again.")
     words = {"amount": row.worth, "who": row.participant, "why": code if " " in code else ""}
     return (_("%(amount)s to %(who)s can't be paid this way. Issue it another way. %(why)s") % words).strip()
 

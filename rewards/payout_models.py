@@ -146,7 +146,8 @@ class Payout(TenantModel):
     attempts = models.PositiveIntegerField(default=0)
     # While somebody works on it, the end of their lease; else when it is due next. All three by the database's clock (INV-19).
     next_attempt_at = models.DateTimeField(null=True, blank=True)
-    # When a call that may have reached the company first began: the life of the key counts from here.
+    # When a call that may have reached the company first began: the life of the key counts from here. Without a company, when it was
+    # frozen in a file, given as a code, or marked by hand: it counts for that day's ceilings.
     called_at = models.DateTimeField(null=True, blank=True)
     # When the company is next asked what became of it, and how often it was; a status message makes it now.
     check_at = models.DateTimeField(null=True, blank=True)

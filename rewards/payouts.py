@@ -124,7 +124,7 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     now = clock.now()
     payouts = cut(batch, rewards)
     for payout in payouts:
-        payout.status, payout.attempts, payout.paid_at = "paid", 1, now
+        payout.status, payout.attempts, payout.paid_at, payout.called_at = "paid", 1, now, clock.wall()
     add(payouts, rewards, actor)
     write_ledger(payouts, "pay", actor, batch.note)
     targets = [lifecycle.Target(reward, State.ISSUED) for reward in rewards]

@@ -26,7 +26,7 @@ from referrals.web.connection_forms import setting_field
 from referrals.web.reward_choice import Choice, IssueForm
 from referrals.web.reward_rows import KIND_ICONS
 from referrals.web.templatetags.ui import monies
-from rewards import payout_guards
+from rewards import ceilings, payout_guards
 from rewards.models import Payout, PayoutItem, Reward
 from rewards.payouts import MANUAL, Outgoing, outgoing
 from rewards.queueing import NO_DESTINATION, Preview
@@ -266,6 +266,7 @@ def _why(code: str) -> str:
         "currency_not_payable": _("In a currency that this method does not pay"),
         NO_DESTINATION: _("No payout address for this method yet"),
         "referrer_banned": _("Banned"),
+        ceilings.LIMIT: _("Above a limit for today"),
     }
     if code in words:
         return words[code]

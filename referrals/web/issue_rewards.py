@@ -114,7 +114,7 @@ def issue(request: MerchantRequest, choice: Choice, done: Done) -> HttpResponse:
         except Refused as refusal:
             if refusal.code == "option" and options.add_refusal(refusal):
                 return ask(request, choice, form=form, options=options, status=422)
-            if refusal.code in {"method_unsuitable", "nothing_payable", "option"}:
+            if refusal.code in {"method_unsuitable", "nothing_payable", "option", "limit_reached"}:
                 return ask(request, choice, warning=refusal.message, status=422)
             raise
     if batch.method == MANUAL:

@@ -13,7 +13,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import lifecycle, payout_guards
+from rewards import ceilings, lifecycle, payout_guards
 from rewards.coupon_models import CouponCode, CouponList
 from rewards.coupons.lists import open_lists, stock_of
 from rewards.models import Payout, PayoutBatch, PayoutGift, Reward, State
@@ -70,7 +70,9 @@ def preview(tenant: Tenant, reward_ids: Collection[int], chosen: Mapping[str, An
     left = stock_of([coupons])[coupons.pk].left
     without = found.payable[left:]
     message = _("No code is left in “%(list)s”. Add codes to it; then it can be issued.") % {"list": coupons.name}
-    return Preview(found.payable[:left], found.refused + [(row, message) for row in without])
+    payable, above = ceilings.within(tenant, found.payable[:left], each=True)
+    late = [(row, ceilings.LIMIT) for row in above]
+    return Preview(payable, found.refused + late + [(row, message) for row in without])
 
 
 def _sorted_out(rewards: Sequence[Reward], coupons: CouponList | None) -> Preview:
@@ -105,8 +107,8 @@ def issue(
 ) -> tuple[PayoutBatch, bool]:
     """Give one code for each reward: a payout each, with the code as its gift. Returns (batch, made now); all or nothing.
 
-    A reward that is wholly set off against what was taken back from the person before needs no code. Raises Refused: no_codes and
-    payouts_stopped (409), method_unsuitable, coupon_list_unknown, and payouts.issue_by_hand()'s.
+    A reward that is wholly set off against what was taken back from the person before needs no code. Raises Refused: no_codes,
+    payouts_stopped and limit_reached (409), method_unsuitable, coupon_list_unknown, and payouts.issue_by_hand()'s.
     """
 
     def fill(batch: PayoutBatch) -> None:
@@ -115,6 +117,7 @@ def issue(
         coupons = open_lists(tenant).filter(public_id=str((options or {}).get("list", ""))).first()
         if coupons is None:
             raise Refused("coupon_list_unknown", _("There is no such list of codes, or it is closed."), field="list")
+        ceilings.lock(tenant)
         lock_recipients(tenant, reward_ids)
         rewards = lifecycle.lock(tenant, reward_ids)
         lifecycle.refuse_wrong_state(lifecycle.ACTS["issue"], rewards)
@@ -137,6 +140,7 @@ def issue(
 def _give(batch: PayoutBatch, coupons: CouponList, rewards: Sequence[Reward], actor: Actor) -> None:
     now = clock.now()
     payouts = _cut(batch, rewards)
+    ceilings.refuse_above(payouts)
     paid = [row for row in payouts if row.amount_minor]
     codes = _take(coupons, len(paid))
     add(payouts, rewards, actor)
@@ -181,6 +185,7 @@ def _cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
             currency=reward.currency,
             status="paid",
             attempts=1,
+            called_at=clock.wall(),
             paid_at=clock.now(),
         )
         payout.key = payout.public_id

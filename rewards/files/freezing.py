@@ -19,7 +19,7 @@ from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import CURRENCIES
-from rewards import lifecycle, payout_guards
+from rewards import ceilings, lifecycle, payout_guards
 from rewards.file_models import PayoutFile, PayoutLine
 from rewards.files.formats import FORMATS, Entry, Format, Payee
 from rewards.models import Payout, PayoutBatch, Reward, State
@@ -42,9 +42,11 @@ def kinds_of(format_: Format) -> frozenset[str]:
 
 
 def preview(name: str, tenant: Tenant, reward_ids: Collection[int]) -> Preview:
-    """What freeze() would pay of these rewards, and which not, without doing anything. Two queries."""
+    """What freeze() would pay of these rewards, and which not, without doing anything. Two queries, and two for each currency."""
     rows = Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids).order_by("pk").select_related("participant")
-    return _sorted_out(list(rows), FORMATS[name])[0]
+    found = _sorted_out(list(rows), FORMATS[name])[0]
+    payable, above = ceilings.within(tenant, found.payable)
+    return Preview(payable, found.refused + [(row, ceilings.LIMIT) for row in above])
 
 
 def _sorted_out(rewards: Sequence[Reward], format_: Format) -> tuple[Preview, dict[int, Payee]]:
@@ -99,7 +101,7 @@ def freeze(
     """Make a batch that is paid by the file `name` of formats.FORMATS. Returns (batch, made now); all or nothing.
 
     As queueing.queue(): one payout for each recipient and side, whose rewards wait when a change of their address is held. Several
-    files where currencies differ or one has too many lines. Raises Refused as queue() does, and payouts_stopped (409).
+    files where currencies differ or one has too many lines. Raises Refused as queue() does, payouts_stopped and limit_reached (409).
     """
     format_ = FORMATS[name]
 
@@ -107,6 +109,7 @@ def freeze(
         if payout_guards.is_stopped(tenant):
             message = _("All payouts are stopped. Let them go on first.")
             raise Refused("payouts_stopped", message, status=409)
+        ceilings.lock(tenant)
         lock_recipients(tenant, reward_ids)
         rewards = lifecycle.lock(tenant, reward_ids)
         lifecycle.refuse_wrong_state(lifecycle.ACTS["queue"], rewards)
@@ -148,9 +151,10 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> list
     """The payouts that stand in the files; what is all set off against an earlier reversal is paid at once."""
     now = clock.now()
     payouts = cut(batch, rewards)
+    ceilings.refuse_above(payouts)
     for payout in payouts:
         if payout.amount_minor:
-            payout.status, payout.attempts = "sending", 1
+            payout.status, payout.attempts, payout.called_at = "sending", 1, clock.wall()
         else:
             payout.status, payout.paid_at = "paid", now
     add(payouts, rewards, actor)

@@ -23,7 +23,7 @@ TAG = "Payouts"
 LIMITS = ("a_day", "a_person_a_day", "second_person_above")
 PAYOUT_SAFETY: Schema = record(
     {
-        "stopped": boolean("Whether nothing leaves through providers now.", False),
+        "stopped": boolean("Whether nothing leaves now.", False),
         "stopped_everywhere": boolean("Whether the operator of this installation has stopped every business.", False),
         "stopped_at": instant("Since when, by your own switch.", None, null=True),
         "stopped_by": text("Who threw it.", None, null=True),
@@ -86,7 +86,8 @@ def get_payout_safety(call: Call) -> Answer:
 def stop_payouts(call: Call) -> Answer:
     """Stop all payouts.
 
-    Nothing leaves through a provider from now on; what is on the wire arrives. Only a person can let them go on, on the page.
+    Nothing leaves through a provider, no file is made and no code is given from now on; what is on the wire arrives.
+    Only a person can let them go on, on the page.
     """
     payout_guards.stop(tenant=call.tenant, actor=call.actor, note=call.body["note"])
     return Answer(safety_json(call.tenant))

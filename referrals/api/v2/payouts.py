@@ -64,6 +64,8 @@ _EXPAND = expand_field("participant")
         "recipient_banned",
         "method_unsuitable",
         "nothing_payable",
+        "limit_reached",
+        "payouts_stopped",
     ),
 )
 def create_payouts(call: Call) -> Answer:

@@ -31,7 +31,7 @@ def test_stopping_needs_a_reason_and_no_password(alice: Cast) -> None:
     assert "so that it can be explained later" in nothing.content.decode()
     answer = alice.client.post(url, {"note": "Odd sums"}, follow=True)
     page = answer.content.decode()
-    assert "Payouts are stopped: nothing leaves through a provider." in page
+    assert "Payouts are stopped: nothing leaves." in page
     assert "Odd sums" in page
     assert "Let payouts go on" in page
 

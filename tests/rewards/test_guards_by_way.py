@@ -1,0 +1,190 @@
+"""What each guard does to each way of paying: the table of docs/payouts.md ("What keeps money in the house"), row by row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from integrations import issuing, methods
+from integrations import payouts as carrier
+from participants.models import Participant
+from referrals.events.services import Actor
+from referrals.lib import clock
+from referrals.lib.errors import Refused
+from referrals.lib.money import Money
+from rewards import payout_guards as guards
+from rewards import queueing
+from rewards.ceilings import LIMIT
+from rewards.coupons.lists import add_codes, make_list
+from rewards.files.returned import mark_all
+from rewards.models import CouponCode, CouponList, LedgerEntry, Payout, PayoutBatch, PayoutRun, Reward
+from rewards.payouts import undo
+from rewards.queueing import Method
+from rewards.verify import differences
+from tests.chaos.company import Company
+from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.rewards.paying import company, method
+
+__all__ = ["company", "method"]  # fixtures
+pytestmark = pytest.mark.django_db
+DANA = Actor("user", "us_dana", "Dana")
+WAYS = ("company", "csv_file", "coupon_list", "manual")
+TEN = Money(1000, "USD")
+
+
+@pytest.fixture
+def coupons(alice: Cast) -> CouponList:
+    """A list with ten codes of ten dollars."""
+    found = make_list(tenant=alice.tenant, actor=ACTOR, name="Beans", worth=TEN)
+    add_codes(coupons=found, data="\n".join(f"BEANS-{n:04}" for n in range(10)).encode(), actor=ACTOR)
+    return found
+
+
+@pytest.fixture
+def asha(alice: Cast) -> Participant:
+    """Who gets custom rewards, which every way can pay."""
+    return make_participant(make_campaign(alice.tenant, [fixed_rule(1000, kind="custom")]), "asha@example.com")
+
+
+def limit(alice: Cast, **minor: int) -> None:
+    guards.set_limits(tenant=alice.tenant, actor=ACTOR, currency="USD", limits=dict(minor))
+
+
+def earn(asha: Participant, count: int = 1) -> list[Reward]:
+    so_far = Reward.objects.count()
+    return [buy(make_friend(asha, f"maya{so_far + n}@example.net")).rewards[0] for n in range(count)]
+
+
+def pay(alice: Cast, way: str, method: Method, coupons: CouponList, rewards: list[Reward]) -> PayoutBatch:
+    """Issue by this way, and let what a worker has to do be done."""
+    keys, key = [row.pk for row in rewards], f"request-{PayoutBatch.objects.count()}-{Payout.objects.count()}"
+    if way == "company":
+        paid_by = Method(method.name, frozenset({"custom"}), account=method.account)
+        batch, _made = queueing.queue(tenant=alice.tenant, reward_ids=keys, method=paid_by, actor=ACTOR, key=key)
+        carrier.sweep()
+    else:
+        chosen = {"list": coupons.public_id} if way == "coupon_list" else {}
+        option = methods.find(alice.tenant, way)
+        batch, _made = methods.issue(option, tenant=alice.tenant, reward_ids=keys, actor=ACTOR, key=key, chosen=chosen)
+    batch.refresh_from_db()
+    return batch
+
+
+def states(rewards: list[Reward]) -> list[str]:
+    return list(
+        Reward.objects.filter(pk__in=[row.pk for row in rewards]).order_by("pk").values_list("state", flat=True)
+    )
+
+
+def left(rewards: list[Reward]) -> list[bool]:
+    """Whether each has left: it is issued, or stands in a file that was frozen."""
+    return [state in {"issued", "sending"} for state in states(rewards)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "field"),
+    [
+        *((first, second, "a_day_minor") for first in WAYS for second in WAYS),
+        *(("manual", second, "a_person_a_day_minor") for second in WAYS),
+    ],
+)
+def test_every_way_counts_for_a_day_s_ceiling(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, company: Company, first: str, second: str,
+    field: str,
+) -> None:  # fmt: skip
+    limit(alice, **{field: 1500})
+    one, two = earn(asha, 2)
+    pay(alice, first, method, coupons, [one])
+    assert left([one]) == [True]
+    if second == "manual":
+        # It was paid outside already: to refuse writing it down would only make the books wrong.
+        pay(alice, second, method, coupons, [two])
+        assert left([two]) == [True]
+        return
+    if second == "company":
+        pay(alice, second, method, coupons, [two])
+        late = Payout.objects.get(rewards=two)
+        assert (late.status, late.attempts, states([two])) == ("queued", 0, ["queued"])
+        assert late.message.startswith("Today's limit")
+        return
+    before = (Payout.objects.count(), CouponCode.objects.filter(payout=None).count())
+    with pytest.raises(Refused) as refused:
+        pay(alice, second, method, coupons, [two])
+    assert (refused.value.code, refused.value.status) == ("limit_reached", 409)
+    assert refused.value.message.startswith("Today's limit")
+    assert states([two]) == ["due"]
+    assert (Payout.objects.count(), CouponCode.objects.filter(payout=None).count()) == before
+    # The next day it goes.
+    Payout.objects.update(called_at=F("called_at") - timedelta(days=2))
+    pay(alice, second, method, coupons, [two])
+    assert left([two]) == [True]
+
+
+@pytest.mark.parametrize("way", ["csv_file", "coupon_list"])
+def test_what_is_above_a_ceiling_is_named_before_anything_is_issued(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, way: str
+) -> None:
+    bela = make_participant(asha.campaign, "bela@example.com")
+    limit(alice, a_day_minor=1500)
+    rewards = earn(asha) + earn(bela)
+    option, chosen = methods.find(alice.tenant, way), {"list": coupons.public_id} if way == "coupon_list" else {}
+    found = methods.preview(option, alice.tenant, [row.pk for row in rewards], chosen)
+    assert (found.payable, found.refused) == (rewards[:1], [(rewards[1], LIMIT)])
+    with pytest.raises(Refused) as refused:
+        pay(alice, way, method, coupons, rewards)
+    assert (refused.value.code, states(rewards), PayoutBatch.objects.count()) == ("limit_reached", ["due", "due"], 0)
+
+
+def test_what_came_back_or_was_undone_leaves_its_room(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList
+) -> None:
+    limit(alice, a_day_minor=1000)
+    one, two, three = earn(asha, 3)
+    mark_all(batch=pay(alice, "csv_file", method, coupons, [one]), kind="withdrawn", note="", actor=ACTOR)
+    undo(batch=pay(alice, "manual", method, coupons, [two]), actor=ACTOR)
+    pay(alice, "coupon_list", method, coupons, [three])
+    assert (states([one, two, three]), list(differences())) == (["due", "due", "issued"], [])
+
+
+@pytest.mark.parametrize("way", ["csv_file", "coupon_list"])
+@pytest.mark.parametrize("delivery", ["immediate", "day_15"])
+def test_a_run_takes_what_fits_and_the_rest_on_another_day(
+    alice: Cast, coupons: CouponList, way: str, delivery: str
+) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(1000, kind="coupon", delivery=delivery)])
+    people = [make_participant(campaign, f"{name}@example.com") for name in ("asha", "bela", "cleo")]
+    rewards = [buy(make_friend(person, f"of-{person.pk}@example.net")).rewards[0] for person in people]
+    limit(alice, a_day_minor=2500)
+    chosen = {"list": coupons.public_id} if way == "coupon_list" else {}
+    route = issuing.set_route(
+        tenant=alice.tenant, actor=ACTOR, side="referrer", kind="coupon", method=way, options=chosen
+    )
+    now = clock.now()
+    moment = now if delivery == "immediate" else now + timedelta(days=32)
+    made = [issuing.run_due(alice.tenant, moment) for _ in range(2)]
+    assert (made, left(rewards)) == ([1, 0], [True, True, False])
+    route.refresh_from_db()
+    assert route.problem == "A limit for a day is used up. What is above it goes as soon as there is room again."
+    Payout.objects.update(called_at=F("called_at") - timedelta(days=2))
+    assert (issuing.run_due(alice.tenant, moment), left(rewards)) == (1, [True, True, True])
+    route.refresh_from_db()
+    assert (route.problem, issuing.run_due(alice.tenant, moment), PayoutRun.objects.count()) == ("", 0, 2)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_switch_stops_every_way_but_what_was_paid_outside(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, company: Company, way: str
+) -> None:
+    guards.stop(tenant=alice.tenant, actor=ACTOR, note="Odd sums.")
+    rewards = earn(asha)
+    if way in {"csv_file", "coupon_list"}:
+        with pytest.raises(Refused) as refused:
+            pay(alice, way, method, coupons, rewards)
+        assert (refused.value.code, states(rewards)) == ("payouts_stopped", ["due"])
+        assert (Payout.objects.count(), LedgerEntry.objects.filter(kind="pay").count()) == (0, 0)
+    else:
+        pay(alice, way, method, coupons, rewards)
+        assert states(rewards) == ["queued" if way == "company" else "issued"]
+        assert company.transfers == []
