@@ -6,12 +6,14 @@ from django.db.models import F, OuterRef, Subquery
 
 from integrations.models import Connection
 from participants.models import CustomerReference
+from referrals.events import types
 from rewards.models import PayoutItem, Reward, State
-from rewards.queueing import NO_DESTINATION, due_again
+from rewards.queueing import NO_DESTINATION, due_again, with_last_word
 
 
 def wake(limit: int = 500) -> int:
-    """Make due what waits since a payout failed, once its company's newest id of the person is not the one that was tried then.
+    """Make due what waits since a payout failed, once its company's newest id of the person is not the one that was tried then. What was
+    issued another way since, and waits for a payout address now, is left to queueing.wake.
 
     An issuer that lets a reward wait for want of a customer says in its outcome's `reference` which one it tried, "" for none. No clock
     is asked, so an id that became known while the company was being asked is not missed. Returns how many.
@@ -20,7 +22,8 @@ def wake(limit: int = 500) -> int:
     source = Connection.objects.filter(public_id=OuterRef("account")).values("provider")
     known = CustomerReference.objects.filter(participant=OuterRef("participant"), source=OuterRef("source"))
     waiting = (
-        Reward.objects.filter(state=State.WAITING, reason=NO_DESTINATION)
+        with_last_word(Reward.objects.filter(state=State.WAITING, reason=NO_DESTINATION))
+        .exclude(last_word=types.REWARD_WAITING)
         .annotate(
             account=Subquery(last.values("payout__account")[:1]), tried=Subquery(last.values("payout__reference")[:1])
         )

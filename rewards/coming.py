@@ -15,7 +15,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money
 from rewards.leaderboard import open_leaderboards
 from rewards.models import Reward, State
-from rewards.queueing import NO_DESTINATION
+from rewards.queueing import waits_for_address
 from rewards.runs import next_moments
 
 
@@ -89,11 +89,8 @@ def _runs_come(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
 
 def _addresses_count(tenant: Tenant, after: datetime, limit: int) -> Iterator[Coming]:
     """Payout addresses for which a reward waits are used from a moment on, as the end of their 72 hours. What is overdue comes at once."""
-    waiting = Reward.objects.filter(
-        participant=OuterRef("participant"),
-        state=State.WAITING,
-        reason=NO_DESTINATION,
-        stage_at__lt=OuterRef("usable_from"),
+    waiting = waits_for_address(Reward.objects.all()).filter(
+        participant=OuterRef("participant"), stage_at__lt=OuterRef("usable_from")
     )
     rows = (
         PayoutDestination.objects.for_tenant(tenant)

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from participants import destination_kinds
@@ -20,12 +21,13 @@ from referrals.accounts import clocks
 from referrals.accounts.models import MerchantClock
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
+from referrals.events.models import Event
 from referrals.events.services import SYSTEM, Actor, record_many
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 from rewards import lifecycle, meanwhile, payout_guards, settling, vetoes
-from rewards.models import Payout, PayoutBatch, Reward, RewardQuerySet, State
+from rewards.models import Payout, PayoutBatch, PayoutItem, Reward, RewardQuerySet, State
 from rewards.payouts import (
     add,
     complete,
@@ -261,13 +263,26 @@ def wake_side(tenant: Tenant, moment: datetime, limit: int = 500) -> int:
 
 def _wake(rewards: RewardQuerySet, moment: datetime, limit: int) -> int:
     usable = PayoutDestination.objects.filter(ended_at=None, confirmed_at__isnull=False, usable_from__lte=moment)
-    waiting = rewards.filter(
-        Q(participant__destinations__usable_from__gt=F("stage_at")),
-        state=State.WAITING,
-        reason=NO_DESTINATION,
-        participant__destinations__in=usable,
+    waiting = waits_for_address(rewards).filter(
+        Q(participant__destinations__usable_from__gt=F("stage_at")), participant__destinations__in=usable
     )
     return due_again(set(waiting.values_list("pk", flat=True)[:limit]))
+
+
+def waits_for_address(rewards: RewardQuerySet) -> RewardQuerySet:
+    """Those that a payout address can help: not those whose company knows no account of their recipient (integrations.waking)."""
+    waiting = with_last_word(rewards.filter(state=State.WAITING, reason=NO_DESTINATION))
+    item = PayoutItem.objects.filter(reward=OuterRef("pk")).order_by("-pk")
+    went_to = Coalesce(Subquery(item.values("payout__destination")[:1]), Value("-"))
+    return waiting.annotate(went_to=went_to).exclude(last_word=types.REWARD_FAILED, went_to="")
+
+
+def with_last_word(waiting: RewardQuerySet) -> RewardQuerySet:
+    """How each of these came to wait, as `last_word`: reward.failed when a company could not pay, reward.waiting for want of an address."""
+    told = Event.objects.filter(
+        subject_id=OuterRef("public_id"), type__in=[types.REWARD_FAILED, types.REWARD_WAITING]
+    ).order_by("-pk")
+    return waiting.annotate(last_word=Coalesce(Subquery(told.values("type")[:1]), Value("")))
 
 
 def due_again(keys: Collection[int]) -> int:
