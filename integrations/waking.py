@@ -8,7 +8,7 @@ from integrations.models import Connection
 from participants.models import CustomerReference
 from referrals.events import types
 from rewards.models import PayoutItem, Reward, State
-from rewards.queueing import NO_DESTINATION, due_again, with_last_word
+from rewards.queueing import NO_DESTINATION, due_again, last_word
 
 
 def wake(limit: int = 500) -> int:
@@ -22,7 +22,8 @@ def wake(limit: int = 500) -> int:
     source = Connection.objects.filter(public_id=OuterRef("account")).values("provider")
     known = CustomerReference.objects.filter(participant=OuterRef("participant"), source=OuterRef("source"))
     waiting = (
-        with_last_word(Reward.objects.filter(state=State.WAITING, reason=NO_DESTINATION))
+        Reward.objects.filter(state=State.WAITING, reason=NO_DESTINATION)
+        .annotate(last_word=last_word())
         .exclude(last_word=types.REWARD_WAITING)
         .annotate(
             account=Subquery(last.values("payout__account")[:1]), tried=Subquery(last.values("payout__reference")[:1])

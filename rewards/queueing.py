@@ -271,18 +271,18 @@ def _wake(rewards: RewardQuerySet, moment: datetime, limit: int) -> int:
 
 def waits_for_address(rewards: RewardQuerySet) -> RewardQuerySet:
     """Those that a payout address can help: not those whose company knows no account of their recipient (integrations.waking)."""
-    waiting = with_last_word(rewards.filter(state=State.WAITING, reason=NO_DESTINATION))
+    waiting = rewards.filter(state=State.WAITING, reason=NO_DESTINATION)
     item = PayoutItem.objects.filter(reward=OuterRef("pk")).order_by("-pk")
     went_to = Coalesce(Subquery(item.values("payout__destination")[:1]), Value("-"))
-    return waiting.annotate(went_to=went_to).exclude(last_word=types.REWARD_FAILED, went_to="")
+    return waiting.annotate(last_word=last_word(), went_to=went_to).exclude(last_word=types.REWARD_FAILED, went_to="")
 
 
-def with_last_word(waiting: RewardQuerySet) -> RewardQuerySet:
-    """How each of these came to wait, as `last_word`: reward.failed when a company could not pay, reward.waiting for want of an address."""
+def last_word() -> Coalesce:
+    """How a reward came to wait, for a query: reward.failed when a company could not pay, reward.waiting for want of a payout address."""
     told = Event.objects.filter(
         subject_id=OuterRef("public_id"), type__in=[types.REWARD_FAILED, types.REWARD_WAITING]
     ).order_by("-pk")
-    return waiting.annotate(last_word=Coalesce(Subquery(told.values("type")[:1]), Value("")))
+    return Coalesce(Subquery(told.values("type")[:1]), Value(""))
 
 
 def due_again(keys: Collection[int]) -> int:

@@ -190,3 +190,30 @@ def test_a_made_up_question_changes_nothing(tester: Cast, asha: Participant, sys
     answer(system, 400, json.dumps({"reason": "Never heard of them."}).encode())
     assert veto.ask(row, "test_1", veto.SAMPLE) == (400, "Never heard of them.")
     assert (PayoutVeto.objects.count(), Reward.objects.count()) == (0, 0)
+
+
+def test_a_question_that_can_not_be_asked_keeps_no_other_one_waiting(
+    tester: Cast, asha: Participant, method: Method, company: Company, system: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    veto.set_up(tenant=tester.tenant, actor=ACTOR, url=system.url)
+    rewards = [earn(asha, name) for name in ("maya", "ken", "lea")]
+    payouts = [intend(tester, method, reward) for reward in rewards]
+    question = veto.question
+
+    def broken(payout: Payout) -> dict[str, Any]:
+        if payout == payouts[0]:
+            raise RuntimeError("a row that nobody can read")
+        return question(payout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(veto, "question", broken)
+        assert veto.sweep() == 2
+        assert (carrier.sweep(), [state(reward)[0] for reward in rewards]) == (2, ["queued", "issued", "issued"])
+        # It has its lease: not asked again at once.
+        assert veto.sweep() == 0
+    row = PayoutVeto.objects.get(payout=payouts[0])
+    assert (row.answer, row.attempts) == ("", 1)
+    assert row.next_at is not None
+    assert timedelta(0) < row.next_at - clock.wall() <= veto.LEASE
+    later()
+    assert (veto.sweep(), carrier.sweep(), state(rewards[0])) == (1, 1, ("issued", ""))

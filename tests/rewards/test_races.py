@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -207,3 +208,40 @@ def test_of_two_joins_at_once_the_one_with_a_code_is_not_lost(alice: Cast) -> No
         )  # fmt: skip
         at_once(join, join, partial(join, referred_by_code=asha.referral_code))
     assert Referral.objects.filter(referrer=asha).count() == 12
+
+
+def test_undoing_a_batch_and_issuing_for_the_same_person_net_nothing_twice(alice: Cast) -> None:
+    """Issuing reads what is carried over in several steps: an undoing between two of them would look like a debt."""
+    campaign = make_campaign(alice.tenant)
+    asha = make_participant(campaign)
+    first, second = (buy(make_friend(asha, f"f{n}@example.net")).rewards[0] for n in range(2))
+    issue = partial(payouts.issue_by_hand, tenant=alice.tenant, actor=ACTOR)
+    batch, _made = issue(reward_ids=[first.pk], key="the-first-one")
+    undoing = threading.Thread(target=at_once, args=[partial(payouts.undo, batch=batch, actor=ACTOR)])
+
+    def pause(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        found = execute(sql, params, many, context)
+        if "rewards_ledgerentry" in sql and "SUM(" in sql and undoing.ident is None:
+            undoing.start()
+            while undoing.is_alive() and not _somebody_waits_for_a_lock():
+                undoing.join(0.01)
+        return found
+
+    with connection.execute_wrapper(pause):
+        netted, _made = issue(reward_ids=[second.pk], key="the-second-one")
+    undoing.join()
+    assert list(netted.payouts.values_list("amount_minor", "netted_minor")) == [(1500, 0)]
+    batch.refresh_from_db()
+    first.refresh_from_db()
+    assert (batch.undone_at is not None, first.state, first.payout) == (True, "due", None)
+    # What is owed now is the reward that was taken out again, and all of it is paid when it is issued once more.
+    again, _made = issue(reward_ids=[first.pk], key="the-third-one")
+    assert list(again.payouts.values_list("amount_minor", "netted_minor")) == [(1500, 0)]
+    assert sum(LedgerEntry.objects.values_list("amount_minor", flat=True)) == 0
+    assert list(differences()) == []
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as line:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(line.execute(asked).fetchone()[0])  # type: ignore[index]  # a count has a row
