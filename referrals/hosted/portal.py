@@ -155,6 +155,7 @@ def _page(request: HttpRequest, participant: Participant, language: str) -> dict
         "closed": closed,
         "asks": wait_text(participant, wait) if wait else [],
         "asks_address": wait is not None and wait.at_home,
+        "asks_mended": wait is not None and wait.situation == "rejected",
         "chosen": urlencode({"campaign": campaign.public_id}),
         "inviting": invited.context(request, participant) if may["invite"] else None,
     }

@@ -96,9 +96,7 @@ def books(request: MerchantRequest) -> HttpResponse:
         "filter": chosen,
         "kinds": LedgerEntry.KINDS,
         # A person's or one kind's lines have no sums of their own here: they stand on the person's page.
-        "sums": []
-        if chosen.kind or chosen.q
-        else [_sums(one) for one in ledger.sums(request.tenant, chosen.since, chosen.until)],
+        **_sums([] if chosen.kind or chosen.q else ledger.sums(request.tenant, chosen.since, chosen.until)),
         "prev_url": f"{url}{joint}after={page.previous}" if page.previous else "",
         "next_url": f"{url}{joint}after={page.next}" if page.next else "",
         "file_url": f"{reverse('web:list_export')}?{urlencode({'list': 'ledger'})}&{chosen.query}",
@@ -107,13 +105,19 @@ def books(request: MerchantRequest) -> HttpResponse:
     return render(request, "web/payouts/books.html", context)
 
 
-def _sums(one: ledger.Sums) -> dict[str, Any]:
+def _sums(found: Sequence[ledger.Sums]) -> dict[str, Any]:
+    """A row for each currency, with a cell for every kind of line that there is in any of them."""
     names = dict(LedgerEntry.KINDS)
-    return {
-        "currency": one.currency,
-        "kinds": [(names[kind], one.money(kind)) for kind in ledger.KINDS if kind in one.kinds],
-        "total": one.total,
-    }
+    kinds = [kind for kind in ledger.KINDS if any(kind in one.kinds for one in found)]
+    rows = [
+        {
+            "currency": one.currency,
+            "cells": [(names[kind], one.money(kind) if kind in one.kinds else "") for kind in kinds],
+            "total": one.total,
+        }
+        for one in found
+    ]
+    return {"sums": rows, "sum_kinds": [names[kind] for kind in kinds]}
 
 
 LEDGER_COLUMNS = (
@@ -229,7 +233,7 @@ def year_notice(request: MerchantRequest) -> HttpResponse:
     except Refused as error:
         form.add_error("above_minor", error.message)
         return _years_page(request, form=form, status=422)
-    messages.success(request, _("Kept."))
+    messages.success(request, _("Saved who is marked in %(currency)s") % {"currency": currency})
     return redirect("web:year_totals")
 
 
