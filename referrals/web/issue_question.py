@@ -26,6 +26,7 @@ from referrals.web.connection_forms import setting_field
 from referrals.web.reward_choice import Choice, IssueForm
 from referrals.web.reward_rows import KIND_ICONS
 from referrals.web.templatetags.ui import monies
+from referrals.web.worths import units_of, worths
 from rewards import ceilings, payout_guards
 from rewards.models import Payout, PayoutItem, Reward
 from rewards.payouts import MANUAL, Outgoing, outgoing
@@ -206,7 +207,7 @@ def question(
     button = _("Mark %(rewards)s as issued") if by_hand else _("Issue %(rewards)s")
     return Question(
         title=_("Issue rewards"),
-        sums=monies(leaving.sums) if count else "",
+        sums=worths(leaving.sums, units_of(preview.payable)) if count else "",
         people=_("%(rewards)s, %(people)s") % {"rewards": rewards, "people": people},
         cards=cards,
         unfit=[_card(one, unfit=why) for one, why in found.unfit],
@@ -292,7 +293,7 @@ def _obstacle(code: str, rewards: Sequence[Reward]) -> Obstacle:
         after = _("They stay as they are.")
     return Obstacle(
         title=_("%(why)s: %(count)s") % {"why": _why(code).rstrip("."), "count": count},
-        sums=monies([Money(minor, currency) for currency, minor in sorted(sums.items()) if minor]),
+        sums=worths([Money(minor, currency) for currency, minor in sorted(sums.items()) if minor], units_of(rewards)),
         names=shown,
         after=after,
     )

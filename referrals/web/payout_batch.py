@@ -33,7 +33,7 @@ from referrals.web.reward_choice import Choice
 from referrals.web.reward_pipeline import Segment, segments_of
 from referrals.web.reward_state import ListState
 from referrals.web.rewards import CONFLICT, done, refused
-from referrals.web.templatetags.ui import monies
+from referrals.web.worths import NOTHING, units_of_batches, worths
 from rewards import payout_guards, queueing
 from rewards.models import Payout, PayoutBatch, PayoutItem
 from rewards.payouts import MANUAL, undo
@@ -100,7 +100,7 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
         **by_file,
         "batch": batch,
         "tag": batch_tag(batch, counts),
-        "sums": monies(sums),
+        "sums": worths(sums, units_of_batches([batch]).get(batch.pk, NOTHING)),
         "people": people_text(people),
         "rewards": ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"},
         "method": method_text(batch.method),

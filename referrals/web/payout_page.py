@@ -41,6 +41,7 @@ from referrals.web.reward_choice import NoteForm
 from referrals.web.reward_rows import earned_for
 from referrals.web.templatetags.ui import monies
 from referrals.web.timeline import Entry, entries_of
+from referrals.web.worths import NOTHING, units_of_payouts, worths
 from rewards import payout_guards, queueing, settling
 from rewards.models import LedgerEntry, Payout, PayoutAttempt, PayoutGift, PayoutItem, Reward, State
 from rewards.payouts import payout_happening
@@ -135,7 +136,7 @@ def facts(request: MerchantRequest, row: Payout) -> dict[str, Any]:
         "person": person,
         "person_name": person.name or person.email,
         "person_url": reverse("web:participant", args=[person.public_id]),
-        "amount": monies([row.amount]),
+        "amount": worths([row.amount], units_of_payouts([row]).get(row.pk, NOTHING)),
         "tag": Tag(STATUS_TONES.get(row.status, "neutral"), status_text(row.status)),
         "words": words_of(row, company, stopped=payout_guards.is_stopped(tenant)),
         "method": method_text(row.method),
@@ -159,7 +160,7 @@ def _item(item: PayoutItem) -> Item:
         url=reverse("web:reward", args=[reward.public_id]),
         text=earned_for(reward.event),
         friend=friend.name or friend.email,
-        amount=monies([Money(item.amount_minor, reward.currency)]),
+        amount=monies([Money(item.amount_minor, reward.currency)]) if reward.units is None else str(reward.worth),
         state=reward.state,
     )
 

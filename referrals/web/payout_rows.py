@@ -19,6 +19,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money, exponent_of
 from referrals.web.payout_words import STATUS_TONES, Words, can_be_withdrawn, status_text, words_of
 from referrals.web.templatetags.ui import ago, avatar, monies
+from referrals.web.worths import NOTHING, units_of_batches, units_of_payouts, worths
 from rewards.models import Payout, PayoutBatch
 
 # What somebody has to look at, before what goes on by itself, before what is over: which of them a batch's tag tells of.
@@ -125,13 +126,14 @@ def batch_tag(batch: PayoutBatch, counts: Mapping[str, int]) -> Tag:
 
 
 def batch_rows(batches: Sequence[PayoutBatch]) -> list[BatchRow]:
-    """Rows for a table of batches; two queries for all totals, none for an empty list."""
+    """Rows for a table of batches; three queries for all totals, none for an empty list."""
     totals, counts = (batch_totals(batches), batch_counts(batches)) if batches else ({}, {})
+    units = units_of_batches(batches)
     return [
         BatchRow(
             id=batch.public_id,
             url=reverse("web:payout_batch", args=[batch.public_id]),
-            sums=monies(totals[batch.pk][1]),
+            sums=worths(totals[batch.pk][1], units.get(batch.pk, NOTHING)),
             people=people_text(totals[batch.pk][0]),
             method=method_text(batch.method),
             note=batch.note,
@@ -176,7 +178,8 @@ def for_rows(payouts: QuerySet[Payout]) -> QuerySet[Payout]:
 
 
 def payout_rows(payouts: Sequence[Any], tenant: Tenant, *, stopped: bool = False) -> list[PayoutRow]:
-    """Rows for payouts that were read by for_rows(); `stopped`: nothing leaves now. At most one query."""
+    """Rows for payouts that were read by for_rows(); `stopped`: nothing leaves now. At most two queries."""
+    units = units_of_payouts(payouts)
     named = companies(tenant, (payout.account for payout in payouts))
     rows = []
     for payout in payouts:
@@ -191,7 +194,7 @@ def payout_rows(payouts: Sequence[Any], tenant: Tenant, *, stopped: bool = False
                 email=person.email if person.name else "",
                 avatar=avatar(name, person.email),
                 person_url=reverse("web:participant", args=[person.public_id]),
-                amount=monies([payout.amount]),
+                amount=worths([payout.amount], units.get(payout.pk, NOTHING)),
                 money=payout.amount,
                 netted=_netted(payout),
                 rewards=ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"},

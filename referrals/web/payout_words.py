@@ -106,7 +106,7 @@ def _sending(payout: Payout, given: dict[str, str]) -> Words:
 
 
 def _paid(payout: Payout, company: str) -> Words:
-    if not payout.amount_minor:
+    if not payout.amount_minor and payout.netted_minor:  # what is no money has an amount of nothing, too
         return Words(_("There was nothing to send: all of it settled what was taken back before."))
     if payout.method == MANUAL:
         return Words(_("Marked by hand: you paid it outside."))

@@ -127,7 +127,7 @@ def _since(reward: Reward) -> str:
     words = _SINCE.get(State(reward.state))
     if words is None:
         return str(reward.get_state_display())
-    return str(words) % {"time": timesince(reward.stage_at, depth=1)}
+    return str(words) % {"time": timesince(reward.stage_at, clock.now(), depth=1)}
 
 
 def _summary(reward: Reward) -> str:

@@ -17,8 +17,8 @@ from integrations.payouts import ask, sweep
 from integrations.sandbox.base import money_of
 from integrations.sandbox.state import Rows
 from integrations.services import connect
-from participants import destination_kinds
-from participants.models import Participant, PayoutDestination
+from participants import destination_kinds, portal
+from participants.models import Participant, PayoutDestination, PortalLink
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from rewards.models import Payout, PayoutBatch, Reward
@@ -104,6 +104,13 @@ class Desk:
     def payout_reads(self, payout: Payout, *words: str) -> None:
         """The payout's page says this."""
         self.reads(reverse("web:payout", args=[payout.public_id]), *words)
+
+    def open_own_page(self, person: Participant) -> None:
+        """Their own page, from a mailed link."""
+        link = PortalLink.objects.create(participant=person)
+        self.page.goto(f"{self.url}/me/open/{portal.make_token(link)}")
+        self.page.get_by_role("button", name="Open my page").click()
+        expect(self.page).to_have_url(f"{self.url}/me/")
 
 
 def payout_of(name: str) -> Payout:

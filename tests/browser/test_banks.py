@@ -12,28 +12,15 @@ from pytest_django.live_server_helper import LiveServer
 
 from integrations.models import Connection
 from integrations.payouts import ask, sweep
-from participants import destination_kinds
-from participants.models import Participant, PayoutDestination
 from referrals.accounts.tenancy import Tenant
-from referrals.lib import clock
 from rewards.models import Payout, Reward
+from tests.browser.issuing import is_paid_at
 from tests.browser.merchant import log_in
 from tests.factories import Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.integrations.sandbox.talking import minor_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 IBAN = {"holder": "Asha Lindqvist", "iban": "DE89370400440532013000"}
-
-
-def is_paid_at(person: Participant, kind: str, typed: dict[str, str]) -> None:
-    """An address that was confirmed a while ago."""
-    read, now = destination_kinds.read(kind, typed), clock.now()
-    row = PayoutDestination(
-        merchant=person.merchant, is_test=True, participant=person, method=kind, hint=read.hint, fingerprint="f",
-        asked_at=now, confirmed_at=now, usable_from=now,
-    )  # fmt: skip
-    row.secrets = {"address": read.address, **read.details}
-    row.save()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from integrations.models import Connection
 from integrations.payouts import ask, sweep
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Payout, Reward
+from tests.browser.issuing import is_paid_at
 from tests.browser.merchant import log_in
-from tests.browser.test_banks import is_paid_at
 from tests.browser.test_issue import keeps_the_rules
 from tests.factories import Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.integrations.sandbox.talking import minor_of

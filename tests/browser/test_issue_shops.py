@@ -8,14 +8,12 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from integrations import trying
-from integrations.models import Connection
 from integrations.payouts import sweep
-from integrations.sandbox.base import money_of
 from integrations.sandbox.sending import stand_in
-from integrations.sandbox.state import Rows
 from integrations.services import connect
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Payout, Reward
+from tests.browser.issuing import paid_by
 from tests.browser.merchant import log_in
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_reward
 from tests.integrations.sandbox.talking import minor_of
@@ -115,8 +113,3 @@ def test_a_shop_gives_a_code_and_says_why_it_does_not(
     assert [(paid.amount_minor, failed.amount_minor), paid_by(shop)] == [(1500, minor_of("declined")), [1500]]
     found = Reward.objects.order_by("participant__email").values_list("state", "reason")
     assert list(found) == [("issued", ""), ("attention", "provider_rejected")]
-
-
-def paid_by(connection: Connection) -> list[int]:
-    """What the stand-in paid, in minor units."""
-    return [row.money.minor for row in money_of(Rows(connection))]

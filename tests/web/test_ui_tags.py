@@ -77,8 +77,9 @@ def test_counts_have_separators() -> None:
         (timedelta(days=-2), "2 days ago"),
         (timedelta(hours=4), "in 4 hours"),
         (timedelta(seconds=-30), "30 seconds ago"),
+        (timedelta(0), "1 second ago"),
     ],
-    ids=["past", "future", "just now"],
+    ids=["past", "future", "just now", "at this moment"],
 )
 def test_ago_tells_the_exact_time_too(delta: timedelta, text: str) -> None:
     value = NOON + delta

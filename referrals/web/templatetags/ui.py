@@ -6,7 +6,7 @@ Load with `{% load ui %}`. Locale is the active language; times are in the activ
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -80,7 +80,11 @@ def money(value: Money | Units | int | None, currency: str = "") -> str:
 @register.filter
 def monies(values: Iterable[Money] | None) -> str:
     """Sums of several currencies side by side, never added: "$30.00 and ¥2,000" (ARCHITECTURE.md, "Money")."""
-    texts = [money(value) for value in values or ()]
+    return listed([money(value) for value in values or ()])
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Things side by side, as the active language lists them; nothing for none."""
     return format_list(texts, locale=_locale()) if texts else ""
 
 
@@ -121,7 +125,8 @@ def ago(value: datetime | None, now: datetime | None = None) -> SafeString:
     seconds = (value - (now or clock.now())).total_seconds()
     # To the unit that is shown, so that a long list asks Babel for few texts and not for one per row.
     unit = 1 if abs(seconds) < 60 else 60 if abs(seconds) < 3600 else 3600 if abs(seconds) < 86_400 else 86_400
-    return _time_tag(value, _relative(round(seconds / unit) * unit, _locale()), title=_exact(value))
+    # What happens at this moment has happened: never "in 0 seconds".
+    return _time_tag(value, _relative(round(seconds / unit) * unit or -1, _locale()), title=_exact(value))
 
 
 @register.filter

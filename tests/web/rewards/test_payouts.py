@@ -127,7 +127,7 @@ def test_the_pages_cost_the_same_for_any_number(
     for reward in due[5:]:
         issue(alice, reward)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         alice.client.get(reverse("web:payouts"))
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         alice.client.get(reverse("web:payout_batch", args=[batch.public_id]))
