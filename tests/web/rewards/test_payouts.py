@@ -129,5 +129,5 @@ def test_the_pages_cost_the_same_for_any_number(
 
     with django_assert_max_num_queries(12):
         alice.client.get(reverse("web:payouts"))
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         alice.client.get(reverse("web:payout_batch", args=[batch.public_id]))
