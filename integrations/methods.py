@@ -20,6 +20,7 @@ from integrations.services import is_ready
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib.errors import Refused
+from referrals.lib.money import Money
 from rewards import payouts, queueing
 from rewards.coupons import giving
 from rewards.files import freezing
@@ -196,21 +197,39 @@ def preview(
     if option.own is not None and option.own.preview is not None:
         return option.own.preview(tenant, reward_ids, chosen or {})
     found = queueing.preview(tenant, reward_ids, option.method)
-    obstacles = _obstacles(option, found.payable, chosen or {})
+    obstacles, apart = _obstacles(option, found.payable, chosen or {})
     refused = [(reward, obstacles[reward.pk]) for reward in found.payable if reward.pk in obstacles]
-    return Preview([reward for reward in found.payable if reward.pk not in obstacles], found.refused + refused)
+    return Preview([reward for reward in found.payable if reward.pk not in obstacles], found.refused + refused, apart)
 
 
-def _obstacles(option: Option, rewards: Sequence[Reward], chosen: Mapping[str, Any]) -> dict[int, str]:
-    """Why the company can't deliver these rewards, by primary key. It is asked about what leaves: all of one person and side together,
-    netted."""
+def _obstacles(
+    option: Option, rewards: Sequence[Reward], chosen: Mapping[str, Any]
+) -> tuple[dict[int, str], frozenset[int]]:
+    """(why the company can't deliver these rewards, those that leave each by itself), by primary key.
+
+    It is asked about what leaves: all of one person and side together, netted. What it does not have as one, such as two gift cards of a
+    fixed amount, is asked for one by one. Whatever is left out is not netted with, so the rest is asked for anew.
+    """
+    found: dict[int, str] = {}
     if option.way is None or not option.way.obstacle:
-        return {}
-    ask = import_string(option.way.obstacle)
-    sums = payouts.amounts_of(rewards)
-    words = {who: str(ask(option.connection, money, chosen)) for who, money in sums.items() if money.minor}
-    found = {reward.pk: words.get((reward.participant_id, reward.side), "") for reward in rewards}
-    return {pk: why for pk, why in found.items() if why}
+        return found, frozenset()
+    ask = partial(import_string(option.way.obstacle), option.connection)
+    while True:
+        left = [reward for reward in rewards if reward.pk not in found]
+        together = [
+            (group, str(ask(Money(amount, group[0].currency), chosen)))
+            for group, amount in payouts.portions(left)
+            if amount
+        ]
+        several = [reward for group, why in together if why and len(group) > 1 for reward in group]
+        apart = frozenset(reward.pk for reward in several)
+        wrong = {group[0].pk: why for group, why in together if why and len(group) == 1}
+        for (reward,), amount in payouts.portions(several, apart):
+            if amount and (why := str(ask(Money(amount, reward.currency), chosen))):
+                wrong[reward.pk] = why
+        if not wrong:
+            return found, apart
+        found |= wrong
 
 
 def issue(
@@ -243,12 +262,12 @@ def _issue(option: Option, given: dict[str, Any], chosen: Mapping[str, Any]) -> 
     if option.own is not None:
         return option.own.issue(**given, options=values)
     payable = queueing.preview(tenant, reward_ids, option.method).payable
-    obstacles = _obstacles(option, payable, values)
+    obstacles, apart = _obstacles(option, payable, values)
     for reward in payable:
         if reward.pk in obstacles:
             details = {"reward": reward.public_id}
             raise Refused("method_unsuitable", obstacles[reward.pk], field="method", details=details)
-    return queueing.queue(**given, method=option.method, options=values)
+    return queueing.queue(**given, method=option.method, options=values, apart=apart)
 
 
 def checked(option: Option, tenant: Tenant, chosen: Mapping[str, Any]) -> dict[str, str]:

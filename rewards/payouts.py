@@ -140,19 +140,34 @@ def complete(batch: PayoutBatch, actor: Actor) -> None:
         record(batch.tenant, actor, told)
 
 
-def cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
-    """One unsaved payout for each recipient and side, netted with what was taken back or added before; each reward points to its own.
+def portions(rewards: Sequence[Reward], apart: Collection[int] = ()) -> list[tuple[list[Reward], int]]:
+    """What each payout would be of, and come to: one for each recipient and side, and one for each reward whose primary key is in `apart`.
+
+    Netted with what was taken back or added before: a debt is taken off the smallest first of those that leave apart. Three queries.
+    """
+    groups: dict[tuple[int, str, int], list[Reward]] = {}
+    for reward in rewards:
+        alone = reward.pk if reward.pk in apart else 0
+        groups.setdefault((reward.participant_id, reward.side, alone), []).append(reward)
+    left = carried_over({person for person, _side, _alone in groups}) if groups else {}
+    found = []
+    for person, side, alone in sorted(groups, key=lambda key: groups[key][0].amount_minor if key[2] else 0):
+        group = groups[person, side, alone]
+        due = sum(reward.amount_minor for reward in group)
+        amount = max(0, due + left.get((person, side), 0))
+        left[person, side] = left.get((person, side), 0) + due - amount
+        found.append((group, amount))
+    return found
+
+
+def cut(batch: PayoutBatch, rewards: Sequence[Reward], apart: Collection[int] = ()) -> list[Payout]:
+    """One unsaved payout for each of the portions(); each reward points to its own.
 
     The caller has locked the recipients, so that nothing is netted twice.
     """
-    groups: dict[tuple[int, str], list[Reward]] = {}
-    for reward in rewards:
-        groups.setdefault((reward.participant_id, reward.side), []).append(reward)
-    carried = carried_over([person for person, _side in groups])
     payouts = []
-    for group in groups.values():
+    for group, amount in portions(rewards, apart):
         due = sum(reward.amount_minor for reward in group)
-        amount = max(0, due + carried.get((group[0].participant_id, group[0].side), 0))
         payout = Payout(
             merchant_id=batch.merchant_id,
             is_test=batch.is_test,
@@ -183,14 +198,10 @@ class Outgoing:
 
 def amounts_of(rewards: Sequence[Reward]) -> dict[tuple[int, str], Money]:
     """What payouts of these rewards would come to, by (person, side): one for each, netted as cut() does. Three queries."""
-    groups: Counter[tuple[int, str]] = Counter()
-    currency: dict[tuple[int, str], str] = {}
-    for reward in rewards:
-        who = (reward.participant_id, reward.side)
-        groups[who] += reward.amount_minor
-        currency[who] = reward.currency
-    carried = carried_over({person for person, _side in groups}) if groups else {}
-    return {who: Money(max(0, due + carried.get(who, 0)), currency[who]) for who, due in groups.items()}
+    return {
+        (group[0].participant_id, group[0].side): Money(amount, group[0].currency)
+        for group, amount in portions(rewards)
+    }
 
 
 def outgoing(payable: Sequence[Reward]) -> Outgoing:

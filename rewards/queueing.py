@@ -68,6 +68,8 @@ class Preview:
 
     payable: list[Reward] = field(default_factory=list)
     refused: list[tuple[Reward, str]] = field(default_factory=list)
+    # By primary key, those that leave each by itself, because the company does not have what they come to together.
+    apart: frozenset[int] = frozenset()
 
     @property
     def sums(self) -> dict[str, int]:
@@ -126,8 +128,10 @@ def queue(
     note: str = "",
     sums: Mapping[str, int] | None = None,
     options: Mapping[str, Any] | None = None,
+    apart: Collection[int] = (),
 ) -> tuple[PayoutBatch, bool]:
-    """Intend to pay due rewards by a method: one payout for each recipient and side, one batch for all. Returns (batch, made now).
+    """Intend to pay due rewards by a method: one payout for each recipient and side, and for each reward whose primary key is in `apart`;
+    one batch for all. Returns (batch, made now).
 
     A reward whose recipient has no payout address that may be used waits for them, and is not in the batch. `key` comes with the
     request; `sums` is what the person was shown of what is payable, minor units by currency; `options` are the method's own. All or
@@ -149,7 +153,7 @@ def queue(
         targets = [lifecycle.Target(row, State.WAITING, NO_DESTINATION) for row in waiting]
         lifecycle.move(lifecycle.ACTS["wait"], targets, actor=actor)
         batch.options, batch.needs_funding = dict(options or {}), method.waits_for_funds
-        _intend(batch, sorted_out.payable, method, actor)
+        _intend(batch, sorted_out.payable, method, actor, apart)
 
     return in_one_batch(tenant=tenant, key=key, method=method.name, note=note, actor=actor, fill=fill)
 
@@ -166,10 +170,12 @@ def _refuse_unsuitable(refused: Sequence[tuple[Reward, str]]) -> None:
         )
 
 
-def _intend(batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor: Actor) -> None:
+def _intend(
+    batch: PayoutBatch, rewards: Sequence[Reward], method: Method, actor: Actor, apart: Collection[int]
+) -> None:
     now = clock.now()
     where = payable_destinations([row.participant_id for row in rewards], now) if method.destination else {}
-    payouts = cut(batch, rewards)
+    payouts = cut(batch, rewards, apart)
     for payout in payouts:
         payout.account = method.account
         found = where.get(payout.participant_id)

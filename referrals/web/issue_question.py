@@ -306,6 +306,9 @@ def _notes(option: Option, tenant: Tenant, preview: Preview, leaving: Outgoing) 
         notes.append(("info", _("You have paid outside Passalong; this records it. It can be undone.")))
     if leaving.debtors:
         notes.append(("scale", _settled(leaving)))
+    if preview.apart:
+        text = _("%(n)s of these rewards leave each by itself: what they come to together is not to be had this way.")
+        notes.append(("split", text % {"n": f"{len(preview.apart):,}"}))
     if option.fee:
         notes.append(("receipt", _("Fees: %(fee)s") % {"fee": option.fee}))
     if option.own is not None and option.own.then:

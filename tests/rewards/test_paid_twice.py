@@ -153,19 +153,28 @@ def test_a_company_is_asked_whether_it_can_pay_what_leaves_and_not_each_reward(
     one, two = earn(asha, "f1"), earn(asha, "f2")
     assert methods.preview(option, alice.tenant, [one.pk]).refused == []
     both = methods.preview(option, alice.tenant, [one.pk, two.pk])
-    assert both.refused == [(one, "There is no card of $30.00."), (two, "There is no card of $30.00.")]
-    with pytest.raises(Refused, match=r"no card of \$30.00") as caught:
+    # Nobody has a card of thirty, so each is a card of its own.
+    assert (both.refused, both.apart) == ([], frozenset({one.pk, two.pk}))
+    # Five of the thirty are set off against what was taken back before: then neither is to be had.
+    owe(alice, asha, 500)
+    left = methods.preview(option, alice.tenant, [one.pk, two.pk])
+    assert (left.refused, left.apart) == (
+        [(one, "There is no card of $10.00."), (two, "There is no card of $10.00.")],
+        frozenset(),
+    )
+    with pytest.raises(Refused, match=r"no card of \$10.00") as caught:
         methods.issue(option, tenant=alice.tenant, reward_ids=[one.pk, two.pk], actor=ACTOR, key="request-1")
     assert (caught.value.code, Payout.objects.count(), state(one)) == ("method_unsuitable", 0, ("due", ""))
-    # Fifteen of the thirty are set off against what was taken back before.
-    owe(alice, asha, 1500)
-    assert methods.preview(option, alice.tenant, [one.pk, two.pk]).refused == []
+    # Fifteen of them are: what is left is one card.
+    owe(alice, asha, 1000)
+    netted = methods.preview(option, alice.tenant, [one.pk, two.pk])
+    assert (netted.refused, netted.apart) == ([], frozenset())
     assert [code for _row, code in methods.preview(option, alice.tenant, [one.pk]).refused] == []  # nothing to send
 
 
 def owe(alice: Cast, person: Participant, minor: int, currency: str = "USD") -> None:
     LedgerEntry.objects.create(
-        key=f"test:{person.public_id}",
+        key=f"test:{person.public_id}:{minor}",
         merchant=alice.merchant,
         is_test=alice.tenant.is_test,
         participant=person,

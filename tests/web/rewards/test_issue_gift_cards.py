@@ -39,6 +39,10 @@ def test_the_product_decides_who_can_be_paid_and_the_link_is_handed_over(alice: 
         alice.client, "issue", *owed, method=method, asked=method, with_product="HALDEN", with_delivery="Links"
     )
     assert "Halden Coffee comes as $10.00, $25.00, $50.00, and not as $15.00: 1 reward" in text_of(other)
+    tens = make_campaign(side, [fixed_rule(1000, kind="gift_card")], name="Tens")
+    twice = [make_reward(tens, "person@example.com", f"friend{n}@example.net") for n in range(2)]
+    apart = post(alice.client, "issue", *twice, method=method, asked=method, with_product="HALDEN")
+    assert "2 of these rewards leave each by itself: what they come to together is not to be had" in text_of(apart)
     ids = [reward.public_id for reward in owed]
     chosen = {"method": method, "with_product": "HALDEN", "with_delivery": "Links", "key": "0123456789abcdefghijkl"}
     press = {**hidden(other), "reward": ids, **chosen}
