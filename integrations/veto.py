@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from integrations.endpoints import check_url, is_local, new_secret
@@ -232,8 +231,7 @@ def _take(veto_id: int) -> PayoutVeto | None:
 def _allow(row: PayoutVeto, answer: str, message: str = "") -> None:
     with transaction.atomic():
         if _answered(row, answer, message):
-            Payout.objects.filter(pk=row.payout_id, status="queued", attempts=0).update(next_attempt_at=Now())
-            enqueue(vetoes.SEND)
+            vetoes.go(Payout.objects.filter(pk=row.payout_id, status="queued", attempts=0))
 
 
 def _refuse(row: PayoutVeto, message: str) -> None:

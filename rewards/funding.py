@@ -18,6 +18,8 @@ from rewards.payout_guards import fund_batch
 
 # At most so many are funded at once.
 MOST = 100
+# What still waits of a batch that waits: queued, or in a file that nobody may download yet.
+NOT_LEFT = Q(status="queued") | Q(status="sending", line__isnull=False)
 
 
 def waiting_for_money(tenant: Tenant | None = None) -> TenantQuerySet[PayoutBatch]:
@@ -32,14 +34,14 @@ def waiting_for_money(tenant: Tenant | None = None) -> TenantQuerySet[PayoutBatc
 
 def waiting_for_somebody(tenant: Tenant) -> TenantQuerySet[PayoutBatch]:
     """Batches above the threshold that nobody has approved."""
-    left = Payout.objects.filter(batch=OuterRef("pk"), status="queued")
+    left = Payout.objects.filter(NOT_LEFT, batch=OuterRef("pk"))
     rows = PayoutBatch.objects.for_tenant(tenant).filter(needs_approval=True, approved_at=None, undone_at=None)
     return rows.filter(Exists(left), completed_at=None)
 
 
 def waiting(tenant: Tenant) -> TenantQuerySet[PayoutBatch]:
     """Both."""
-    left = Payout.objects.filter(batch=OuterRef("pk"), status="queued")
+    left = Payout.objects.filter(NOT_LEFT, batch=OuterRef("pk"))
     why = Q(needs_funding=True, funded_at=None) | Q(needs_approval=True, approved_at=None)
     return PayoutBatch.objects.for_tenant(tenant).filter(why, Exists(left), undone_at=None, completed_at=None)
 
@@ -47,7 +49,7 @@ def waiting(tenant: Tenant) -> TenantQuerySet[PayoutBatch]:
 def needed(batches: Collection[PayoutBatch]) -> dict[int, list[Money]]:
     """What each batch, by primary key, still needs, by currency: payouts that were withdrawn need nothing. One query."""
     found: dict[int, list[Money]] = {batch.pk: [] for batch in batches}
-    rows = Payout.objects.filter(batch__in=found, status="queued").values("batch_id", "currency")
+    rows = Payout.objects.filter(NOT_LEFT, batch__in=found).values("batch_id", "currency")
     for row in rows.annotate(minor=Sum("amount_minor")).order_by("batch_id", "currency"):
         found[row["batch_id"]].append(Money(row["minor"], row["currency"]))
     return found

@@ -174,6 +174,8 @@ class Payout(TenantModel):
                 fields=["merchant", "is_test"], condition=Q(status="needs_attention"), name="payout_questions"
             ),
             models.Index(fields=["check_at"], condition=Q(check_at__isnull=False), name="payout_check"),
+            # What waits for somebody's word, or for a worker that needs no company.
+            models.Index(fields=["method"], condition=Q(status="queued", next_attempt_at=None), name="payout_no_turn"),
             # Status messages name a payout by the company's own id.
             models.Index(fields=["account", "reference"], condition=~Q(reference=""), name="payout_reference"),
         ]

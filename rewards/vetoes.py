@@ -11,6 +11,9 @@ from rewards.models import Payout, PayoutVeto, VetoEndpoint
 
 ASK = "integrations.veto.sweep"
 SEND = "integrations.payouts.sweep"
+# Codes of a list are given without a company, by a worker of their own; such payouts never have a turn.
+GIVE = "rewards.coupons.waiting.give"
+CODES = "coupon_list"
 
 
 def endpoint_of(tenant: Tenant) -> VetoEndpoint | None:
@@ -21,9 +24,21 @@ def endpoint_of(tenant: Tenant) -> VetoEndpoint | None:
 def let_leave(tenant: Tenant, payouts: QuerySet[Payout]) -> None:
     """Nothing else stands in the way of these queued payouts: they leave, or are asked about first. In the caller's transaction."""
     if endpoint_of(tenant) is None:
-        payouts.update(next_attempt_at=Now())
-        enqueue(SEND)
+        go(payouts)
         return
     keys = payouts.values_list("pk", flat=True)
     PayoutVeto.objects.bulk_create([PayoutVeto(payout_id=pk) for pk in keys], ignore_conflicts=True)
     enqueue(ASK)
+
+
+def go(payouts: QuerySet[Payout]) -> None:
+    """Nobody is asked any more about these queued payouts, all of one way: they leave. In the caller's transaction."""
+    if payouts.exclude(method=CODES).update(next_attempt_at=Now()):
+        enqueue(SEND)
+    else:
+        enqueue(GIVE)
+
+
+def is_asked(payout: Payout) -> bool:
+    """Whether a question about it waits for its answer."""
+    return PayoutVeto.objects.filter(payout=payout, answer="").exists()

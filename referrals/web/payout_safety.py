@@ -49,7 +49,10 @@ class LimitForm(forms.Form):
         label=lazy("A second person above"),
         required=False,
         zero=True,
-        help_text=lazy("A batch of more than this leaves when somebody else of your team agrees. 0 means every batch."),
+        help_text=lazy(
+            "A batch of more than this leaves when somebody else of your team agrees; a file of it can be downloaded"
+            " then. 0 means every batch."
+        ),
     )
 
     def __init__(self, data: Any = None, *, currency: str, initial: Any = None) -> None:

@@ -96,6 +96,8 @@ def _queued(payout: Payout, *, stopped: bool) -> Words:
         return Words(_("Payouts are stopped."), _("It leaves when somebody lets them go on."))
     if payout.next_attempt_at and payout.next_attempt_at > clock.wall() and payout.message:
         return Words(payout.message, _("It leaves %(at)s by itself.") % {"at": _when(payout)})
+    if payout.next_attempt_at is None and payout.message:
+        return Words(payout.message, _("It is tried again each minute. Until then it can be withdrawn."))
     return Words(_("It is in the queue."), _("It leaves within a minute. Until then it can be withdrawn."))
 
 

@@ -13,7 +13,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from rewards import ceilings, lifecycle, payout_guards
+from rewards import ceilings, lifecycle, payout_guards, vetoes
 from rewards.coupon_models import CouponCode, CouponList
 from rewards.coupons.lists import open_lists, stock_of
 from rewards.models import Payout, PayoutBatch, PayoutGift, Reward, State
@@ -131,19 +131,44 @@ def issue(
             raise Refused("method_unsuitable", (message % words).strip(), field="method", details=details)
         refuse_other_sums(rewards, sums)
         batch.options = dict(options or {})
-        batch.save(update_fields=["options"])
-        _give(batch, coupons, rewards, actor)
+        payouts = _cut(batch, rewards)
+        batch.needs_approval = payout_guards.needs_second_person(tenant, payouts)
+        batch.save(update_fields=["options", "needs_approval"])
+        if payout_guards.waits(batch) or vetoes.endpoint_of(tenant) is not None:
+            _let_wait(batch, coupons, payouts, rewards, actor)
+        else:
+            _give(batch, coupons, payouts, rewards, actor)
 
     return in_one_batch(tenant=tenant, key=key, method=COUPONS, note=note, actor=actor, fill=fill)
 
 
-def _give(batch: PayoutBatch, coupons: CouponList, rewards: Sequence[Reward], actor: Actor) -> None:
+def _let_wait(
+    batch: PayoutBatch, coupons: CouponList, payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor
+) -> None:
+    """Somebody's word comes first: rewards.coupons.waiting gives the codes then. What needs no code is settled at once."""
+    waiting = [row for row in payouts if row.amount_minor]
+    left = stock_of([coupons])[coupons.pk].left
+    if left < len(waiting):
+        raise _too_few(coupons, left)
+    for row in waiting:
+        row.status, row.attempts, row.called_at, row.paid_at = "queued", 0, None, None
+    add(payouts, rewards, actor)
+    settled = [lifecycle.Target(row, State.ISSUED) for row in rewards if row.payout and not row.payout.amount_minor]
+    lifecycle.move(lifecycle.ACTS["issue"], settled, actor=actor, note=batch.note, extra={"issued_at": clock.now()})
+    queued = [lifecycle.Target(row, State.QUEUED) for row in rewards if row.payout and row.payout.amount_minor]
+    lifecycle.move(lifecycle.ACTS["queue"], queued, actor=actor, note=batch.note)
+    if not payout_guards.waits(batch):
+        vetoes.let_leave(batch.tenant, Payout.objects.filter(batch=batch, status="queued"))
+
+
+def _give(
+    batch: PayoutBatch, coupons: CouponList, payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor
+) -> None:
     now = clock.now()
-    payouts = _cut(batch, rewards)
     ceilings.refuse_above(payouts)
     paid = [row for row in payouts if row.amount_minor]
-    codes = _take(coupons, len(paid))
     add(payouts, rewards, actor)
+    codes = take(coupons, paid)
     for code, payout in zip(codes, paid, strict=True):
         gift = PayoutGift(
             merchant_id=batch.merchant_id,
@@ -154,10 +179,6 @@ def _give(batch: PayoutBatch, coupons: CouponList, rewards: Sequence[Reward], ac
         )
         gift.secrets = code.secrets
         gift.save(force_insert=True)
-        # The unique key on the payout, and this condition, are what "once" rests on; the lock only keeps others from waiting.
-        mine = CouponCode.objects.filter(pk=code.pk, payout=None)
-        if not mine.update(payout=payout, taken_at=now, sealed=""):
-            raise RuntimeError("A code that was locked is somebody else's.")
     write_ledger(payouts, "pay", actor, batch.note)
     targets = [lifecycle.Target(row, State.ISSUED) for row in rewards]
     lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
@@ -194,17 +215,28 @@ def _cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
     return payouts
 
 
-def _take(coupons: CouponList, count: int) -> list[CouponCode]:
-    """Lock this many free codes, the oldest first; those that another one is taking are passed over. Refused 409 `no_codes`."""
+def take(coupons: CouponList, payouts: Sequence[Payout]) -> list[CouponCode]:
+    """A free code for each of these payouts, the oldest first, as it was: its secrets are in no row but this one any more. Those that
+    another one is taking are passed over. Refused 409 `no_codes`."""
+    count = len(payouts)
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("Codes are taken in the transaction that gives them.")
     free = CouponCode.objects.filter(list=coupons, payout=None).order_by("pk")
     codes = list(free.select_for_update(skip_locked=True)[:count])
     if len(codes) < count:
-        message = ngettext(
-            "“%(list)s” has only %(n)s code left. Add codes to it, or issue fewer rewards.",
-            "“%(list)s” has only %(n)s codes left. Add codes to it, or issue fewer rewards.",
-            len(codes),
-        )
-        raise Refused("no_codes", message % {"list": coupons.name, "n": len(codes)}, field="list", status=409)
+        raise _too_few(coupons, len(codes))
+    for code, payout in zip(codes, payouts, strict=True):
+        # The unique key on the payout, and this condition, are what "once" rests on; the lock only keeps others from waiting.
+        mine = CouponCode.objects.filter(pk=code.pk, payout=None)
+        if not mine.update(payout=payout, taken_at=clock.now(), sealed=""):
+            raise RuntimeError("A code that was locked is somebody else's.")
     return codes
+
+
+def _too_few(coupons: CouponList, left: int) -> Refused:
+    message = ngettext(
+        "“%(list)s” has only %(n)s code left. Add codes to it, or issue fewer rewards.",
+        "“%(list)s” has only %(n)s codes left. Add codes to it, or issue fewer rewards.",
+        left,
+    )
+    return Refused("no_codes", message % {"list": coupons.name, "n": left}, field="list", status=409)

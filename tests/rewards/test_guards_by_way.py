@@ -7,19 +7,21 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from integrations import issuing, methods
+from integrations import issuing, methods, veto
 from integrations import payouts as carrier
 from participants.models import Participant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from rewards import bans, funding, lifecycle, queueing
 from rewards import payout_guards as guards
-from rewards import queueing
 from rewards.ceilings import LIMIT
-from rewards.coupons.lists import add_codes, make_list
+from rewards.coupons import waiting
+from rewards.coupons.lists import add_codes, close_list, make_list
+from rewards.files.freezing import content
 from rewards.files.returned import mark_all
-from rewards.models import CouponCode, CouponList, LedgerEntry, Payout, PayoutBatch, PayoutRun, Reward
+from rewards.models import CouponCode, CouponList, LedgerEntry, Payout, PayoutBatch, PayoutGift, PayoutRun, Reward
 from rewards.payouts import undo
 from rewards.queueing import Method
 from rewards.verify import differences
@@ -188,3 +190,150 @@ def test_the_switch_stops_every_way_but_what_was_paid_outside(
         pay(alice, way, method, coupons, rewards)
         assert states(rewards) == ["queued" if way == "company" else "issued"]
         assert company.transfers == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_second_person_s_word_comes_before_every_way_but_by_hand(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, company: Company, way: str
+) -> None:
+    limit(alice, second_person_above_minor=1500)
+    rewards = earn(asha, 2)
+    batch = pay(alice, way, method, coupons, rewards)
+    if way == "manual":
+        assert (batch.needs_approval, states(rewards)) == (False, ["issued", "issued"])
+        return
+    carrier.sweep()
+    waiting.give()
+    assert (batch.needs_approval, company.transfers) == (True, [])
+    assert (CouponCode.objects.exclude(payout=None).count(), LedgerEntry.objects.filter(kind="pay").count()) == (0, 0)
+    if way == "csv_file":
+        assert states(rewards) == ["sending", "sending"]
+        with pytest.raises(Refused, match="has to approve"):
+            content(batch.files.get())
+    else:
+        assert states(rewards) == ["queued", "queued"]
+    assert [row.pk for row in funding.waiting_for_somebody(alice.tenant)] == [batch.pk]
+    with pytest.raises(Refused) as refused:
+        guards.approve_batch(batch=batch, actor=ACTOR)
+    assert refused.value.code == "same_person"
+    guards.approve_batch(batch=batch, actor=DANA)
+    carrier.sweep()
+    waiting.give()
+    assert left(rewards) == [True, True]
+    assert list(funding.waiting_for_somebody(alice.tenant)) == []
+    if way == "csv_file":
+        assert content(PayoutBatch.objects.get().files.get())
+    assert list(differences()) == []
+
+
+# --- codes that wait ---
+
+
+def wait_for_codes(alice: Cast, method: Method, coupons: CouponList, rewards: list[Reward]) -> PayoutBatch:
+    """A batch of codes that a second person has yet to see."""
+    limit(alice, second_person_above_minor=0)
+    batch = pay(alice, "coupon_list", method, coupons, rewards)
+    assert (set(states(rewards)), batch.completed_at) == ({"queued"}, None)
+    return batch
+
+
+def test_a_code_that_waited_is_given_once_and_as_any_other(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList
+) -> None:
+    rewards = earn(asha, 2)
+    batch = wait_for_codes(alice, method, coupons, rewards)
+    assert carrier.sweep() == 0
+    guards.approve_batch(batch=batch, actor=DANA)
+    assert (carrier.sweep(), waiting.give(), waiting.give()) == (0, 2, 0)
+    rows = batch.payouts.order_by("pk")
+    assert [(row.status, row.gift.secrets["code"], row.gift.hint) for row in rows] == [
+        ("paid", "BEANS-0000", "0000"),
+        ("paid", "BEANS-0001", "0001"),
+    ]
+    used = CouponCode.objects.exclude(payout=None).order_by("pk")
+    assert [(row.payout_id, row.sealed) for row in used] == [(row.pk, "") for row in rows]
+    assert (states(rewards), LedgerEntry.objects.filter(kind="pay").count()) == (["issued", "issued"], 2)
+    batch.refresh_from_db()
+    assert (batch.completed_at is not None, list(differences())) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("what", "after"),
+    [
+        ("withdrawn", "due"), ("held", "held"), ("banned", "held"), ("stopped", "queued"), ("no room", "queued"), ("no code", "queued"),
+        ("closed", "due"), ("expired", "due"),
+    ],
+)  # fmt: skip
+def test_what_happened_while_a_code_waited(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, what: str, after: str
+) -> None:
+    rewards = earn(asha)
+    batch = wait_for_codes(alice, method, coupons, rewards)
+    payout = batch.payouts.get()
+    match what:
+        case "withdrawn":
+            queueing.withdraw(payouts=[payout.pk], tenant=alice.tenant, actor=ACTOR)
+        case "held":
+            lifecycle.hold(tenant=alice.tenant, reward_ids=[rewards[0].pk], actor=ACTOR)
+        case "banned":
+            bans.ban(participant=asha, actor=ACTOR, reason="x")
+        case "stopped":
+            guards.stop(tenant=alice.tenant, actor=ACTOR, note="x")
+        case "no room":
+            limit(alice, a_day_minor=500, second_person_above_minor=0)
+        case "no code":
+            CouponCode.objects.all().delete()
+        case "closed":
+            close_list(coupons=coupons, actor=ACTOR)
+        case "expired":
+            CouponList.objects.update(expires_at=clock.now())
+    if what != "withdrawn":
+        guards.approve_batch(batch=batch, actor=DANA)
+    assert (waiting.give(), states(rewards)) == (0, [after])
+    assert not PayoutGift.objects.exists()
+    assert (LedgerEntry.objects.filter(kind="pay").count(), list(differences())) == (0, [])
+    payout.refresh_from_db()
+    said = {"no room": "Today's limit for all payouts is used up.", "no code": "“Beans” has only 0 codes left."}
+    assert payout.message.startswith(said.get(what, ""))
+    if after == "queued":  # it goes once the cause is gone
+        guards.go_on(tenant=alice.tenant, actor=ACTOR)
+        limit(alice, second_person_above_minor=0)
+        add_codes(coupons=coupons, data=b"BEANS-NEW1", actor=ACTOR)
+        assert (waiting.give(), states(rewards), list(differences())) == (1, ["issued"], [])
+
+
+def test_too_few_codes_are_refused_before_anybody_is_asked(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList
+) -> None:
+    limit(alice, second_person_above_minor=0)
+    CouponCode.objects.filter(pk__in=CouponCode.objects.order_by("pk").values("pk")[1:]).delete()
+    rewards = earn(asha, 2)
+    with pytest.raises(Refused) as refused:
+        pay(alice, "coupon_list", method, coupons, rewards)
+    assert (refused.value.code, states(rewards), PayoutBatch.objects.count()) == ("no_codes", ["due", "due"], 0)
+
+
+@pytest.mark.parametrize(("status", "after"), [(200, "issued"), (400, "void"), (503, "queued"), ("off", "issued")])
+def test_a_merchant_s_own_system_is_asked_before_a_code_is_given(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, monkeypatch: pytest.MonkeyPatch,
+    status: int | str, after: str,
+) -> None:  # fmt: skip
+    veto.set_up(tenant=alice.tenant, actor=ACTOR, url="https://pay.example.com/may")
+    asked: list[str] = []
+
+    def answer(_endpoint: object, message_id: str, data: dict[str, object]) -> tuple[int, str]:
+        asked.append(message_id)
+        assert data["method"] == "coupon_list"
+        return int(status), "No."
+
+    monkeypatch.setattr(veto, "ask", answer)
+    rewards = earn(asha)
+    batch = pay(alice, "coupon_list", method, coupons, rewards)
+    assert (waiting.give(), states(rewards)) == (0, ["queued"])
+    if status == "off":
+        veto.switch_off(tenant=alice.tenant, actor=ACTOR)
+    veto.sweep()
+    assert waiting.give() == (after == "issued")
+    assert (states(rewards), PayoutGift.objects.count()) == ([after], int(after == "issued"))
+    assert asked == ([] if status == "off" else [batch.payouts.get().public_id])
+    assert list(differences()) == []
