@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import F
 
 from integrations import issuing, methods, veto
@@ -336,4 +338,43 @@ def test_a_merchant_s_own_system_is_asked_before_a_code_is_given(
     assert waiting.give() == (after == "issued")
     assert (states(rewards), PayoutGift.objects.count()) == ([after], int(after == "issued"))
     assert asked == ([] if status == "off" else [batch.payouts.get().public_id])
+    assert list(differences()) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_all_ways_at_once_never_use_the_same_rest_of_a_day(
+    alice: Cast, method: Method, coupons: CouponList, company: Company
+) -> None:
+    campaign = make_campaign(alice.tenant, [fixed_rule(1000, kind="custom")])
+    people = [make_participant(campaign, f"asha{n}@example.com") for n in range(12)]
+    rewards = [earn(person)[0] for person in people]
+    limit(alice, a_day_minor=5500)
+    paid_by = Method(method.name, frozenset({"custom"}), account=method.account)
+    keys = [row.pk for row in rewards[:4]]
+    queueing.queue(tenant=alice.tenant, reward_ids=keys, method=paid_by, actor=ACTOR, key="request-all")
+    queued = list(Payout.objects.order_by("pk").values_list("pk", flat=True))
+
+    def one(number: int) -> str:
+        try:
+            if number < 4:
+                carrier.work(queued[number])
+            else:
+                way = "csv_file" if number % 2 else "coupon_list"
+                option = methods.find(alice.tenant, way)
+                chosen = {"list": coupons.public_id} if way == "coupon_list" else {}
+                methods.issue(
+                    option, tenant=alice.tenant, reward_ids=[rewards[number].pk], actor=ACTOR, key=f"request-{number}",
+                    chosen=chosen,
+                )  # fmt: skip
+        except Refused as refusal:
+            return refusal.code
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(12) as pool:
+        came = list(pool.map(one, range(12)))
+    assert left(rewards).count(True) == 5
+    assert set(came) <= {"done", "limit_reached"}
     assert list(differences()) == []
