@@ -17,6 +17,8 @@ from participants.models import CustomerReference
 from referrals.accounts.tenancy import Tenant
 from referrals.lib import clock
 from referrals.lib.http import HttpError
+from referrals.lib.prepared import Prepared, PreparedRows, Slot
+from referrals.lib.queries import Among
 from referrals.lib.sealed import SealError
 from rewards import settling
 from rewards.models import Payout
@@ -30,6 +32,20 @@ TOO_OLD = "The company does not know it, and its key is too old to be used again
 ERASED = "The company does not know it, and its recipient's data was erased, so that it can't be sent again."
 logger = logging.getLogger(__name__)
 
+# Asked for each payout: their text is made once (ADR 13).
+_CONNECTION = Prepared(
+    lambda: Connection.objects.filter(
+        merchant=Slot("merchant"), is_test=Slot("is_test"), removed_at=None, public_id=Slot("account")
+    )
+)
+_NAMES = PreparedRows(
+    lambda: (
+        CustomerReference.objects.filter(Among("participant__public_id", Slot("people")), source=Slot("source"))
+        .order_by("pk")
+        .values_list("participant__public_id", "customer_id", "pk")
+    )
+)
+
 
 def ready(orders: Sequence[Order], tenant: Tenant) -> tuple[Account | None, list[Order]]:
     """The way to the company of these orders, all of one connection, and the orders with the company's own names of the people.
@@ -37,13 +53,12 @@ def ready(orders: Sequence[Order], tenant: Tenant) -> tuple[Account | None, list
     Of the payout's own side's connections only: one that an archive names may be somebody else's here.
     """
     first = orders[0]
-    row = Connection.objects.for_tenant(tenant).filter(removed_at=None, public_id=first.account).first()
+    row = _CONNECTION.first(merchant=tenant.merchant.pk, is_test=tenant.is_test, account=first.account)
     found = registry.ways().get(first.method)
     if row is None or (found and found[0].slug != row.provider):
         return None, list(orders)
-    people = {order.person for order in orders}
-    known = CustomerReference.objects.filter(source=row.provider, participant__public_id__in=people).order_by("pk")
-    names = dict(known.values_list("participant__public_id", "customer_id"))
+    people = list({order.person for order in orders})
+    names = {person: name for person, name, _pk in _NAMES(source=row.provider, people=people)}
     named = [replace(order, customer=names.get(order.person, "")) for order in orders]
     try:
         return Account(row.secrets, row.settings, watched(row, send_for(row)), row.is_test), named

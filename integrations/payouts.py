@@ -26,6 +26,7 @@ from integrations.models import Connection
 from integrations.payout_ways import DAY, ERASED, GONE, TOO_OLD, ask_in, learnt, next_check, ready, words
 from referrals.accounts import clocks
 from referrals.lib.http import HttpError
+from referrals.lib.prepared import Prepared, Slot
 from referrals.lib.queue import enqueue
 from rewards import ordering, payout_guards, sending, settling
 from rewards import shipping as shipments
@@ -40,6 +41,7 @@ AT_ONCE = 16
 HANDFUL = 200
 ASK = "integrations.payouts.ask"
 logger = logging.getLogger(__name__)
+_PAYOUT = Prepared(lambda: Payout.objects.select_related("merchant").filter(pk=Slot("pk")))
 
 
 def sweep() -> int:
@@ -137,7 +139,7 @@ def _whatever_comes(piece: Piece) -> bool:
 
 def work(payout_id: int, *, lease: timedelta = sending.LEASE) -> bool:
     """One try at one payout, from claiming it to settling it; False when somebody else has it or there is nothing to send."""
-    payout = Payout.objects.select_related("merchant").filter(pk=payout_id).first()
+    payout = _PAYOUT.first(pk=payout_id)
     if payout is None:
         return False  # the test side was emptied meanwhile
     if payout.shipment_id is not None:
@@ -219,7 +221,7 @@ def ask() -> int:
 
 def ask_about(payout_id: int) -> bool:
     """Ask the company about one payout that is due for it, and take what it says; False when somebody else does."""
-    payout = Payout.objects.select_related("merchant").filter(pk=payout_id).first()
+    payout = _PAYOUT.first(pk=payout_id)
     if payout is None:
         return False
     if payout.shipment_id is not None and shipping.ask(payout):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import transaction
@@ -20,10 +21,11 @@ from referrals.accounts.models import Merchant, MerchantClock
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.models import Event
-from referrals.events.services import SYSTEM, Actor, Happening, record_bulk, record_many
+from referrals.events.services import SYSTEM, Actor, Happening, record_bulk
 from referrals.lib import clock
 from referrals.lib.errors import Refused
-from referrals.lib.prepared import insert
+from referrals.lib.prepared import PreparedUpdate, Slot, insert, slots
+from referrals.lib.queries import Among
 from rewards import budgets
 from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 
@@ -179,10 +181,8 @@ def move(
     now = clock.now()
     columns = extra or {}
     for (state, reason), group in _grouped(targets).items():
-        changed = Reward.objects.filter(pk__in=[r.pk for r in group], state__in=act.sources).update(
-            state=state, reason=reason, note=note, stage_at=now, revision=F("revision") + 1, **columns
-        )
-        if changed != len(group):
+        values = {"state": state, "reason": reason, "note": note, "stage_at": now, **columns}
+        if _update(act, tuple(columns))(rewards=[r.pk for r in group], **values) != len(group):
             raise Refused(
                 "invalid_state", _("Somebody changed one of these rewards meanwhile. Reload the list."), status=409
             )
@@ -199,8 +199,18 @@ def move(
         sign = -1 if act.ledger == "reverse" else 1
         lines = ((t.reward, act.ledger, sign * t.reward.amount_minor) for t in targets if t.reward.amount_minor)
         write_ledger(lines, actor, note)
-    record_many(tenant, actor, happenings)
+    record_bulk(tenant, actor, happenings)
     return [target.reward for target in targets]
+
+
+@cache
+def _update(act: Act, columns: tuple[str, ...]) -> PreparedUpdate[Reward]:
+    """The conditional UPDATE of an action, whose text is made once (ADR 13)."""
+    return PreparedUpdate(
+        lambda: Reward.objects.filter(Among("pk", Slot("rewards")), state__in=sorted(act.sources)),
+        revision=F("revision") + 1,
+        **slots(Reward, "state", "reason", "note", "stage_at", *columns),
+    )
 
 
 def refuse_wrong_state(act: Act, rewards: Iterable[Reward]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from participants.models import Participant, Referral
-from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.prepared import Prepared, PreparedRows, Slot
+from referrals.lib.queries import Among
 from rewards.loading import referral_of
 from rewards.sharing import beneficiary_keys, shares_of
 
@@ -14,6 +15,15 @@ _FRIEND = Prepared(
         Participant.objects.select_for_update(of=("self",), no_key=True)
         .select_related("campaign__merchant")
         .filter(pk=Slot("pk"))
+    )
+)
+
+_PEOPLE = PreparedRows(
+    lambda: (
+        Participant.objects.filter(Among("pk", Slot("people")))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk")
     )
 )
 
@@ -28,8 +38,7 @@ def lock_people(friend: Participant) -> tuple[Participant, Referral | None]:
     if friend.campaign.counts_referrers or friend.campaign.has_splits:
         while True:
             people = _involved(friend)
-            rows = Participant.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=people)
-            list(rows.order_by("pk").only("pk"))
+            lock_rows(people)
             if _involved(friend) == people:
                 break
     (friend,) = _FRIEND(pk=friend.pk)
@@ -49,5 +58,9 @@ def _involved(friend: Participant) -> set[int]:
 
 def lock_all(keys: Collection[int]) -> None:
     """Several people's rows, and with each friend among them all who share that friend, in the order of their keys."""
-    people = Participant.objects.filter(pk__in={*keys, *beneficiary_keys(keys)}).order_by("pk")
-    list(people.select_for_update(of=("self",), no_key=True).only("pk"))
+    lock_rows({*keys, *beneficiary_keys(keys)})
+
+
+def lock_rows(people: Collection[int]) -> None:
+    """These people's rows and nobody else's, in the order of their keys."""
+    _PEOPLE(people=list(people))

@@ -7,17 +7,22 @@ from typing import Any
 
 from participants.models import PayoutDestination
 from referrals.lib import clock
+from referrals.lib.prepared import PreparedRows, Slot
 from rewards.models import Payout, PayoutGift, Reward
 from rewards.orders import Order
+
+# Asked for each payout: its text is made once (ADR 13).
+_REWARDS = PreparedRows(lambda: Reward.objects.filter(payout=Slot("payout")).order_by("pk").values_list("public_id"))
 
 
 def order_of(row: Payout, *, first_call: bool = False) -> Order:
     """What an issuer may know of a payout. Its participant, campaign, merchant and batch are loaded. Raises SealError."""
     found = addresses([row]).get((row.participant_id, row.destination))
-    rewards = Reward.objects.filter(payout=row).order_by("pk").values_list("public_id", flat=True)
-    has_gift = PayoutGift.objects.filter(payout=row).exists()
+    # Before the first call there is none.
+    has_gift = not first_call and PayoutGift.objects.filter(payout=row).exists()
     opened = {} if found is None else found.secrets
-    return order_with(row, opened, tuple(rewards), first_call=first_call, has_gift=has_gift)
+    rewards = tuple(name for (name,) in _REWARDS(payout=row.pk))
+    return order_with(row, opened, rewards, first_call=first_call, has_gift=has_gift)
 
 
 def order_with(

@@ -23,12 +23,20 @@ from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from referrals.lib.prepared import Prepared, Slot
 from referrals.lib.queue import enqueue
 from rewards import vetoes
 from rewards.models import Payout, PayoutBatch, PayoutLimit, PayoutStop
 
 M = TypeVar("M", bound=TenantModel)
 NUDGE = "integrations.payouts.sweep"
+# Asked for each payout: their text is made once (ADR 13).
+_STOP = Prepared(lambda: PayoutStop.objects.filter(merchant=Slot("merchant"), is_test=Slot("is_test")))
+_LIMIT = Prepared(
+    lambda: PayoutLimit.objects.filter(
+        merchant=Slot("merchant"), is_test=Slot("is_test"), currency=Slot("currency")
+    ).select_for_update()
+)
 FIELDS = ("a_day_minor", "a_person_a_day_minor", "second_person_above_minor")
 
 
@@ -70,7 +78,7 @@ def go_on(*, tenant: Tenant, actor: Actor) -> bool:
 
 def stopped(tenant: Tenant) -> PayoutStop | None:
     """The switch of this side, when it is thrown; the installation's own (PAYOUTS_STOPPED) is asked by is_stopped()."""
-    return PayoutStop.objects.for_tenant(tenant).first()
+    return _STOP.first(merchant=tenant.merchant.pk, is_test=tenant.is_test)
 
 
 def is_stopped(tenant: Tenant) -> bool:
@@ -114,7 +122,7 @@ def postponed(payout: Payout) -> Postponed | None:
 
 def lock_limit(tenant: Tenant, currency: str) -> PayoutLimit | None:
     """The limits of a currency, locked for this transaction; None when there are none."""
-    return PayoutLimit.objects.for_tenant(tenant).filter(currency=currency).select_for_update().first()
+    return _LIMIT.first(merchant=tenant.merchant.pk, is_test=tenant.is_test, currency=currency)
 
 
 def postponed_of(payouts: Sequence[Payout]) -> dict[int, Postponed]:

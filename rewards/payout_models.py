@@ -123,7 +123,7 @@ class Payout(TenantModel):
     GONE = frozenset({"sent", "paid"})
 
     public_id = models.CharField(max_length=32, unique=True, default=_payout_id, editable=False)
-    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="payouts")
+    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="payouts", db_index=False)
     participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="payouts")
     side = models.CharField(max_length=8, choices=SIDES)
     method = models.CharField(max_length=24)
@@ -161,6 +161,8 @@ class Payout(TenantModel):
         constraints = [models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payout_amount")]
         indexes = [
             models.Index(fields=["merchant", "is_test", "-id"], name="payout_list"),
+            # Each payout that ends asks whether its batch has another one open.
+            models.Index(fields=["batch", "status"], name="payout_of_batch"),
             # Who is told to claim their money.
             models.Index(
                 fields=["participant"],

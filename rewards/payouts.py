@@ -8,18 +8,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db import IntegrityError, models, transaction
+from django.db.models import Max, OuterRef, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from referrals.events import types
-from referrals.events.services import Actor, Happening, record, record_many
+from referrals.events.services import Actor, Happening, record, record_bulk
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
+from referrals.lib.prepared import PreparedRows, Slot, insert
+from referrals.lib.queries import Among
 from rewards import lifecycle
+from rewards.locking import lock_rows
 from rewards.models import LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, State
 
 MANUAL = "manual"
@@ -131,9 +134,20 @@ def _pay(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
     lifecycle.move(lifecycle.ACTS["issue"], targets, actor=actor, note=batch.note, extra={"issued_at": now})
 
 
+# Asked for each payout, and written for each: their text is made once (ADR 13).
+_OPEN = PreparedRows(
+    lambda: Payout.objects.filter(batch=Slot("batch"), status__in=sorted(Payout.OPEN)).values_list("pk")[:1]
+)
+_LINES = PreparedRows(
+    lambda: LedgerEntry.objects.filter(
+        Among("payout_id", Slot("payouts")), kind=Slot("kind", models.CharField())
+    ).values_list("payout")
+)
+
+
 def complete(batch: PayoutBatch, actor: Actor) -> None:
     """Tell, once, that nothing of a batch is on its way any more. In the caller's transaction."""
-    if Payout.objects.filter(batch=batch, status__in=Payout.OPEN).exists():
+    if _OPEN(batch=batch.pk):
         return
     if PayoutBatch.objects.filter(pk=batch.pk, completed_at=None).update(completed_at=clock.now()):
         told = Happening(types.PAYOUT_BATCH_COMPLETED, "payout_batch", batch.public_id, data={"method": batch.method})
@@ -168,11 +182,14 @@ def cut(batch: PayoutBatch, rewards: Sequence[Reward], apart: Collection[int] = 
     payouts = []
     for group, amount in portions(rewards, apart):
         due = sum(reward.amount_minor for reward in group)
+        person = group[0].participant
+        if person.campaign_id == group[0].campaign_id:
+            person.campaign = group[0].campaign  # read with the reward: history names it
         payout = Payout(
             merchant_id=batch.merchant_id,
             is_test=batch.is_test,
             batch=batch,
-            participant=group[0].participant,
+            participant=person,
             side=group[0].side,
             method=batch.method,
             amount_minor=amount,
@@ -239,9 +256,12 @@ def add(payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> N
     PayoutItem.objects.bulk_create(
         PayoutItem(payout=reward.payout, reward=reward, amount_minor=reward.amount_minor) for reward in rewards
     )
-    Reward.objects.bulk_update(rewards, ["payout"], batch_size=500)
+    # One statement however many there are: naming thousands of pairs takes longer than finding the newest of each.
+    newest = PayoutItem.objects.filter(reward=OuterRef("pk")).values("reward").annotate(newest=Max("payout"))
+    mine = Reward.objects.filter(Among("pk", [reward.pk for reward in rewards]))
+    mine.update(payout=Subquery(newest.values("newest")))
     if payouts:
-        record_many(payouts[0].tenant, actor, [payout_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
+        record_bulk(payouts[0].tenant, actor, [payout_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
 
 
 def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]:
@@ -272,8 +292,7 @@ def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]
 def lock_recipients(tenant: Tenant, reward_ids: Collection[int]) -> None:
     """One payout of a person at a time, so that nothing is netted twice; people are locked before their rewards."""
     people = Participant.objects.filter(rewards__in=Reward.objects.for_tenant(tenant).filter(pk__in=reward_ids))
-    keys = sorted(set(people.values_list("pk", flat=True)))
-    list(Participant.objects.filter(pk__in=keys).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    lock_rows(set(people.values_list("pk", flat=True)))
 
 
 def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
@@ -294,8 +313,7 @@ def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
         batch.undone_at = now
         payouts = list(batch.payouts.order_by("pk").select_related("participant__campaign", "merchant"))
         # As whoever issues does: else another payout of theirs nets what is half undone.
-        people = Participant.objects.filter(pk__in={payout.participant_id for payout in payouts}).order_by("pk")
-        list(people.select_for_update(no_key=True).values_list("pk"))
+        lock_rows({payout.participant_id for payout in payouts})
         rewards = list(
             Reward.objects.filter(payout__batch=batch)
             .order_by("pk")
@@ -325,9 +343,8 @@ def _due_again(reward: Reward) -> lifecycle.Target:
 def write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str) -> None:
     """One line for each payout: `pay` below zero, `pay_back` above; the second of a kind for one payout has a number in its key."""
     sign = -1 if kind == "pay" else 1
-    lines = LedgerEntry.objects.filter(payout__in=[payout.pk for payout in payouts], kind=kind)
-    before = Counter(lines.values_list("payout", flat=True))
-    LedgerEntry.objects.bulk_create(
+    before = Counter(pk for (pk,) in _LINES(payouts=[payout.pk for payout in payouts], kind=kind))
+    lines = [
         LedgerEntry(
             key=f"payout:{payout.public_id}:{kind}" + (f":{before[payout.pk] + 1}" if before[payout.pk] else ""),
             merchant_id=payout.merchant_id,
@@ -343,7 +360,8 @@ def write_ledger(payouts: Sequence[Payout], kind: str, actor: Actor, note: str) 
         )
         for payout in payouts
         if payout.amount_minor
-    )
+    ]
+    insert(lines)
 
 
 def payout_happening(type_: str, payout: Payout, **more: Any) -> Happening:

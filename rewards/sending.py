@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import timedelta
 
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from participants.models import Participant, PayoutDestination
 from referrals.events import types
 from referrals.events.services import SYSTEM, record
 from referrals.lib import clock
-from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.prepared import Prepared, PreparedRows, PreparedUpdate, Slot, insert
+from referrals.lib.queries import Among
 from rewards import lifecycle, meanwhile, payout_guards
+from rewards.locking import lock_rows
 from rewards.models import Payout, PayoutAttempt, PayoutItem, Reward, State
 from rewards.ordering import order_of
 from rewards.orders import Order, Outcome
@@ -39,6 +41,20 @@ _DUE = Prepared(
         pk=Slot("pk"), status__in=CLAIMABLE, next_attempt_at__lte=Now(), shipment=None
     ).select_related(*WIDE)
 )
+_TAKE = PreparedUpdate(
+    lambda: Payout.objects.filter(
+        pk=Slot("pk"), status=Slot("status"), attempts=Slot("attempts"), next_attempt_at__lte=Now()
+    ),
+    status="sending",
+    attempts=F("attempts") + 1,
+    next_attempt_at=Now() + Slot("lease", models.DurationField()),
+    called_at=Coalesce(F("called_at"), Now()),
+)
+_LISTED = PreparedRows(
+    lambda: PayoutItem.objects.filter(
+        Among("payout_id", Slot("payouts")) | Among("reward_id", Slot("rewards"))
+    ).values_list("payout", "reward", "amount_minor")
+)
 
 
 def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
@@ -51,23 +67,17 @@ def claim(payout_id: int, *, lease: timedelta = LEASE) -> Order | None:
         row = _DUE.first(pk=payout_id)
         if row is None or payout_guards.is_stopped(row.tenant):
             return None
-        due = Payout.objects.filter(pk=payout_id, next_attempt_at__lte=Now())
-        taken = due.filter(status=row.status, attempts=row.attempts).update(
-            status="sending",
-            attempts=F("attempts") + 1,
-            next_attempt_at=Now() + lease,
-            called_at=Coalesce(F("called_at"), Now()),
-        )
+        taken = _TAKE.returning("called_at", pk=payout_id, status=row.status, attempts=row.attempts, lease=lease)
         if not taken:
             return None
         row.attempts += 1
-        first_call = row.called_at is None
+        first_call, (called_at,) = row.called_at is None, taken
         if first_call and (_put_off(row) or given_up(row)):
             return None
         if row.status == "queued" and not leave([row]):
             return None
-        PayoutAttempt.objects.create(payout=row, number=row.attempts)
-        row.refresh_from_db(fields=["called_at", "amount_minor", "status"])
+        insert([PayoutAttempt(payout=row, number=row.attempts)])
+        row.status, row.called_at = "sending", called_at
         return order_of(row, first_call=first_call)
 
 
@@ -127,8 +137,7 @@ def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]]
 
     People are locked before rewards, both in the order of their primary keys.
     """
-    people = [row.participant_id for row in rows]
-    list(Participant.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    lock_rows({row.participant_id for row in rows})
     where = _where_to(rows)
     queued: dict[int, list[Reward]] = {}
     for reward in rewards_of(*rows):
@@ -137,8 +146,7 @@ def leave(rows: Sequence[Payout], within: Callable[[list[Payout]], list[Payout]]
     items: dict[int, dict[int, int]] = {row.pk: {} for row in rows}
     others: dict[int, set[int]] = {}
     ready_now = [reward.pk for ready in queued.values() for reward in ready]
-    listed = PayoutItem.objects.filter(Q(payout__in=rows) | Q(reward__in=ready_now))
-    for payout, pk, minor in listed.values_list("payout", "reward", "amount_minor"):
+    for payout, pk, minor in _LISTED(payouts=list(items), rewards=ready_now):
         if payout in items:
             items[payout][pk] = minor
         else:

@@ -14,12 +14,12 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from participants.models import Participant
 from referrals.events import types
 from referrals.events.services import SYSTEM, Actor, record
 from referrals.lib import clock
-from referrals.lib.prepared import Prepared, Slot
+from referrals.lib.prepared import Prepared, PreparedUpdate, Slot, slots
 from rewards import lifecycle, meanwhile
+from rewards.locking import lock_rows
 from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutShipment, Reward, State
 from rewards.orders import Gift, Order, Outcome
 from rewards.payouts import complete, payout_happening, write_ledger
@@ -51,6 +51,14 @@ _REWARDS = Prepared(
         .select_related(*_REWARD_WIDE)
     )
 )
+_ENDED = PreparedUpdate(
+    lambda: PayoutAttempt.objects.filter(payout=Slot("payout"), number=Slot("number")),
+    **slots(PayoutAttempt, "ended_at", "state", "reference", "message"),
+)
+_TOLD = ("status", "message", "reason", "reference", "paid_at")
+# The second one as well ends its turn.
+_BECOME = PreparedUpdate(lambda: Payout.objects.filter(pk=Slot("payout")), **slots(Payout, *_TOLD))
+_REST = PreparedUpdate(lambda: Payout.objects.filter(pk=Slot("payout")), **slots(Payout, *_TOLD), next_attempt_at=None)
 
 
 def settle(
@@ -61,7 +69,9 @@ def settle(
     outcome = outcome.unnamed()
     with transaction.atomic():
         row = locked(order.payout_id)
-        PayoutAttempt.objects.filter(payout=row, number=order.number).update(
+        _ENDED(
+            payout=row.pk,
+            number=order.number,
             ended_at=clock.wall(),
             state=outcome.state,
             reference=outcome.reference[:255],
@@ -257,7 +267,7 @@ def send_back(rewards: Sequence[Reward], reason: str, actor: Actor, note: str = 
 
 def _came_back(row: Payout, outcome: Outcome, actor: Actor) -> str:
     """Returned, bounced, never claimed: the ledger gets the opposite line, what is still owed waits, what was taken back is void."""
-    (_person,) = Participant.objects.filter(pk=row.participant_id).select_for_update(no_key=True)
+    lock_rows([row.participant_id])
     rewards = rewards_of(row)
     status = become(row, actor, "failed", outcome, reason=outcome.reason)
     write_ledger([row], "pay_back", actor, outcome.message[:500])
@@ -296,11 +306,9 @@ def become(
         row.reference = outcome.reference[:255]
     if status in Payout.GONE:
         row.paid_at = row.paid_at or clock.now()
-    fields = ["status", "message", "reason", "reference", "paid_at"]
     if not keep_turn:
         row.next_attempt_at = None
-        fields.append("next_attempt_at")
-    row.save(update_fields=fields)
+    (_BECOME if keep_turn else _REST)(payout=row.pk, **{name: getattr(row, name) for name in _TOLD})
     if status == "needs_attention" and row.shipment_id is not None:
         # Whoever is asked may pay it another way: what carries it is never sent again.
         PayoutShipment.objects.filter(pk=row.shipment_id).update(is_over=True)

@@ -11,6 +11,8 @@ from django.db.models import Prefetch, prefetch_related_objects
 
 from participants.attribution_models import split
 from participants.models import Participant, Referral, ReferralShare
+from referrals.lib.prepared import PreparedRows, Slot
+from referrals.lib.queries import Among
 from rewards.budgets import FALLEN
 from rewards.facts import Share
 from rewards.lifecycle import BY_HAND
@@ -60,10 +62,16 @@ def declined_part(rewards: Iterable[Reward], referral: Referral | None) -> int:
     return sum(row.amount_minor for row in mine if row.state in FALLEN and row.reason in BY_HAND)
 
 
+_SHARERS = PreparedRows(
+    lambda: ReferralShare.objects.filter(Among("referral__standing_for_id", Slot("friends"))).values_list(
+        "participant_id"
+    )
+)
+
+
 def beneficiary_keys(friends: Collection[int]) -> set[int]:
     """The primary keys of all referrers who share one of these friends. One query."""
-    rows = ReferralShare.objects.filter(referral__standing_for__in=friends)
-    return set(rows.values_list("participant_id", flat=True))
+    return {key for (key,) in _SHARERS(friends=list(friends))}
 
 
 def sharers_friends(referrer: int) -> set[int]:

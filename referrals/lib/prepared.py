@@ -10,6 +10,7 @@
 
     _settle = PreparedUpdate(lambda: InboundEvent.objects.filter(pk=Slot("pk")), state=Slot("state", CharField()))
     _settle(pk=7, state="processed")
+    _settle.returning("received_at", pk=7, state="processed")
 
 For the few queries that every join and every purchase asks (ADR 13). The rows are the same model instances as ever; what
 a call gives are integers, texts, moments, and lists of integers or texts for Among(). The text is kept by kind of database.
@@ -26,6 +27,7 @@ from typing import Any, Generic, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, IntegerField, Model, QuerySet
+from django.db.models.expressions import Col
 from django.db.models.query import RelatedPopulator, get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.subqueries import UpdateQuery
@@ -42,10 +44,23 @@ class Slot(Expression):
     def __init__(self, name: str, field: Field[Any, Any] | None = None) -> None:
         super().__init__(output_field=field or IntegerField())
         self.name = name
+        self.is_column = field is not None
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_extra: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # a slot is no value yet
         """A place-holder, and this slot in the place of the value."""
         return "%s", [self]
+
+
+def slots(model: type[Model], *names: str) -> dict[str, Slot]:
+    """A Slot for each of these columns of a model, called as it is: the values of a PreparedUpdate."""
+    return {name: Slot(name, _field(model, name)) for name in names}
+
+
+def _field(model: type[Model], name: str) -> Field[Any, Any]:
+    found = model._meta.get_field(name)
+    if not isinstance(found, Field):
+        raise TypeError(f"{model.__name__}.{name} is no column")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +155,28 @@ class PreparedUpdate(Generic[M]):
     def __call__(self, **values: Any) -> int:
         """How many rows were changed. KeyError for a value that is missing."""
         connection = connections[DEFAULT_DB_ALIAS]
-        sql, params = self._texts.get(connection.vendor) or self._make(connection.vendor)
-        given = [_saved(param, values, connection) if isinstance(param, Slot) else param for param in params]
         with connection.cursor() as cursor:
-            cursor.execute(sql, given)
+            cursor.execute(*self._filled(values, connection))
             return int(cursor.rowcount)
+
+    def returning(self, column: str, **values: Any) -> list[Any]:
+        """As a call; what stands in this column now of each row that was changed."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        model = self.rows().model
+        field = _field(model, column)
+        shown = Col(model._meta.db_table, field)
+        reading = [*connection.ops.get_db_converters(shown), *shown.get_db_converters(connection)]
+        sql, given = self._filled(values, connection)
+        with connection.cursor() as cursor:
+            cursor.execute(f"{sql} RETURNING {connection.ops.quote_name(str(field.column))}", given)
+            found = [value for (value,) in cursor.fetchall()]
+        for convert in reading:
+            found = [convert(value, shown, connection) for value in found]
+        return found
+
+    def _filled(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        sql, params = self._texts.get(connection.vendor) or self._make(connection.vendor)
+        return sql, [_saved(param, values, connection) if isinstance(param, Slot) else param for param in params]
 
     def _make(self, vendor: str) -> tuple[str, tuple[Any, ...]]:
         query: Any = self.rows().query.chain(UpdateQuery)
@@ -155,8 +187,9 @@ class PreparedUpdate(Generic[M]):
 
 
 def _saved(slot: Slot, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
-    """A value as a field writes it: JSON as JSON, a moment as the database has it."""
-    return slot.output_field.get_db_prep_save(values[slot.name], connection)
+    """A value as its column writes it: JSON as JSON, a moment as the database has it. One without a column as a query has it."""
+    value = values[slot.name]
+    return slot.output_field.get_db_prep_save(value, connection) if slot.is_column else _given(value, connection)
 
 
 class _Reader(Generic[M]):

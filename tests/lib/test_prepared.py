@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.db.models import Count, DateTimeField, JSONField, TextField
+from django.db.models import Count, DateTimeField, DurationField, JSONField, TextField, Value
 from django.db.transaction import TransactionManagementError
 from pytest_django import DjangoAssertNumQueries
 
@@ -158,3 +158,18 @@ def test_an_update_changes_what_its_conditions_name_and_writes_what_fields_write
     assert (other.metadata, other.banned_at, other.note) == ({}, None, "")
     with pytest.raises(KeyError):
         change(pk=one.pk)
+
+
+def test_an_update_can_give_back_what_now_stands_in_a_column(campaign: Campaign) -> None:
+    one, other = make_participant(campaign, "asha@example.com"), make_participant(campaign, "tomas@example.com")
+    wait = PreparedUpdate(
+        lambda: Participant.objects.filter(Among("pk", Slot("people")), banned_at=None),
+        banned_at=Value(datetime(2026, 11, 21, 12, tzinfo=UTC)) + Slot("wait", DurationField()),
+    )
+    assert (
+        wait.returning("banned_at", people=[one.pk, other.pk], wait=timedelta(minutes=90))
+        == [datetime(2026, 11, 21, 13, 30, tzinfo=UTC)] * 2
+    )
+    assert wait.returning("banned_at", people=[one.pk, other.pk], wait=timedelta(0)) == []
+    one.refresh_from_db()
+    assert one.banned_at == datetime(2026, 11, 21, 13, 30, tzinfo=UTC)

@@ -9,7 +9,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from integrations import payouts as carrier
 from integrations.base import Account
@@ -27,7 +29,7 @@ from rewards.queueing import Method, queue, withdraw
 from rewards.settling import decide, learn
 from rewards.verify import differences
 from tests.chaos.company import MODELS, Company, Issuer
-from tests.factories import ACTOR, Cast
+from tests.factories import ACTOR, Cast, make_participant
 from tests.rewards.paying import again, asha, company, earn, intend, ledger, method, state, with_issuer
 
 pytestmark = pytest.mark.django_db
@@ -441,3 +443,19 @@ def test_a_batch_is_completed_once_also_when_nothing_of_it_leaves(
     told = Event.objects.filter(type="payout.batch.completed").order_by("pk").values_list("subject_id", flat=True)
     assert list(told) == [row.public_id for row in PayoutBatch.objects.order_by("pk")]
     assert PayoutBatch.objects.filter(completed_at=None).count() == 0
+
+
+def test_many_are_intended_with_as_many_questions_as_few(alice: Cast, method: Method, asha: Participant) -> None:
+    """History names the campaign of each payout, which is not read for each."""
+
+    def asked(name: str, people: int) -> int:
+        who = [make_participant(asha.campaign, f"{name}{number}@example.com") for number in range(people)]
+        keys = [earn(person, f"{name}-friend{number}").pk for number, person in enumerate(who)]
+        with CaptureQueriesContext(connection) as queries:
+            queue(tenant=alice.tenant, reward_ids=keys, method=method, actor=ACTOR, key=f"many-{name}")
+        return len(queries)
+
+    few = asked("few", 2)
+    assert asked("many", 7) == few
+    assert Payout.objects.filter(status="queued").count() == 9
+    assert list(differences()) == []
