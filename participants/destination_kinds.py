@@ -198,6 +198,8 @@ _HOLDER = Field(
 _EMAIL = Field(
     "email", gettext_lazy("E-mail address"), checks.email, autocomplete="email", input_type="email", limit=254
 )
+_STREET = Field("street", gettext_lazy("Street and number"), checks.some, autocomplete="address-line1")
+_CITY = Field("city", gettext_lazy("City"), checks.some, autocomplete="address-level2")
 _DIGITS = "numeric"
 
 KINDS: tuple[Kind, ...] = (
@@ -286,8 +288,8 @@ KINDS: tuple[Kind, ...] = (
                 checks.as_it_is,
                 choices=(("CHECKING", gettext_lazy("Checking")), ("SAVINGS", gettext_lazy("Savings"))),
             ),
-            Field("street", gettext_lazy("Street and number"), checks.some, autocomplete="address-line1"),
-            Field("city", gettext_lazy("City"), checks.some, autocomplete="address-level2"),
+            _STREET,
+            _CITY,
             Field(
                 "state",
                 gettext_lazy("State"),
@@ -343,9 +345,9 @@ KINDS: tuple[Kind, ...] = (
         summary=gettext_lazy("Where a printed gift card is sent to."),
         fields=(
             Field("name", gettext_lazy("Name on the letter"), checks.some, autocomplete="name"),
-            Field("street", gettext_lazy("Street and number"), checks.some, autocomplete="address-line1"),
+            _STREET,
             Field("more", gettext_lazy("Flat, floor or company, if any"), checks.maybe, autocomplete="address-line2"),
-            Field("city", gettext_lazy("City"), checks.some, autocomplete="address-level2"),
+            _CITY,
             Field("region", gettext_lazy("State or region, if any"), checks.maybe, autocomplete="address-level1"),
             Field("postcode", gettext_lazy("Postcode"), checks.postcode, autocomplete="postal-code", limit=12),
             Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db.models.functions import Now
 
@@ -19,7 +19,17 @@ from integrations.services import connect
 from participants.models import Participant
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Payout, Reward
+from rewards.verify import differences
 from tests.factories import ACTOR, buy, fixed_rule, make_campaign, make_friend, make_participant
+
+# What comes of an amount: its name in the stand-in, the payout's states try by try, the reward's state and reason, what was paid beside
+# the amount, and words of the payout's message.
+Fate: TypeAlias = tuple[str, list[str], tuple[str, str], list[int], str]
+# The first call is lost or answered with an error, and the money leaves once all the same.
+PAID_ONCE: list[Fate] = [
+    (name, ["unknown", "paid"], ("issued", ""), [0], "")
+    for name in ("lost_before", "lost_after", "error_before", "error_after", "busy", "garbage")
+]
 
 
 @dataclass
@@ -79,6 +89,15 @@ class Story:
     def money(self) -> list[tuple[str, int, bool]]:
         """To whom the stand-in paid what, and whether it is back."""
         return [(row.to, row.money.minor, row.is_back) for row in money_of(Rows(self.connection))]
+
+    def live(self, minor: int, statuses: list[str], reward: tuple[str, str], paid: list[int], words: str) -> None:
+        """Try by try through a Fate; Asha is paid what it says beside `minor`."""
+        assert [self.work() for _ in statuses] == statuses
+        assert self.reward_now() == reward
+        assert words in self.now().message
+        expected = [("asha@example.com", part) for part in paid]
+        assert [(to, found - minor) for to, found, _back in self.money()] == expected
+        assert list(differences()) == []
 
     def account(self, **settings: Any) -> Mapping[str, Any]:
         """The settings that the connection has, with changes."""

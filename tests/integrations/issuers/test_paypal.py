@@ -31,6 +31,7 @@ from rewards.payout_guards import fund_batch
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast
 from tests.integrations.issuers.paying import Story
+from tests.integrations.issuers.story import PAID_ONCE
 from tests.integrations.sandbox.talking import NOON, minor_of
 
 SECRETS = {"client_id": "A" * 24, "client_secret": "E" * 24, "webhook_id": "8PT597110X687430LKGECATA"}
@@ -99,12 +100,7 @@ def wire() -> Wire:
         ("declined", ["failed"], ("attention", "provider_rejected"), [], "because of a risk"),
         ("insufficient_funds", ["failed"], ("attention", "waiting_for_funds"), [], "too little money"),
         ("key_revoked", ["failed"], ("attention", "provider_rejected"), [], "client ID and secret"),
-        ("lost_before", ["unknown", "paid"], ("issued", ""), [0], ""),
-        ("lost_after", ["unknown", "paid"], ("issued", ""), [0], ""),
-        ("error_before", ["unknown", "paid"], ("issued", ""), [0], ""),
-        ("error_after", ["unknown", "paid"], ("issued", ""), [0], ""),
-        ("busy", ["unknown", "paid"], ("issued", ""), [0], ""),
-        ("garbage", ["unknown", "paid"], ("issued", ""), [0], ""),
+        *PAID_ONCE,
         ("down", ["unknown", "unknown"], ("sending", ""), [], "PayPal answered 500"),
         ("other_amount", ["needs_attention"], ("sending", ""), [-100], "instead of $66.31"),
     ],
