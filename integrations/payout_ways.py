@@ -15,6 +15,8 @@ from integrations.models import Connection
 from integrations.sandbox.sending import send_for
 from participants.models import CustomerReference
 from referrals.accounts.tenancy import Tenant
+from referrals.events import types
+from referrals.events.models import Event
 from referrals.lib import clock
 from referrals.lib.http import HttpError
 from referrals.lib.prepared import Prepared, PreparedRows, Slot
@@ -29,6 +31,12 @@ CHECKS = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360))
 DAY = timedelta(days=1)
 GONE = "Its connection is gone or can't be opened. Connect anew."
 TOO_OLD = "The company does not know it, and its key is too old to be used again."
+OTHER_KEY = (
+    "The company does not know it, and the connection has been given another key since it was sent. If that is of another account, look"
+    " in the former one."
+)
+# Two clocks are compared where it is asked whether a key was changed since a call.
+SKEW = timedelta(minutes=15)
 ERASED = "The company does not know it, and its recipient's data was erased, so that it can't be sent again."
 logger = logging.getLogger(__name__)
 
@@ -65,6 +73,21 @@ def ready(orders: Sequence[Order], tenant: Tenant) -> tuple[Account | None, list
     except SealError:
         logger.exception("the secrets of %s can't be opened", row.public_id)
         return None, named
+
+
+def has_other_key(order: Order) -> bool:
+    """Whether the connection was given other secrets since the first call: who says that they do not know the payout may be somebody else
+    than who was asked to pay it. Secrets that prove messages do not count."""
+    row = Connection.objects.filter(public_id=order.account).first()
+    if row is None:
+        return False
+    names = {
+        field.name for field in registry.get(row.provider).secrets if not field.made and "webhook" not in field.name
+    }
+    changes = Event.objects.filter(
+        subject_id=order.account, type=types.CONNECTION_CHANGED, created_at__gt=order.called_at - SKEW
+    )
+    return any(names & set(data["changed"]) for data in changes.order_by("pk").values_list("data", flat=True))
 
 
 def ask_in(method: str) -> dict[str, timedelta]:

@@ -23,7 +23,19 @@ from django.db.models.functions import Now
 from integrations import registry, shipping
 from integrations.base import Account, Issuer, ProviderError
 from integrations.models import Connection
-from integrations.payout_ways import DAY, ERASED, GONE, TOO_OLD, ask_in, learnt, next_check, ready, words
+from integrations.payout_ways import (
+    DAY,
+    ERASED,
+    GONE,
+    OTHER_KEY,
+    TOO_OLD,
+    ask_in,
+    has_other_key,
+    learnt,
+    next_check,
+    ready,
+    words,
+)
 from referrals.accounts import clocks
 from referrals.lib.http import HttpError
 from referrals.lib.prepared import Prepared, Slot
@@ -174,6 +186,8 @@ def _try(order: Order, issuer: Issuer, account: Account) -> Outcome:
             return Outcome("ask", "", TOO_OLD)
         if sending.is_erased(order):
             return Outcome("ask", "", ERASED)
+        if has_other_key(order):
+            return Outcome("ask", "", OTHER_KEY)
     try:
         return issuer.send(order, account)
     except HttpError as error:

@@ -9,7 +9,18 @@ from typing import Protocol, cast
 
 from integrations import registry
 from integrations.base import Account, ProviderError
-from integrations.payout_ways import DAY, GONE, TOO_OLD, ask_in, learnt, next_check, ready, words
+from integrations.payout_ways import (
+    DAY,
+    GONE,
+    OTHER_KEY,
+    TOO_OLD,
+    ask_in,
+    has_other_key,
+    learnt,
+    next_check,
+    ready,
+    words,
+)
 from referrals.accounts import clocks
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.http import HttpError
@@ -102,6 +113,8 @@ def _try(load: Load, orders: Sequence[Order], found: Shipper, account: Account) 
             return known.outcomes, known.reference
         if not shipping.may_send_again(load, found.key_life):
             return _all(load, Outcome("ask", "", TOO_OLD)), ""
+        if has_other_key(load.orders[0]):
+            return _all(load, Outcome("ask", "", OTHER_KEY)), ""
     try:
         sent = found.send_many(orders, account, load.shipment)
     except HttpError as error:

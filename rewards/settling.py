@@ -93,6 +93,9 @@ def _apply(row: Payout, order: Order, outcome: Outcome, key_life: timedelta | No
         return fail(row, outcome, SYSTEM)
     wait = pause(row.attempts, outcome.wait)
     tired = Payout.objects.filter(pk=row.pk, called_at__lt=Now() - PATIENCE).exists()
+    if outcome.state == "unsent" and order.first_call:
+        # No call has reached the company, so none of them is remembered: the first try of all counts.
+        tired = PayoutAttempt.objects.filter(payout=row, began_at__lt=clock.wall() - PATIENCE).exists()
     if outcome.state == "unsent" and not tired:
         # The key's life has not begun when nothing has reached the company yet.
         return _again(row, "sending", wait, outcome.message, None if order.first_call else row.called_at)

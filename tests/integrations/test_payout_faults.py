@@ -1,5 +1,5 @@
 """What goes wrong around a payout (RELIABILITY section 5, fault matrix): an expired certificate, a cache that is emptied, no mail server,
-no connection to the database. Nothing is lost, nothing is paid twice, and it goes on by itself."""
+another key, no connection to the database. Nothing is lost, nothing is paid twice, and it goes on by itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import time_machine
@@ -24,14 +25,17 @@ from django.utils import timezone
 from integrations import payout_ways, registry, team_mails
 from integrations import payouts as carrier
 from integrations.base import Account
+from integrations.models import Connection
+from integrations.services import update_secrets
 from participants.models import Participant
 from referrals.hosted import mail
 from referrals.hosted.models import Mail
-from referrals.lib import http
+from referrals.lib import clock, http
 from rewards.models import Payout, PayoutAttempt, PayoutBatch
 from rewards.orders import Order, Outcome
 from rewards.payout_guards import fund_batch
 from rewards.queueing import Method, queue
+from rewards.settling import decide
 from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast
@@ -99,6 +103,72 @@ def test_a_company_whose_certificate_has_expired_is_sent_nothing_until_it_has_a_
     tries = PayoutAttempt.objects.filter(payout=payout).order_by("number").values_list("state", flat=True)
     assert list(tries) == ["unsent", "unsent", "paid"]
     assert list(differences()) == []
+
+
+def test_a_company_that_is_out_of_reach_for_three_days_is_a_person_s(
+    alice: Cast, asha: Participant, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No call of these counts for the key, so the life of the key says nothing about how long it has been tried."""
+    company = Company("original")
+    with_issuer(monkeypatch, company)
+    refused = http.HttpError("No connection. Nothing was sent.", retry=True, sent=False)
+    reward = earn(asha)
+    payout = intend(alice, method, reward)
+    with monkeypatch.context() as patch:
+        patch.setattr(Issuer, "send", mock.Mock(side_effect=refused))
+        again(payout)
+        PayoutAttempt.objects.update(began_at=clock.wall() - timedelta(hours=71))
+        again(payout)
+        payout.refresh_from_db()
+        assert payout.status == "sending"
+        PayoutAttempt.objects.filter(number=1).update(began_at=clock.wall() - timedelta(hours=73))
+        again(payout)
+    payout.refresh_from_db()
+    assert (payout.status, payout.message) == ("needs_attention", "No connection. Nothing was sent.")
+    decide(payout.pk, paid=False, actor=ACTOR, note="They have closed.")
+    assert (state(reward), company.transfers, ledger()) == (("due", ""), [], [("earn", 1500)])
+
+
+# --- keys ---
+
+
+@pytest.mark.parametrize(("changed", "asked"), [("api_key", True), ("webhook_secret", False)])
+def test_what_one_account_may_have_paid_is_not_sent_again_through_another(
+    alice: Cast, asha: Participant, method: Method, monkeypatch: pytest.MonkeyPatch, changed: str, asked: bool
+) -> None:
+    first, second = Company("original"), Company("original")
+    with_issuer(monkeypatch, first, ["hang_after"])
+    reward = earn(asha)
+    payout = intend(alice, method, reward)
+    again(payout)
+    row = Connection.objects.get(public_id=method.account)
+    secrets = {
+        "webhook_secret": "whsec_" + "x" * 32,
+        changed: {"api_key": "sk_live_", "webhook_secret": "whsec_"}[changed] + "y" * 40,
+    }
+    update_secrets(connection=row, actor=ACTOR, secrets=secrets)
+    # Another account does not know it; the same account, of which only the messages' secret is new, does.
+    with_issuer(monkeypatch, second if asked else first)
+    again(payout)
+    payout.refresh_from_db()
+    assert (len(first.transfers), second.transfers) == (1, [])
+    if asked:
+        assert (payout.status, payout.message) == ("needs_attention", payout_ways.OTHER_KEY)
+        decide(payout.pk, paid=True, actor=ACTOR, note="Seen in the former account.")
+    assert (state(reward), ledger()) == (("issued", ""), [("earn", 1500), ("pay", -1500)])
+
+
+def test_what_never_arrived_leaves_once_when_only_the_secret_of_the_messages_is_new(
+    alice: Cast, asha: Participant, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company("original")
+    with_issuer(monkeypatch, company, ["hang"])
+    payout = intend(alice, method, earn(asha))
+    again(payout)
+    row = Connection.objects.get(public_id=method.account)
+    update_secrets(connection=row, actor=ACTOR, secrets={"webhook_secret": "whsec_" + "x" * 32})
+    again(payout)
+    assert company.transfers == [(payout.key, 1500)]
 
 
 # --- the cache ---
