@@ -15,7 +15,7 @@ from campaigns.mails import KINDS, kinds_on
 from participants import destinations, mailing
 from participants import portal as portal_sessions
 from participants.destination_kinds import MAILBOXES, Kind
-from participants.models import Participant, PortalSession
+from participants.models import Participant, PayoutDestination, PortalSession
 from referrals.accounts import clocks
 from referrals.hosted import portal
 from referrals.hosted.browsers import browser_words
@@ -92,12 +92,20 @@ def _payout(participant: Participant, filled: Filled | None) -> dict[str, Any] |
         "waiting": waiting.hint if waiting else "",
         "waiting_kind": kind_text(waiting) if waiting else "",
         "waiting_mailbox": waiting is not None and waiting.method in MAILBOXES,
+        "confirm_url": _confirm_url(waiting) if waiting else "",
         "owner": mask_email(participant.email),
         "asks": wait_text(participant, wait) if wait else [],
         "again": wait is not None and wait.situation == "rejected",
         "forms": forms(kinds, filled),
         "error": filled.errors.get("", "") if filled is not None and not filled.kind else "",
     }
+
+
+def _confirm_url(waiting: PayoutDestination) -> str:
+    """Where an address is confirmed that gets no mail, because test mode writes to the merchant's own team only; else ""."""
+    if not mailing.is_quiet_at(waiting.tenant, destinations.mailbox_of(waiting) or waiting.participant.email):
+        return ""
+    return reverse("hosted:payout_confirm", args=[destinations.confirm_token(waiting)])
 
 
 def _mails(participant: Participant) -> dict[str, Any]:
