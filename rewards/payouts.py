@@ -253,6 +253,9 @@ def add(payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> N
     Payout.objects.bulk_create(payouts)
     for reward in rewards:
         reward.payout = reward.payout  # now that it has a primary key
+        if reward.payout is not None and reward.payout.participant.campaign_id == reward.campaign_id:
+            # What is told of a payout names the campaign; asked for each, it was a query for every recipient.
+            reward.payout.participant.campaign = reward.campaign
     PayoutItem.objects.bulk_create(
         PayoutItem(payout=reward.payout, reward=reward, amount_minor=reward.amount_minor) for reward in rewards
     )

@@ -17,6 +17,7 @@ from referrals.accounts import clocks
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
+from referrals.lib.prepared import Prepared, Slot
 from referrals.lib.queue import enqueue
 from rewards import payout_guards, settling
 from rewards.file_models import PayoutLine, PayoutReturn
@@ -32,6 +33,9 @@ CHUNK = 50
 KEPT_WRONG = 1000
 # What is marked without a file, as a word of reading.outcome_of().
 _ALL = {"paid": "paid", "withdrawn": "not_paid"}
+# Asked for each line: their text is made once (ADR 13).
+_LOCK = Prepared(lambda: Payout.objects.filter(pk=Slot("pk")).select_for_update(of=("self",)))
+_LINE = Prepared(lambda: PayoutLine.objects.filter(pk=Slot("pk")).select_related("payout"))
 
 
 class _WrongLine(Exception):
@@ -133,13 +137,13 @@ def _chunk(row: PayoutReturn, part: Sequence[Said], start: int, twice: Mapping[S
     counts: Counter[str] = Counter()
     wrong: list[list[Any]] = []
     rows = PayoutLine.objects.filter(file__batch=row.batch, mark__in=[one.mark for one in part])
-    keys = dict(rows.values_list("mark", "pk"))
+    lines = {line.mark: line for line in rows.select_related("payout")}
     for one in part:
         try:
             if one in twice:
                 message = _("It stands in the lines %(lines)s. Keep one of them.")
                 raise _WrongLine(message % {"lines": ", ".join(map(str, twice[one]))})
-            counts[_mark(row, one, keys.get(one.mark))] += 1
+            counts[_mark(row, one, lines.get(one.mark))] += 1
         except _WrongLine as error:
             counts["wrong"] += 1
             wrong.append([one.line, one.mark if _is_name(one.mark) else "", str(error)])
@@ -156,20 +160,23 @@ def _is_name(mark: str) -> bool:
     return mark.replace("_", "").isalnum() and mark.isascii()
 
 
-def _mark(row: PayoutReturn, said: Said, key: int | None) -> str:
-    """What came of one line, as a name of PayoutReturn.COUNTS. Raises _WrongLine, and nothing has changed."""
-    if key is None:
+def _mark(row: PayoutReturn, said: Said, found: PayoutLine | None) -> str:
+    """What came of one line, as a name of PayoutReturn.COUNTS. `found` is ours, as it was some lines ago. Raises _WrongLine, and nothing
+    has changed."""
+    if found is None:
         raise _WrongLine(_elsewhere(row, said.mark))
     try:
         outcome = reading.outcome_of(said)
     except ValueError:
         message = _("The status %(word)r is none that we know. Write paid, failed or not_paid.")
         raise _WrongLine(message % {"word": said.state[:40]}) from None
+    _compare(found, said)
+    if outcome is not None and row.kind == "file" and said.answer in found.answers:
+        return "same"  # an answer that was taken stays taken, so nothing has to be locked for it
     with transaction.atomic():
         # The payout is the lock, as in settling.learn(): whoever erases a person has the person first, and then the line.
-        Payout.objects.select_for_update(of=("self",)).get(line=key)
-        line = PayoutLine.objects.select_related("payout").get(pk=key)
-        _compare(line, said)
+        _LOCK(pk=found.payout_id)
+        line = _LINE(pk=found.pk)[0]
         if outcome is None:
             return "still_open" if line.payout.status in Payout.OPEN else "same"
         if row.kind != "file" and line.payout.status not in Payout.OPEN:
@@ -195,8 +202,8 @@ def _compare(line: PayoutLine, said: Said) -> None:
     if said.currency and said.currency.upper() != amount.currency:
         message = _("The currency is %(found)s here, and %(currency)s in the file that was issued.")
         raise _WrongLine(message % {"found": said.currency[:10], "currency": amount.currency})
-    to = line.secrets["to"]
-    if said.to and to and said.to.casefold() != to.casefold():
+    to = line.secrets["to"] if said.to else ""
+    if to and said.to.casefold() != to.casefold():
         raise _WrongLine(_("The recipient is another one than in the file that was issued."))
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from participants.models import Participant, PayoutDestination
 from referrals.lib import clock
@@ -204,6 +205,30 @@ def test_a_batch_is_frozen_and_gives_the_same_file_for_ever(alice: Cast, due: li
     # Nobody is called, and no worker takes it.
     assert not Payout.objects.filter(next_attempt_at__isnull=False).exists()
     assert list(differences()) == []
+
+
+@pytest.mark.django_db
+def test_a_recipient_more_is_no_query_more(alice: Cast, due: list[Reward]) -> None:
+    with CaptureQueriesContext(connection) as one:
+        frozen(alice, due[:1], key="request-a")
+    campaign = due[0].campaign
+    people = [make_participant(campaign, f"more{number}@example.com") for number in range(4)]
+    more = [buy(make_friend(one, f"friend-of-{one.pk}@example.net")).rewards[0] for one in people]
+    with CaptureQueriesContext(connection) as four:
+        frozen(alice, more, key="request-b")
+    assert len(four) == len(one)
+
+
+@pytest.mark.django_db
+def test_what_was_taken_is_not_locked_for_again(alice: Cast, due: list[Reward]) -> None:
+    batch = frozen(alice, due)
+    data = sheet(*[(payout, "paid", f"T{payout.pk}", "") for payout in batch.payouts.order_by("pk")])
+    assert take_file(batch=batch, name="a.csv", data=data, actor=ACTOR).paid == 3
+    with CaptureQueriesContext(connection) as again:
+        back = take_file(batch=batch, name="a.csv", data=data, actor=ACTOR)
+    assert (back.paid, back.same) == (0, 3)
+    assert [query["sql"] for query in again if 'UPDATE "rewards_payout"' in query["sql"]] == []
+    assert len(again) < 15
 
 
 @pytest.mark.django_db
