@@ -30,8 +30,10 @@ from rewards import budgets
 from rewards.models import Decision, LedgerEntry, Reward, RewardTally, State
 
 DENIED = "denied_by_merchant"
+# What was not paid yet of somebody whose data is erased (rewards.personal).
+ERASED = "recipient_erased"
 # Reasons that a person gave; a new decision about the facts never overrides them.
-BY_HAND = frozenset({DENIED, "fraud_denied", "recipient_erased"})
+BY_HAND = frozenset({DENIED, "fraud_denied", ERASED})
 # The reason of a reward that a ban holds (rewards.bans).
 BANNED = "referrer_banned"
 # The reason of a reward that waits for a person, because of a suspicion or by somebody's hand.

@@ -74,8 +74,14 @@ def decide_again(friends: Iterable[Participant], actor: Actor) -> None:
 
 def hold_again(rewards: Iterable[Reward], actor: Actor) -> None:
     """Hold what came back from the wire, or from waiting, and would have been held if it had been there: by a ban of its owner, or, once it
-    is due, by a suspicion about the friend who earned it. In the caller's transaction, which has the rewards locked."""
+    is due, by a suspicion about the friend who earned it. What is of somebody who was erased is void. In the caller's transaction, which
+    has the rewards locked."""
     for row in rewards:
+        if row.participant.erased_at is not None and row.state in lifecycle.BEFORE_ISSUE:
+            # Given up as everything else of theirs was that had not left yet: nobody is there to be paid.
+            given_up = lifecycle.Target(row, State.VOID, lifecycle.ERASED)
+            lifecycle.move(lifecycle.ACTS["void"], [given_up], actor=SYSTEM)
+            continue
         if row.participant.is_banned and row.state in lifecycle.ACTS["hold"].sources:
             target, by, note = lifecycle.Target(row, State.HELD, lifecycle.BANNED), actor, row.participant.ban_reason
         elif row.state == State.DUE and row.event.participant.fraud_holds:

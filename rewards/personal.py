@@ -28,8 +28,6 @@ from rewards.imports.jobs import forget_files
 from rewards.models import Decision, Reward, State
 from rewards.reasons import reason_sentence, sentence
 
-ERASED = "recipient_erased"
-
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -117,7 +115,7 @@ def erase(*, participant: Participant, actor: Actor) -> Participant:
             raise Refused("already_erased", _("This person's data is erased already."), status=409)
         open_now = Reward.objects.filter(participant__in=person.keys, state__in=lifecycle.BEFORE_ISSUE).order_by("pk")
         rewards = list(open_now.select_for_update(of=("self",)).select_related("participant", "campaign", "merchant"))
-        targets = [lifecycle.Target(row, State.VOID, ERASED) for row in rewards]
+        targets = [lifecycle.Target(row, State.VOID, lifecycle.ERASED) for row in rewards]
         lifecycle.move(lifecycle.ACTS["void"], targets, actor=actor)
         erase_rows(person)
         forget_files(participant.tenant)

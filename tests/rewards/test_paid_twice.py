@@ -54,7 +54,7 @@ def not_reached(monkeypatch: pytest.MonkeyPatch, payout: Payout) -> None:
     ("what", "after"),
     [
         ("ban", ("held", "referrer_banned")),
-        ("erase", ("held", "referrer_banned")),
+        ("erase", ("void", "recipient_erased")),
         ("refund", ("void", "refunded")),
         ("address", ("waiting", "waiting_for_recipient")),
     ],
