@@ -13,6 +13,8 @@ from django.utils.translation import gettext as _
 from referrals.lib.money import Money
 
 _MAILBOX = re.compile(r"[^\s@<>()\[\]{}\"',;:“”]+@[^\s@<>()\[\]{}\"',;:“”]*[^\s@<>()\[\]{}\"',;:“”.]")
+# Neither database keeps them; a company that answers so has answered all the same.
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 Result = Literal["paid", "sent", "failed", "unknown", "unsent", "ask"]
 
 
@@ -49,8 +51,18 @@ class Outcome:
     wait: int = 0
 
     def unnamed(self) -> Outcome:
-        """The same without e-mail addresses in its words: companies like to say whom they mean, and history names nobody."""
-        return replace(self, message=_MAILBOX.sub(_("(address)"), self.message[:500]))
+        """The same without e-mail addresses in its words: companies like to say whom they mean, and history names nobody. And without
+        characters that can't be kept: the money has left, whatever else is in the answer."""
+        message = _MAILBOX.sub(_("(address)"), kept(self.message)[:500])
+        given = self.gift and replace(
+            self.gift, code=kept(self.gift.code), url=kept(self.gift.url), pin=kept(self.gift.pin)
+        )
+        return replace(self, message=message, reference=kept(self.reference), gift=given)
+
+
+def kept(text: str) -> str:
+    """A text of somebody else's without NUL and halves of surrogate pairs."""
+    return _UNKEEPABLE.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from referrals.lib import clock
 from referrals.lib.sealed import SealError
 from rewards import ordering, payout_guards, sending, settling
 from rewards.models import Payout, PayoutAttempt, PayoutBatch, PayoutShipment, Reward
-from rewards.orders import Order, Outcome, Shipment
+from rewards.orders import Order, Outcome, Shipment, kept
 
 # How long a worker may take for one shipment before another may believe it dead: asking, sending, asking again, and settling hundreds.
 LEASE = timedelta(minutes=3)
@@ -182,7 +182,7 @@ def settle(
     """
     mine = PayoutShipment.objects.filter(pk=load.shipment.shipment_id, attempts=load.shipment.number)
     if reference:
-        mine.update(reference=reference[:255])
+        mine.update(reference=kept(reference)[:255])
     for order in load.orders:
         if order.public_id in load.left:
             try:

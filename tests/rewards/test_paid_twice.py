@@ -27,8 +27,8 @@ from referrals.lib.money import Money
 from rewards import bans, lifecycle, payout_guards, personal
 from rewards.files.freezing import freeze, preview
 from rewards.files.returned import mark_all, take_file
-from rewards.models import LedgerEntry, Payout, PayoutVeto, VetoEndpoint
-from rewards.orders import Order, Outcome
+from rewards.models import LedgerEntry, Payout, PayoutGift, PayoutVeto, VetoEndpoint
+from rewards.orders import Gift, Order, Outcome
 from rewards.queueing import Method, withdraw
 from rewards.settling import learn
 from tests.chaos.company import Company, Issuer
@@ -259,6 +259,25 @@ def test_a_company_s_words_name_nobody(alice: Cast, asha: Participant, method: M
     told = Event.objects.filter(subject_id=payout.public_id).order_by("pk").last()
     assert told is not None
     assert told.data["message"] == payout.message
+
+
+def test_an_answer_with_characters_that_no_database_keeps_counts_all_the_same(
+    alice: Cast, asha: Participant, method: Method, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company of which the money has left, and that could never be settled: asked every ten minutes, for ever."""
+    odd = Outcome(
+        "paid",
+        "tr_\x00\ud83d",
+        "Sent \udc00to\x00 her.",
+        gift=Gift("ABCD-EFGH\x00", "https://x.example/\ud800", "1\x00"),
+    )
+    monkeypatch.setattr(Issuer, "send", lambda *_: odd)
+    reward = earn(asha)
+    payout = intend(alice, method, reward)
+    assert carrier.work(payout.pk)
+    payout.refresh_from_db()
+    assert (payout.status, payout.reference, payout.message) == ("paid", "tr_\ufffd\ufffd", "Sent \ufffdto\ufffd her.")
+    assert (state(reward), PayoutGift.objects.get().secrets["code"]) == (("issued", ""), "ABCD-EFGH\ufffd")
 
 
 def test_words_without_an_address_stay_as_they_are() -> None:
