@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import expect
 
-from integrations import catalogue
+from integrations import catalogue, methods, registry
 from integrations.models import Connection
 from integrations.sandbox.sending import stand_in
 from participants.models import Participant
 from rewards import advancing
+from rewards.models import PayoutGift
 from tests.browser.issuing import Desk, is_paid_at, outcomes, paid_by, payout_of
 from tests.factories import ACTOR
 from tests.integrations.sandbox.talking import minor_of
@@ -40,6 +42,8 @@ REFUSED, GONE = ("attention", "provider_rejected"), ("waiting", "waiting_for_rec
 CASES = (
     Case("stripe", "stripe_coupon", "coupon", "USD", None, "declined", "Stripe refused it: declined", REFUSED),
     Case("stripe", "stripe_balance", "store_credit", "USD", None, "limit_exceeded", "more than Stripe allows", REFUSED),
+    Case("shopify", "shopify_discount", "coupon", "USD", None, "declined", "Shopify refused it", REFUSED),
+    Case("shopify", "shopify_gift_card", "gift_card", "USD", None, "declined", "Shopify refused it", REFUSED),
     Case("shopify", "shopify_store_credit", "store_credit", "USD", None, "declined", "Shopify refused it", REFUSED),
     Case("wise", "wise", "cash", "EUR", ("wise_email", WISE), "bad_recipient", "The recipient does not exist", GONE),
     Case(
@@ -53,6 +57,24 @@ CASES = (
         GONE,
     ),
 )
+
+
+# Where the other ways are played: whoever adds a way adds its story.
+PLAYED: dict[str, tuple[str, ...]] = {
+    "test_issue": ("tremendous",),
+    "test_issue_funded": ("paypal", "giftcards"),
+    "test_issue_each_way": ("giftcards_post", *(case.way for case in CASES)),
+    "test_banks": ("wise", "razorpayx_upi"),
+    "test_issue_by_file": ("paypal_file", "coupon_list"),
+    "test_issue_own_ways": ("manual", "wise_file", "csv_file", "coupon_list"),
+}
+
+
+def test_every_way_is_played() -> None:
+    here = Path(__file__).parent
+    assert all((here / f"{name}.py").exists() for name in PLAYED)
+    there_are = {*registry.ways(), *(own.name for own in methods.OWN)}
+    assert there_are == {way for ways in PLAYED.values() for way in ways}
 
 
 def is_customer(connection: Connection, email: str) -> None:
@@ -77,6 +99,11 @@ def test_one_is_paid_and_one_is_not(desk: Desk, case: Case) -> None:
     desk.press(desk.ask(case.way, ["asha", "tariq"]), 2)
     desk.carry_out()
     desk.payout_reads(payout_of("asha"), "says that it was paid")
+    # Of a code its last letters are shown, and the whole only to who asks for it.
+    for gift in PayoutGift.objects.all():
+        expect(desk.page.locator("main")).to_contain_text(gift.hint)
+        expect(desk.page.locator("main")).not_to_contain_text(gift.secrets["code"])
+    assert PayoutGift.objects.count() == (case.kind in {"coupon", "gift_card"})
     desk.payout_reads(payout_of("tariq"), case.words, "Try again")
     assert outcomes() == [("asha", "issued", ""), ("tariq", *case.reason)]
     assert paid_by(company) == [1500]

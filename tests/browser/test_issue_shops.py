@@ -82,34 +82,3 @@ def test_a_code_a_credit_that_waits_and_one_of_which_nobody_knows(
         "lost": "issued",
     }
     assert [paid_by(one) for one in (stripe, shop)] == [[1500], [minor_of("lost_after")]]
-
-
-@pytest.mark.parametrize(("way", "kind"), [("shopify_discount", "coupon"), ("shopify_gift_card", "gift_card")])
-def test_a_shop_gives_a_code_and_says_why_it_does_not(
-    page: Page, alice: Cast, live_server: LiveServer, way: str, kind: str
-) -> None:
-    alice.client.post(reverse("web:switch_mode"), {"mode": "test"})
-    side = Tenant(alice.merchant, is_test=True)
-    shop = trying.make_up_secrets(connection=connect(tenant=side, actor=ACTOR, provider="shopify"), actor=ACTOR)
-    for name, minor in (("asha", 1500), ("tariq", minor_of("declined"))):
-        campaign = make_campaign(side, [fixed_rule(minor, kind=kind)], name=f"For {name}")
-        make_reward(campaign, f"{name}@example.com", f"of-{name}@example.net")
-    log_in(page, alice.client, live_server)
-    page.goto(f"{live_server.url}/app/rewards/?stage=due")
-    page.locator("#select-page").check()
-    page.locator("#act-issue").click()
-    dialog = page.get_by_role("dialog", name="Issue rewards")
-    dialog.locator(f'input[type="radio"][value^="{way}:"]').check()
-    dialog.get_by_role("button", name="Issue 2 rewards").click()
-    expect(page.locator("#progress-title")).to_have_text("0 of 2 payouts are out")
-    sweep()
-    expect(page.locator("#progress-title")).to_have_text("1 of 2 payouts are out")
-    paid, failed = Payout.objects.get(status="paid"), Payout.objects.get(status="failed")
-    page.goto(f"{live_server.url}/app/payouts/one/{paid.public_id}/")
-    expect(page.locator("main")).to_contain_text(paid.gift.hint)
-    expect(page.locator("main")).not_to_contain_text(paid.gift.secrets["code"])
-    page.goto(f"{live_server.url}/app/payouts/one/{failed.public_id}/")
-    expect(page.locator("main")).to_contain_text("Shopify")
-    assert [(paid.amount_minor, failed.amount_minor), paid_by(shop)] == [(1500, minor_of("declined")), [1500]]
-    found = Reward.objects.order_by("participant__email").values_list("state", "reason")
-    assert list(found) == [("issued", ""), ("attention", "provider_rejected")]
