@@ -330,6 +330,9 @@ def undo(*, batch: PayoutBatch, actor: Actor, note: str = "") -> PayoutBatch:
         back = {"issued_at": None, "payout": None}
         due = [_due_again(row) for row in issued]
         lifecycle.move(lifecycle.ACTS["undo_issue"], due, actor=actor, note=note, extra=back)
+        # Of somebody who was erased since nothing is owed, as of whatever had not left by then.
+        erased = [lifecycle.Target(row, State.VOID, lifecycle.ERASED) for row in issued if row.participant.erased_at]
+        lifecycle.move(lifecycle.ACTS["void"], erased, actor=actor, note=note)
         void = [lifecycle.Target(row, State.VOID, row.reason) for row in reversed_]
         lifecycle.move(lifecycle.ACTS["undo_reversed"], void, actor=actor, note=note, extra=back)
         record(batch.tenant, actor, *[payout_happening(types.PAYOUT_UNDONE, payout) for payout in payouts])

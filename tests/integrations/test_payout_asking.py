@@ -109,6 +109,21 @@ def test_a_message_makes_us_ask_and_the_answer_counts_once(
     assert list(differences()) == []
 
 
+def test_messages_that_come_five_times_and_the_last_one_first_count_once(
+    alice: Cast, asha: Participant, connection: Connection, slow: Slow
+) -> None:
+    """What a message says is not believed, so neither its order nor its number counts: the company says how it stands now."""
+    payout = sent(alice, asha, connection)
+    slow.now = Outcome("paid", "tr_9", gift=CODE)
+    for name in ("paid", "taken", "created"):
+        for _ in range(5):
+            assert message(connection, "", payout.key, name).code == "payout_told"
+        assert carrier.ask() == 1
+    payout.refresh_from_db()
+    assert (payout.status, ledger()[1:], len(slow.asked)) == ("paid", [("pay", -1500)], 3)
+    assert PayoutGift.objects.count() == 1
+
+
 def test_a_message_about_nothing_of_this_connection_is_ignored(
     alice: Cast, asha: Participant, connection: Connection, slow: Slow
 ) -> None:

@@ -9,12 +9,13 @@ from integrations import payouts as carrier
 from participants.models import Participant
 from referrals.lib.errors import Refused
 from referrals.lib.http import HttpError
-from rewards import lifecycle
+from rewards import lifecycle, payouts
 from rewards.balances import balances_of
 from rewards.orders import Outcome
 from rewards.personal import erase
 from rewards.queueing import Method, queue
 from rewards.settling import decide, learn
+from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast
 from tests.rewards.paying import again, asha, company, earn, intend, ledger, method, state, with_issuer
@@ -75,3 +76,13 @@ def test_what_never_left_is_given_up(
     erase(participant=asha, actor=ACTOR)
     again(payout)
     assert (state(reward), company.transfers) == (GIVEN_UP, [])
+
+
+def test_what_was_marked_by_hand_and_is_undone_is_given_up(alice: Cast, asha: Participant) -> None:
+    reward = earn(asha)
+    batch, _made = payouts.issue_by_hand(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR, key="by-hand-1")
+    erase(participant=asha, actor=ACTOR)
+    payouts.undo(batch=batch, actor=ACTOR, note="Never paid.")
+    assert (state(reward), reward.payout) == (GIVEN_UP, None)
+    assert [minor for _kind, minor in ledger()] == [1500, -1500, 1500, -1500]
+    assert list(differences()) == []
