@@ -185,6 +185,7 @@ class Stripe(Company):
             rows = [row for row in rows if row["active"] is (query["active"] == "true")]
         if "coupon" in query:
             rows = [row for row in rows if row["promotion"]["coupon"] == query["coupon"]]
+        rows = [row for row in rows if plays.is_of(row, query)]
         if "expand[0]" in query:
             rows = [_expanded(row, call.state.get("coupon", row["promotion"]["coupon"]) or {}) for row in rows]
         return plays.paged(call, rows)

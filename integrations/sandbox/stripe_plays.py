@@ -5,7 +5,8 @@ A payment is known by its charge: `play/checkout` answers with all its ids, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from referrals.lib.codes import random_text
 
 # For how long Stripe can be asked what it told.
 EVENTS_KEPT = timedelta(days=30)
+# How a list's `created` is compared.
+_WITHIN = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 _PREFIX = {
     "session": "cs_test_", "payment_intent": "pi_", "charge": "ch_", "invoice": "in_", "subscription": "sub_", "refund": "re_",
     "dispute": "dp_", "customer": "cus_",
@@ -89,13 +92,11 @@ def list_events(call: Call) -> Reply:
     """What was told, newest first: `created[gte]`, `created[lte]`, `types[]`, `starting_after`, `limit`."""
     query = call.request.query
     oldest = int((call.now - EVENTS_KEPT).timestamp())
-    since = max(oldest, int(query.get("created[gte]") or query.get("created[gt]") or 0))
-    until = int(query.get("created[lte]") or query.get("created[lt]") or 2**40)
     types = {value for name, value in query.items() if name.startswith("types[")}
     rows = [
         row
         for _name, row in reversed(call.state.each("event"))
-        if since <= row["created"] <= until and (not types or row["type"] in types)
+        if row["created"] >= oldest and is_of(row, query) and (not types or row["type"] in types)
     ]
     return paged(call, rows)
 
@@ -118,6 +119,13 @@ def tell(call: Call, kind: str, thing: Shape) -> None:
     ends = [row for _name, row in call.state.each("webhook_endpoint") if not row.get("deleted")]
     if not ends or any(kind in row["enabled_events"] and row["status"] == "enabled" for row in ends):
         call.tell(kind, made)
+
+
+def is_of(row: Shape, query: Mapping[str, str]) -> bool:
+    """Whether something was made in the span that a list is asked for: `created[gte]`, `[gt]`, `[lte]`, `[lt]`."""
+    made: int = row["created"]
+    asked = {name: query.get(f"created[{name}]") for name in _WITHIN}
+    return all(_WITHIN[name](made, int(bound)) for name, bound in asked.items() if bound)
 
 
 def paged(call: Call, rows: Iterable[Shape]) -> Reply:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from integrations.base import Account
 from integrations.providers.stripe.keeping import StripeListening, StripePromotions
-from integrations.providers.stripe.paying import BALANCE, COUPON
+from integrations.providers.stripe.paying import BALANCE, COUPON, recent
 from integrations.registry import get
 from integrations.remote import CodeOrder, Discount, EndpointOrder
 from integrations.sandbox.base import StandIn
@@ -141,6 +142,9 @@ def test_what_pays_a_reward_is_what_the_sdk_takes_and_stripe_answers() -> None:
         assert (paid.state, issuer.check(order, account)) == ("paid", paid)
     known = json.loads(stripe.send("GET", "https://api.stripe.com/v1/customers", headers=KEY).body)["data"][0]["id"]
     assert COUPON.send(replace(order, key="po_two", customer=known), account).state == "paid"
+    now = datetime.now(UTC)
+    listed = list(recent(account, now - timedelta(minutes=1), now + timedelta(minutes=1)))
+    assert [one.key for one in listed] == ["po_two", ORDER.key]
     assert set(stripe.asked) == {
         "customers.create", "coupons.create", "promotion_codes.create", "promotion_codes.list", "customers.list",
         "customers.balance_transactions.create",

@@ -6,7 +6,7 @@ What we make carries the payout's key in its metadata, by which it is known agai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -15,7 +15,7 @@ import stripe
 from django.utils.translation import gettext as _
 
 from integrations import pace
-from integrations.base import Account, Ignored, PayloadError, ProviderError
+from integrations.base import Account, Found, Ignored, PayloadError, ProviderError
 from integrations.gift_codes import texts_of, with_prefix
 from integrations.models import Connection
 from integrations.providers.stripe.client import client_of
@@ -180,8 +180,8 @@ def _mark(order: Order) -> dict[str, str]:
 
 
 def _read_code(order: Order, found: Mapping[str, Any]) -> Outcome:
-    coupon, code, name = inner(inner(found, "promotion"), "coupon"), text(found.get("code")), text(found.get("id"))
-    worth = minor_money(coupon.get("amount_off"), text(coupon.get("currency")).upper(), STRIPE_EXPONENTS)
+    code, name = text(found.get("code")), text(found.get("id"))
+    worth = _worth(found)
     if not code or not name:
         raise PayloadError("there is no code in it.")
     if worth != order.amount:
@@ -194,6 +194,45 @@ def _read_code(order: Order, found: Mapping[str, Any]) -> Outcome:
 def _other_amount(name: str, worth: Money, order: Order) -> Outcome:
     words = f"Stripe says {worth} where {order.amount} was asked for. Look at {name} in Stripe, and say what happened."
     return Outcome("ask", name, words)
+
+
+def recent(account: Account, since: datetime, until: datetime) -> Iterator[Found]:
+    """Promotion codes with our mark that were made in a span; none for a key that may not see them: it has paid nothing this way.
+
+    Raises ProviderError, HttpError.
+    """
+    if not account.secrets.get("api_key"):
+        return
+    span = {"gte": int(since.timestamp()), "lt": int(until.timestamp())}
+    asked: dict[str, Any] = {"created": span, "limit": PAGE, "expand": ["data.promotion.coupon"]}
+    v1 = client_of(account).v1
+    while True:
+        try:
+            page = v1.promotion_codes.list(cast(Any, asked))
+        except stripe.PermissionError:
+            return
+        except stripe.StripeError as error:
+            raise ProviderError(refused(error, StripeCoupon.right).message, retry=True) from error
+        yield from _paid(row.to_dict() for row in page.data)
+        if not page.has_more or not page.data:
+            return
+        asked["starting_after"] = page.data[-1].id
+
+
+def _paid(codes: Iterable[Mapping[str, Any]]) -> Iterator[Found]:
+    for found in codes:
+        key = text(inner(found, "metadata").get(MARK))
+        try:
+            if key:
+                at = datetime.fromtimestamp(int(found["created"]), UTC)
+                yield Found(key, text(found.get("id")), _worth(found), "paid", at)
+        except PayloadError:
+            continue  # a friend's offer, in per cent
+
+
+def _worth(found: Mapping[str, Any]) -> Money:
+    coupon = inner(inner(found, "promotion"), "coupon")
+    return minor_money(coupon.get("amount_off"), text(coupon.get("currency")).upper(), STRIPE_EXPONENTS)
 
 
 class StripeBalance(_Issuer):

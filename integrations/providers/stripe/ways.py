@@ -23,6 +23,7 @@ WAYS = (
         ),
         kinds=frozenset({"coupon"}),
         issuer="integrations.providers.stripe.paying.COUPON",
+        recent="integrations.providers.stripe.paying.recent",
         fee=_("Free; Stripe takes the discount off what you are paid."),
         obstacle="integrations.providers.stripe.paying.obstacle",
         options=(

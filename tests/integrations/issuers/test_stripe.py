@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from integrations import pace
 from integrations.base import Account, ProviderError
 from integrations.gift_codes import texts_of
-from integrations.providers.stripe.paying import BALANCE, COUPON, NO_CUSTOMER
+from integrations.providers.stripe.keeping import StripePromotions
+from integrations.providers.stripe.paying import BALANCE, COUPON, NO_CUSTOMER, recent
+from integrations.remote import CodeOrder, Discount
 from integrations.sandbox.base import StandIn, money_of
 from integrations.sandbox.sending import stand_in
 from integrations.sandbox.state import Memory
@@ -279,6 +282,37 @@ def test_a_code_is_found_again_by_its_mark_and_is_the_same() -> None:
             desk.door.state.put("_key", name, {**row, "at": "1970-01-01T00:00:00+00:00"})
     assert COUPON.send(ORDER, desk.account) == first
     assert len(desk.paid()) == 1
+
+
+def test_stripe_lists_the_codes_that_it_gave_by_our_mark() -> None:
+    desk, now = Desk(), datetime.now(UTC)
+    made = [COUPON.send(replace(ORDER, key=f"po_{number}"), desk.account).reference for number in range(3)]
+    promotions = StripePromotions(desk.account)
+    for name, offer in (("half", Discount(percent=Decimal(50))), ("five", Discount(money=Money(500, "USD")))):
+        promotions.make_coupon(f"passalong-{name}", name, offer)
+        promotions.make_code(CodeOrder(f"FRIEND{name}", f"passalong-{name}", f"rq_{name}", f"key-{name}"))
+    found = list(recent(desk.account, now - timedelta(minutes=1), now + timedelta(minutes=1)))
+    assert [(one.key, one.reference, one.money, one.state) for one in found] == [
+        ("rq_five", found[0].reference, Money(500, "USD"), "paid"),
+        *((f"po_{number}", made[number], ORDER.amount, "paid") for number in (2, 1, 0)),
+    ]
+    # To the second, as Stripe keeps times; what lies before and after is not in it.
+    assert list(recent(desk.account, now + timedelta(minutes=1), now + timedelta(hours=1))) == []
+    assert list(recent(desk.account, now - timedelta(hours=1), now - timedelta(seconds=1))) == []
+    assert list(recent(Account({}, {}, desk.send), now - timedelta(minutes=1), now)) == []
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, "invalid_request_error"), (503, "api_error")])
+def test_a_key_that_may_not_list_codes_has_given_none_and_a_fault_raises(status: int, kind: str) -> None:
+    def send(method: str, url: str, *, headers: Any = None, body: Any = None) -> Answer:
+        return said(status, kind)
+
+    account, now = Account({"api_key": "sk_test_0123456789"}, {}, send), datetime.now(UTC)
+    if status == 403:
+        assert list(recent(account, now, now)) == []
+    else:
+        with pytest.raises(ProviderError, match="Stripe had a fault"):
+            list(recent(account, now, now))
 
 
 @pytest.mark.parametrize("issuer", [COUPON, BALANCE])
