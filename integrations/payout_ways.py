@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from django.db.models import Max, Q
+
 from integrations import payout_checking, registry
 from integrations.base import Account, ProviderError
 from integrations.key_health import watched
@@ -35,8 +37,6 @@ OTHER_KEY = (
     "The company does not know it, and the connection has been given another key since it was sent. If that is of another account, look"
     " in the former one."
 )
-# Two clocks are compared where it is asked whether a key was changed since a call.
-SKEW = timedelta(minutes=15)
 ERASED = "The company does not know it, and its recipient's data was erased, so that it can't be sent again."
 logger = logging.getLogger(__name__)
 
@@ -77,16 +77,17 @@ def ready(orders: Sequence[Order], tenant: Tenant) -> tuple[Account | None, list
 
 def has_other_key(order: Order) -> bool:
     """Whether the connection was given other secrets since the first call: who says that they do not know the payout may be somebody else
-    than who was asked to pay it. Secrets that prove messages do not count."""
+    than who was asked to pay it. Secrets that prove messages do not count. History is asked for what came after what, and no clock."""
     row = Connection.objects.filter(public_id=order.account).first()
     if row is None:
         return False
     names = {
         field.name for field in registry.get(row.provider).secrets if not field.made and "webhook" not in field.name
     }
-    changes = Event.objects.filter(
-        subject_id=order.account, type=types.CONNECTION_CHANGED, created_at__gt=order.called_at - SKEW
-    )
+    made = Q(subject_id=order.public_id, type=types.PAYOUT_CREATED)
+    left = Q(subject_id__in=order.rewards, type=types.REWARD_SENDING)
+    since = Event.objects.filter(made | left).aggregate(last=Max("pk"))["last"] or 0
+    changes = Event.objects.filter(subject_id=order.account, type=types.CONNECTION_CHANGED, pk__gt=since)
     return any(names & set(data["changed"]) for data in changes.order_by("pk").values_list("data", flat=True))
 
 
