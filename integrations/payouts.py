@@ -261,7 +261,11 @@ def ask_now(payout_id: int) -> str:
     """A person wants to know: the payout's status after asking the company. Raises ProviderError or HttpError when it can't be asked."""
     row = Payout.objects.select_related("participant__campaign__merchant", "merchant", "batch").get(pk=payout_id)
     with clocks.running(row.tenant):
-        return learnt(row, _asked(row))
+        status = learnt(row, _asked(row))
+        if wait := next_check(row, status):
+            # Of what a person was asked about no turn was planned: what is on its way now is looked after again.
+            Payout.objects.filter(pk=row.pk, check_at=None).update(check_at=Now() + wait)
+    return status
 
 
 def _asked(row: Payout) -> Outcome | None:

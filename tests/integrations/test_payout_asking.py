@@ -186,6 +186,22 @@ def test_a_person_who_asks_sees_what_the_company_says_now(
     assert ledger()[1:] == [("pay", -1500)]
 
 
+def test_what_is_on_its_way_when_a_person_asks_is_looked_after_from_then_on(
+    alice: Cast, asha: Participant, connection: Connection, slow: Slow
+) -> None:
+    slow.now = Outcome("ask", "tr_9", "It can't be read.")
+    payout = sent(alice, asha, connection)
+    slow.now = Outcome("sent", "tr_9", "On its way.")
+    assert carrier.ask_now(payout.pk) == "sent"
+    assert Payout.objects.filter(check_at__gt=Now(), check_at__lt=Now() + timedelta(minutes=6)).exists()
+    # Nobody tells us, and it comes back all the same.
+    slow.now = Outcome("failed", "tr_9", "Returned.", "waiting_for_recipient")
+    Payout.objects.update(check_at=Now())
+    assert carrier.ask() == 1
+    assert ledger()[1:] == [("pay", -1500), ("pay_back", 1500)]
+    assert list(differences()) == []
+
+
 def test_what_can_be_chosen_and_a_batch_that_waits_for_money(
     alice: Cast, asha: Participant, connection: Connection, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
