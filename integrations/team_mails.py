@@ -23,7 +23,7 @@ from referrals.accounts.models import Membership, Merchant, Role
 from referrals.accounts.tenancy import TenantQuerySet
 from referrals.lib import clock
 from rewards import funding
-from rewards.models import PayoutBatch, PayoutRoute, PayoutRun, Reward, State, TeamAlert
+from rewards.models import PayoutBatch, PayoutFile, PayoutRoute, PayoutRun, Reward, State, TeamAlert
 
 # What is older was known before there were these mails, or was lost with its mail server.
 NEWS = timedelta(days=7)
@@ -68,7 +68,8 @@ def _to_do() -> TenantQuerySet[PayoutBatch]:
     """Batches that a run has made and that somebody has to pay: files."""
     names = [own.name for own in methods.OWN if own.then]
     runs = PayoutRun.objects.filter(batch=OuterRef("pk"), made_at__gt=clock.wall() - NEWS)
-    return PayoutBatch.objects.filter(Exists(runs), method__in=names, is_test__in=[False], undone_at=None)
+    made = PayoutFile.objects.filter(batch=OuterRef("pk"))
+    return PayoutBatch.objects.filter(Exists(runs), Exists(made), method__in=names, is_test__in=[False], undone_at=None)
 
 
 def _failing() -> QuerySet[PayoutRoute]:

@@ -32,6 +32,7 @@ JOBS = (
     Job("forget erased people's lines in payout files", "rewards.files.freezing.forget_erased", 60),
     Job("compare payouts with companies' books", "integrations.payout_checking.compare_all", 1),
     Job("tell teams what only they can pay", "integrations.team_mails.sweep", 1),
+    Job("make payout files that waited for somebody's word", "rewards.files.waiting.freeze_all", 1),
     Job("give codes that waited for somebody's word", "rewards.coupons.waiting.give", 1),
     Job("ask merchants' own systems before paying", "integrations.veto.sweep", 1),
     Job("wake rewards that waited for their recipient", "rewards.queueing.wake", 5),

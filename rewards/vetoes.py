@@ -7,13 +7,13 @@ from django.db.models.functions import Now
 
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.queue import enqueue
+from rewards.files.formats import FORMATS
 from rewards.models import Payout, PayoutVeto, VetoEndpoint
 
 ASK = "integrations.veto.sweep"
 SEND = "integrations.payouts.sweep"
-# Codes of a list are given without a company, by a worker of their own; such payouts never have a turn.
-GIVE = "rewards.coupons.waiting.give"
-CODES = "coupon_list"
+# What leaves without a company has a worker of its own, by its method; such payouts never have a turn.
+WORKERS = {"coupon_list": "rewards.coupons.waiting.give", **dict.fromkeys(FORMATS, "rewards.files.waiting.freeze_all")}
 
 
 def endpoint_of(tenant: Tenant) -> VetoEndpoint | None:
@@ -33,10 +33,10 @@ def let_leave(tenant: Tenant, payouts: QuerySet[Payout]) -> None:
 
 def go(payouts: QuerySet[Payout]) -> None:
     """Nobody is asked any more about these queued payouts, all of one way: they leave. In the caller's transaction."""
-    if payouts.exclude(method=CODES).update(next_attempt_at=Now()):
+    if payouts.exclude(method__in=WORKERS).update(next_attempt_at=Now()):
         enqueue(SEND)
     else:
-        enqueue(GIVE)
+        enqueue(WORKERS.get(payouts.values_list("method", flat=True).first() or "", SEND))
 
 
 def is_asked(payout: Payout) -> bool:

@@ -13,13 +13,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from participants import destination_kinds
-from participants.models import PayoutDestination
+from participants.models import Participant, PayoutDestination
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.lib import clock
 from referrals.lib.errors import Refused
 from referrals.lib.money import CURRENCIES
-from rewards import ceilings, lifecycle, payout_guards
+from rewards import ceilings, lifecycle, payout_guards, vetoes
 from rewards.file_models import PayoutFile, PayoutLine
 from rewards.files.formats import FORMATS, Entry, Format, Payee
 from rewards.models import Payout, PayoutBatch, Reward, State
@@ -51,7 +51,7 @@ def preview(name: str, tenant: Tenant, reward_ids: Collection[int]) -> Preview:
 
 def _sorted_out(rewards: Sequence[Reward], format_: Format) -> tuple[Preview, dict[int, Payee]]:
     found = sort_out(rewards, method_of(format_))
-    payees, obstacles = _payees(found.payable, format_)
+    payees, obstacles = payees_of([row.participant for row in found.payable], format_)
     payable = []
     # What stands in the line: all of one person and side together, netted.
     sums = amounts_of(found.payable)
@@ -65,12 +65,12 @@ def _sorted_out(rewards: Sequence[Reward], format_: Format) -> tuple[Preview, di
     return Preview(payable, found.refused), payees
 
 
-def _payees(rewards: Sequence[Reward], format_: Format) -> tuple[dict[int, Payee], dict[int, str]]:
+def payees_of(participants: Sequence[Participant], format_: Format) -> tuple[dict[int, Payee], dict[int, str]]:
     """(whom to pay where, why not) by the people's primary keys: their payout address if it is one for this file, else their own address.
 
     While a change of the address is held nothing goes to either. One query.
     """
-    people = {reward.participant_id: reward.participant for reward in rewards}
+    people = {person.pk: person for person in participants}
     chosen = PayoutDestination.objects.filter(participant__in=people, ended_at=None, confirmed_at__isnull=False)
     payees = {pk: Payee(person.name, person.email) for pk, person in people.items()}
     obstacles, now = {}, clock.now()
@@ -122,8 +122,10 @@ def freeze(
         waiting = [lifecycle.Target(row, State.WAITING, NO_DESTINATION) for row, _why in found.refused]
         lifecycle.move(lifecycle.ACTS["wait"], waiting, actor=actor)
         batch.options = _checked(options or {})
-        payouts = _intend(batch, found.payable, actor)
-        _write(batch, format_, payouts, payees, {row.participant_id: row.campaign.name for row in found.payable})
+        if vetoes.endpoint_of(tenant) is None:
+            write(batch, format_, _intend(batch, found.payable, actor), payees)
+        else:
+            _let_wait(batch, found.payable, actor)
 
     return in_one_batch(tenant=tenant, key=key, method=name, note=note, actor=actor, fill=fill)
 
@@ -148,14 +150,31 @@ def _refuse_unfit(refused: Refusals) -> None:
 
 
 def _intend(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> list[Payout]:
-    """The payouts that stand in the files; what is all set off against an earlier reversal is paid at once."""
-    now = clock.now()
+    """The payouts that stand in the files, in the order of their saving."""
     payouts = cut(batch, rewards)
     ceilings.refuse_above(payouts)
     for payout in payouts:
         if payout.amount_minor:
             payout.status, payout.attempts, payout.called_at = "sending", 1, clock.wall()
-        else:
+    leaving = _save(batch, payouts, rewards, actor)
+    targets = [lifecycle.Target(row, State.SENDING) for row in leaving]
+    lifecycle.move(lifecycle.ACTS["send"], targets, actor=actor, note=batch.note)
+    return [payout for payout in payouts if payout.amount_minor]
+
+
+def _let_wait(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> None:
+    """The merchant's own system is asked first: rewards.files.waiting makes the files then."""
+    _save(batch, cut(batch, rewards), rewards, actor)
+    if not payout_guards.waits(batch):
+        vetoes.let_leave(batch.tenant, Payout.objects.filter(batch=batch, status="queued"))
+
+
+def _save(batch: PayoutBatch, payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> list[Reward]:
+    """Save the payouts, and queue their rewards; what is all set off against an earlier reversal is paid at once. Returns the rewards that
+    are queued."""
+    now = clock.now()
+    for payout in payouts:
+        if not payout.amount_minor:
             payout.status, payout.paid_at = "paid", now
     add(payouts, rewards, actor)
     batch.needs_approval = payout_guards.needs_second_person(batch.tenant, payouts)
@@ -163,22 +182,15 @@ def _intend(batch: PayoutBatch, rewards: Sequence[Reward], actor: Actor) -> list
     gone = [lifecycle.Target(row, State.ISSUED) for row in rewards if row.payout and not row.payout.amount_minor]
     lifecycle.move(lifecycle.ACTS["issue"], gone, actor=actor, note=batch.note, extra={"issued_at": now})
     leaving = [row for row in rewards if row.payout and row.payout.amount_minor]
-    for act, state in (("queue", State.QUEUED), ("send", State.SENDING)):
-        targets = [lifecycle.Target(row, state) for row in leaving]
-        lifecycle.move(lifecycle.ACTS[act], targets, actor=actor, note=batch.note)
-    return [payout for payout in payouts if payout.amount_minor]
+    targets = [lifecycle.Target(row, State.QUEUED) for row in leaving]
+    lifecycle.move(lifecycle.ACTS["queue"], targets, actor=actor, note=batch.note)
+    return leaving
 
 
-def _write(
-    batch: PayoutBatch,
-    format_: Format,
-    payouts: Sequence[Payout],
-    payees: Mapping[int, Payee],
-    campaigns: Mapping[int, str],
-) -> None:
-    """The files and their lines, by currency, in the payouts' order. `payees` and `campaigns` are by the people's primary keys."""
+def write(batch: PayoutBatch, format_: Format, payouts: Sequence[Payout], payees: Mapping[int, Payee]) -> None:
+    """The files and their lines, by currency, in the payouts' order. `payees` are by the people's primary keys."""
     by_currency = sorted(payouts, key=lambda row: (row.currency, row.pk))
-    number = 0
+    number = batch.files.count()
     for currency, group in groupby(by_currency, key=lambda row: row.currency):
         rows = list(group)
         for start in range(0, len(rows), format_.limit):
@@ -187,7 +199,7 @@ def _write(
             entries = [
                 Entry(
                     payees[row.participant_id], row.amount, format_.mark(row.public_id),
-                    f"{batch.merchant.name}: {campaigns[row.participant_id]}", batch.options,
+                    f"{batch.merchant.name}: {row.participant.campaign.name}", batch.options,
                 )
                 for row in part
             ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -21,9 +22,21 @@ from rewards import payout_guards as guards
 from rewards.ceilings import LIMIT
 from rewards.coupons import waiting
 from rewards.coupons.lists import add_codes, close_list, make_list
+from rewards.files import waiting as waiting_files
 from rewards.files.freezing import content
 from rewards.files.returned import mark_all
-from rewards.models import CouponCode, CouponList, LedgerEntry, Payout, PayoutBatch, PayoutGift, PayoutRun, Reward
+from rewards.models import (
+    CouponCode,
+    CouponList,
+    LedgerEntry,
+    Payout,
+    PayoutBatch,
+    PayoutFile,
+    PayoutGift,
+    PayoutRun,
+    PayoutVeto,
+    Reward,
+)
 from rewards.payouts import undo
 from rewards.queueing import Method
 from rewards.verify import differences
@@ -74,6 +87,13 @@ def pay(alice: Cast, way: str, method: Method, coupons: CouponList, rewards: lis
         batch, _made = methods.issue(option, tenant=alice.tenant, reward_ids=keys, actor=ACTOR, key=key, chosen=chosen)
     batch.refresh_from_db()
     return batch
+
+
+def work() -> None:
+    """Whatever a worker does by itself."""
+    carrier.sweep()
+    waiting.give()
+    waiting_files.freeze_all()
 
 
 def states(rewards: list[Reward]) -> list[str]:
@@ -315,30 +335,80 @@ def test_too_few_codes_are_refused_before_anybody_is_asked(
     assert (refused.value.code, states(rewards), PayoutBatch.objects.count()) == ("no_codes", ["due", "due"], 0)
 
 
-@pytest.mark.parametrize(("status", "after"), [(200, "issued"), (400, "void"), (503, "queued"), ("off", "issued")])
-def test_a_merchant_s_own_system_is_asked_before_a_code_is_given(
-    alice: Cast, asha: Participant, method: Method, coupons: CouponList, monkeypatch: pytest.MonkeyPatch,
-    status: int | str, after: str,
-) -> None:  # fmt: skip
+def own_system(alice: Cast, monkeypatch: pytest.MonkeyPatch, *statuses: int) -> list[str]:
+    """A system of the merchant's that answers with these, one for each question; returns the ids that it was asked about."""
     veto.set_up(tenant=alice.tenant, actor=ACTOR, url="https://pay.example.com/may")
     asked: list[str] = []
 
-    def answer(_endpoint: object, message_id: str, data: dict[str, object]) -> tuple[int, str]:
+    def answer(_endpoint: object, message_id: str, _data: object) -> tuple[int, str]:
         asked.append(message_id)
-        assert data["method"] == "coupon_list"
-        return int(status), "No."
+        return statuses[len(asked) - 1], "No."
 
     monkeypatch.setattr(veto, "ask", answer)
+    return asked
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [200, 400, 503, "off"])
+def test_a_merchant_s_own_system_is_asked_before_anything_leaves_but_by_hand(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, company: Company, monkeypatch: pytest.MonkeyPatch,
+    way: str, status: int | str,
+) -> None:  # fmt: skip
+    asked = own_system(alice, monkeypatch, 0 if status == "off" else int(status))
     rewards = earn(asha)
-    batch = pay(alice, "coupon_list", method, coupons, rewards)
-    assert (waiting.give(), states(rewards)) == (0, ["queued"])
+    batch = pay(alice, way, method, coupons, rewards)
+    if way == "manual":
+        assert (states(rewards), PayoutVeto.objects.count()) == (["issued"], 0)
+        return
+    work()
+    assert (states(rewards), PayoutFile.objects.count()) == (["queued"], 0)
     if status == "off":
         veto.switch_off(tenant=alice.tenant, actor=ACTOR)
     veto.sweep()
-    assert waiting.give() == (after == "issued")
-    assert (states(rewards), PayoutGift.objects.count()) == ([after], int(after == "issued"))
+    work()
     assert asked == ([] if status == "off" else [batch.payouts.get().public_id])
+    leaves = status in {200, "off"}
+    after = {400: "void", 503: "queued"}.get(status if isinstance(status, int) else 0, "issued")
+    assert states(rewards) == ["sending" if way == "csv_file" and leaves else after]
+    assert PayoutFile.objects.count() == int(way == "csv_file" and leaves)
+    assert (PayoutGift.objects.count(), len(company.transfers)) == (
+        int(way == "coupon_list" and leaves),
+        int(way == "company" and leaves),
+    )
+    work()
     assert list(differences()) == []
+
+
+def test_a_file_is_frozen_when_the_last_answer_is_there(
+    alice: Cast, asha: Participant, method: Method, coupons: CouponList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [make_participant(asha.campaign, f"{name}@example.com") for name in ("bela", "cleo", "dora", "emil")]
+    rewards = [earn(person)[0] for person in (asha, *people)]
+    limit(alice, second_person_above_minor=1500, a_day_minor=1500)
+    own_system(alice, monkeypatch, 200, 503, 400, 200, 200, 200)
+    batch = pay(alice, "csv_file", method, coupons, rewards)
+    assert (batch.needs_approval, PayoutVeto.objects.count()) == (True, 0)
+    guards.approve_batch(batch=batch, actor=DANA)
+    batch.refresh_from_db()
+    veto.sweep()
+    assert (waiting_files.freeze_all(), PayoutFile.objects.count()) == (0, 0)
+    assert states(rewards) == ["queued", "queued", "void", "queued", "queued"]
+    # While they wait, one is banned; the one that had no answer gets it.
+    bans.ban(participant=people[3], actor=ACTOR, reason="x")
+    PayoutVeto.objects.filter(answer="").update(next_at=clock.wall())
+    veto.sweep()
+    # As much as today's limit leaves; the rest in a second file on another day.
+    assert (waiting_files.freeze_all(), states(rewards)) == (1, ["sending", "queued", "void", "queued", "held"])
+    late = batch.payouts.filter(status="queued").order_by("pk")
+    assert {row.message for row in late} == {"Today's limit for all payouts is used up."}
+    limit(alice, second_person_above_minor=1500)
+    assert (waiting_files.freeze_all(), waiting_files.freeze_all()) == (2, 0)
+    assert states(rewards) == ["sending", "sending", "void", "sending", "held"]
+    files = batch.files.order_by("number")
+    assert [(row.number, row.rows) for row in files] == [(1, 1), (2, 2)]
+    assert [row.sha256 for row in files] == [hashlib.sha256(content(row)).hexdigest() for row in files]
+    mark_all(batch=batch, kind="paid", note="", actor=ACTOR)
+    assert (states(rewards), list(differences())) == (["issued", "issued", "void", "issued", "held"], [])
 
 
 @pytest.mark.postgres

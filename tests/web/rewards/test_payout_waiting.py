@@ -16,7 +16,7 @@ from referrals.accounts.models import Role, Scope
 from referrals.accounts.services import user_actor
 from referrals.lib import clock
 from rewards import payout_guards, queueing
-from rewards.models import PayoutBatch, PayoutRoute, PayoutRun, Reward, TeamAlert
+from rewards.models import PayoutBatch, PayoutFile, PayoutRoute, PayoutRun, Reward, TeamAlert
 from rewards.queueing import Method
 from tests.api.conftest import Caller
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_cast, make_friend, make_participant
@@ -185,6 +185,8 @@ def test_a_mail_server_that_is_away_is_tried_again(alice: Cast, monkeypatch: pyt
 def test_a_file_of_a_run_and_runs_that_fail_are_mailed_about(alice: Cast) -> None:
     batch = batch_of(alice, 1500, funds=False)
     PayoutBatch.objects.update(method="paypal_file")
+    file = {"number": 1, "name": "x.csv", "currency": "USD", "amount_minor": 1500, "rows": 1, "size": 1}
+    PayoutFile.objects.create(merchant=alice.merchant, batch=batch, **file)
     fields = {"merchant": alice.merchant, "side": "referrer"}
     route = PayoutRoute.objects.create(**fields, kind="cash", method="paypal_file")
     PayoutRun.objects.create(
