@@ -33,7 +33,11 @@ _WRONG_SHOWN = 50
 class ListForm(forms.Form):
     """A list's name, end and alarm."""
 
-    name = forms.CharField(label=lazy("Name"), max_length=80)
+    name = forms.CharField(
+        label=lazy("Name"),
+        max_length=80,
+        error_messages={"required": lazy("Give the list a name, such as what its codes are for.")},
+    )
     last_day = forms.DateField(
         label=lazy("Last day"),
         required=False,
@@ -54,7 +58,9 @@ class NewListForm(ListForm):
 
     currency = forms.ChoiceField(label=lazy("Currency"))
     worth = MoneyField(
-        label=lazy("A code is worth"), help_text=lazy("A reward of just this amount can be paid with one.")
+        label=lazy("A code is worth"),
+        help_text=lazy("A reward of just this amount can be paid with one."),
+        error_messages={"required": lazy("Say what one code is worth.")},
     )
     field_order = ("name", "currency", "worth", "last_day", "low_at")
 

@@ -213,6 +213,7 @@ class DecideForm(NoteForm):
         field.required = True
         field.label = _("How do you know?")
         field.help_text = _("For example what the company's own page says. Your team sees it in the history.")
+        field.error_messages["required"] = _("Write down how you know it, so that your team can follow it later.")
 
 
 @require_POST

@@ -241,7 +241,7 @@ def _choose(request: MerchantRequest) -> HttpResponse:
         status = 422 if what.is_bound else 200
         return render(request, "web/payouts/route_what.html", context | {"form": what}, status=status)
     side, kind = what.cleaned_data["side"], what.cleaned_data["kind"]
-    is_chosen = "method" in asked or request.method == "POST"
+    is_chosen = "method" in asked or "chosen" in asked or request.method == "POST"
     form = WayForm(tenant, kind, asked if is_chosen else None, initial=asked.dict())
     context |= {"form": form, "side": side, "kind": kind, "what": kind_text(side, kind)}
     if not is_chosen or not form.is_valid():
