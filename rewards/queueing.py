@@ -28,6 +28,7 @@ from referrals.lib.errors import Refused
 from referrals.lib.queue import enqueue
 from rewards import lifecycle, meanwhile, payout_guards, settling, vetoes
 from rewards.models import Payout, PayoutBatch, PayoutItem, Reward, RewardQuerySet, State
+from rewards.orders import Outcome
 from rewards.payouts import (
     add,
     complete,
@@ -41,6 +42,8 @@ from rewards.payouts import (
 
 NUDGE = "integrations.payouts.sweep"
 NO_DESTINATION = "waiting_for_recipient"
+# Tried, and no call has got as far as the company; no worker is at it now, because a claim says when its call began.
+NEVER_REACHED = Q(status="sending", called_at=None, shipment=None, next_attempt_at__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,27 @@ def _intend(
 
 
 def withdraw(*, payouts: Iterable[int], tenant: Tenant, actor: Actor, note: str = "") -> int:
-    """Take back payouts that have not left: their rewards are due again. Returns how many; those on their way are left alone."""
+    """Take back payouts that have not left: their rewards are due again. Returns how many; those on their way are left alone.
+
+    Those whose company was never reached are among them: they have failed, each in a transaction of its own.
+    """
+    keys = list(payouts)
+    done = _withdraw_queued(keys, tenant, actor, note)
+    waiting = Payout.objects.for_tenant(tenant).filter(NEVER_REACHED, pk__in=keys).order_by("pk")
+    return done + sum(_take_back(pk, actor, note) for pk in list(waiting.values_list("pk", flat=True)))
+
+
+def _take_back(payout_id: int, actor: Actor, note: str) -> bool:
+    with transaction.atomic():
+        row = settling.locked(payout_id)
+        if not Payout.objects.filter(NEVER_REACHED, pk=row.pk).exists():
+            return False  # a worker has it just now
+        words = note or _("Withdrawn: nothing had been sent.")
+        settling.fail(row, Outcome("failed", "", words, ""), actor)
+    return True
+
+
+def _withdraw_queued(payouts: Collection[int], tenant: Tenant, actor: Actor, note: str) -> int:
     with transaction.atomic():
         rows = list(
             Payout.objects.for_tenant(tenant)

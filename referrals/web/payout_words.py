@@ -42,8 +42,9 @@ def status_text(status: str) -> str:
 
 
 def can_be_withdrawn(payout: Payout) -> bool:
-    """Whether nothing of it can have left yet."""
-    return payout.status == "queued" and payout.attempts == 0
+    """Whether nothing of it can have left yet: it waits in line, or its company was never reached (rewards.queueing.NEVER_REACHED)."""
+    unreached = payout.called_at is None and payout.shipment_id is None and payout.next_attempt_at is not None
+    return (payout.status == "queued" and payout.attempts == 0) or (payout.status == "sending" and unreached)
 
 
 def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:

@@ -34,7 +34,7 @@ from referrals.lib import clock, http
 from rewards.models import Payout, PayoutAttempt, PayoutBatch
 from rewards.orders import Order, Outcome
 from rewards.payout_guards import fund_batch
-from rewards.queueing import Method, queue
+from rewards.queueing import Method, queue, withdraw
 from rewards.settling import decide
 from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
@@ -127,6 +127,31 @@ def test_a_company_that_is_out_of_reach_for_three_days_is_a_person_s(
     assert (payout.status, payout.message) == ("needs_attention", "No connection. Nothing was sent.")
     decide(payout.pk, paid=False, actor=ACTOR, note="They have closed.")
     assert (state(reward), company.transfers, ledger()) == (("due", ""), [], [("earn", 1500)])
+
+
+def test_what_has_not_reached_its_company_can_be_withdrawn_and_paid_another_way(
+    alice: Cast, asha: Participant, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company("original")
+    with_issuer(monkeypatch, company, ["", "hang_after"])
+    first, second = earn(asha, "maya"), earn(asha, "ken")
+    payout = intend(alice, method, first)
+    with monkeypatch.context() as patch:
+        refused = http.HttpError("No connection. Nothing was sent.", retry=True, sent=False)
+        patch.setattr(Issuer, "send", mock.Mock(side_effect=refused))
+        again(payout)
+    assert b"/withdraw/" in alice.client.get(f"/app/payouts/one/{payout.public_id}/").content
+    alice.client.post(f"/app/payouts/one/{payout.public_id}/withdraw/")
+    payout.refresh_from_db()
+    assert (payout.status, payout.reason, payout.next_attempt_at) == ("failed", "", None)
+    assert (state(first), first.payout, again(payout), company.transfers) == (("due", ""), None, False, [])
+    assert again(intend(alice, method, first))
+    # One that may have arrived is left alone.
+    lost = intend(alice, method, second)
+    again(lost)
+    assert withdraw(payouts=[payout.pk, lost.pk], tenant=alice.tenant, actor=ACTOR) == 0
+    assert (len(company.transfers), list(differences())) == (2, [])
+    assert b"/withdraw/" not in alice.client.get(f"/app/payouts/one/{lost.public_id}/").content
 
 
 # --- keys ---
