@@ -87,7 +87,7 @@ class Item:
 
 def payout_of_page(request: MerchantRequest, public_id: str) -> Payout:
     """The tenant's payout with what its page reads; Http404 for any other."""
-    rows = Payout.objects.select_related("batch", "participant__campaign", "merchant", "shipment")
+    rows = Payout.objects.select_related("batch", "participant__campaign", "merchant", "shipment", "veto")
     return own(rows, request, public_id)
 
 

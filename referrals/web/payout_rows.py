@@ -174,7 +174,7 @@ def _netted(payout: Payout) -> str:
 
 def for_rows(payouts: QuerySet[Payout]) -> QuerySet[Payout]:
     """Payouts with all that payout_rows() reads."""
-    return payouts.select_related("participant", "batch", "shipment").annotate(reward_count=Count("items"))
+    return payouts.select_related("participant", "batch", "shipment", "veto").annotate(reward_count=Count("items"))
 
 
 def payout_rows(payouts: Sequence[Any], tenant: Tenant, *, stopped: bool = False) -> list[PayoutRow]:

@@ -48,7 +48,7 @@ def can_be_withdrawn(payout: Payout) -> bool:
 
 
 def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:
-    """The sentence of a payout, read with its batch. `company` is who sends it, "" for nobody; `stopped`: nothing leaves now."""
+    """The sentence of a payout, read with its batch and question. `company` is who sends it, "" for nobody; `stopped`: nothing leaves now."""
     found = _words(payout, company, stopped=stopped)
     return Words(capfirst(found.text.strip()), capfirst(found.next.strip()))
 
@@ -97,6 +97,10 @@ def _queued(payout: Payout, *, stopped: bool) -> Words:
         return Words(_("Payouts are stopped."), _("It leaves when somebody lets them go on."))
     if payout.next_attempt_at and payout.next_attempt_at > clock.wall() and payout.message:
         return Words(payout.message, _("It leaves %(at)s by itself.") % {"at": _when(payout)})
+    asked = getattr(payout, "veto", None)
+    if asked is not None and not asked.answer:
+        text = _("Your own system is asked before it leaves. %(said)s") % {"said": asked.message}
+        return Words(text, _("It is asked every 15 minutes. Until it has answered this can be withdrawn."))
     if payout.next_attempt_at is None and payout.message:
         return Words(payout.message, _("It is tried again each minute. Until then it can be withdrawn."))
     return Words(_("It is in the queue."), _("It leaves within a minute. Until then it can be withdrawn."))

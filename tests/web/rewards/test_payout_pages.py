@@ -13,8 +13,9 @@ from integrations.models import Connection, InboundEvent
 from referrals.accounts.models import Role
 from referrals.accounts.services import user_actor
 from referrals.events.models import Event
+from referrals.lib import clock
 from rewards import lifecycle, payout_guards, sending, settling
-from rewards.models import Payout, PayoutBatch, PayoutGift, Reward
+from rewards.models import Payout, PayoutBatch, PayoutGift, PayoutVeto, Reward
 from rewards.orders import Gift, Order, Outcome
 from rewards.queueing import Method, queue
 from rewards.verify import differences
@@ -331,3 +332,22 @@ def test_a_persons_page_lists_their_payouts_and_the_menu_counts_the_open_questio
 
     assert f"/app/payouts/one/{payout.public_id}/" in shown
     assert '<span class="count num" id="nav-payouts">1<span class="vh"> waiting</span></span>' in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "message", "words"),
+    [
+        ("", "", "Your own system is asked before it leaves."),
+        ("", "It answered 503.", "It answered 503."),
+        ("allowed", "", "It leaves within a minute."),
+    ],
+)
+def test_a_payout_says_that_your_own_system_is_asked_first(
+    alice: Cast, due: list[Reward], answer: str, message: str, words: str
+) -> None:
+    (payout,) = queued(alice, due[0])
+    next_at = None if answer else clock.wall()
+    PayoutVeto.objects.create(payout=payout, answer=answer, message=message, next_at=next_at)
+
+    assert words in page(alice, "payout", payout.public_id)
+    assert words in page(alice, "payout_batch", payout.batch.public_id)
