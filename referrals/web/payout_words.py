@@ -48,7 +48,7 @@ def can_be_withdrawn(payout: Payout) -> bool:
 
 
 def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:
-    """The sentence of a payout, read with its batch and question. `company` is who sends it, "" for nobody; `stopped`: nothing leaves now."""
+    """The sentence of a payout, read with batch and question. `company` is who sends it, "" for nobody; `stopped`: nothing leaves now."""
     found = _words(payout, company, stopped=stopped)
     return Words(capfirst(found.text.strip()), capfirst(found.next.strip()))
 
