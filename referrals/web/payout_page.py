@@ -103,8 +103,12 @@ def show_context(request: MerchantRequest, row: Payout) -> dict[str, Any]:
     items = list(items_of(row))
     can_change = request.membership.may(Role.MANAGER)
     waiting = [item.reward for item in items if item.reward.state in RETRIED and item.reward.payout_id is None]
+    known = facts(request, row)
+    # What goes by hand, by file or as a code of our own asks no company; what was settled wholly is over without having asked.
+    will_ask = registry.issuer(row.method) is not None and row.status not in {"paid", "undone"}
     return {
-        **facts(request, row),
+        **known,
+        "shows_tries": bool(known["tries"]) or will_ask,
         "items": [_item(item) for item in items],
         "netted": netted_words(row),
         "netted_lines": list(netted_lines(row)),
