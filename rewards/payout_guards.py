@@ -143,21 +143,22 @@ def postponed_of(payouts: Sequence[Payout]) -> dict[int, Postponed]:
         .exclude(pk__in=[payout.pk for payout in payouts])
     )
     used = today.aggregate(total=Sum("amount_minor"))["total"] or 0
-    people = [payout.participant_id for payout in payouts]
-    mine = today.filter(participant__in=people).order_by().values_list("participant").annotate(Sum("amount_minor"))
-    by_person: Counter[int] = Counter(dict(mine))
+    # One person is one address, whatever campaigns they are in, as in the yearly totals.
+    people = [payout.participant.email_key for payout in payouts]
+    mine = today.filter(participant__email_key__in=people).order_by().values_list("participant__email_key")
+    by_person: Counter[str] = Counter(dict(mine.annotate(Sum("amount_minor"))))
     found = {}
     for payout in payouts:
         words = ""
         if _over(limit.a_day_minor, used, payout):
             words = _("Today's limit for all payouts is used up.")
-        elif _over(limit.a_person_a_day_minor, by_person[payout.participant_id], payout):
+        elif _over(limit.a_person_a_day_minor, by_person[payout.participant.email_key], payout):
             words = _("Today's limit for this person is used up.")
         if words:
             found[payout.pk] = Postponed(words, clock.in_days(midnight, 1, zone))
         else:
             used += payout.amount_minor
-            by_person[payout.participant_id] += payout.amount_minor
+            by_person[payout.participant.email_key] += payout.amount_minor
     return found
 
 

@@ -24,7 +24,7 @@ from rewards import payout_guards as guards
 from rewards.models import Payout, PayoutLimit, PayoutStop
 from rewards.queueing import Method
 from tests.chaos.company import Company
-from tests.factories import ACTOR, Cast, make_cast
+from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_cast, make_participant
 from tests.rewards.paying import asha, company, earn, intend, method, state, with_issuer
 
 __all__ = ["asha", "company", "method"]  # fixtures
@@ -98,6 +98,19 @@ def test_what_is_above_a_day_s_ceiling_leaves_another_day(
     Payout.objects.filter(pk=late.pk).update(next_attempt_at=Now())
     carrier.sweep()
     assert {key for key, _minor in company.transfers} == {row.key for row in rows}
+
+
+def test_a_person_in_two_campaigns_has_one_ceiling(
+    alice: Cast, asha: Participant, method: Method, company: Company
+) -> None:
+    limit(alice, a_person_a_day_minor=1500)
+    again = make_participant(make_campaign(alice.tenant, [fixed_rule(1500, kind="cash")], name="Autumn"), asha.email)
+    else_ = make_participant(asha.campaign, "else@example.com")
+    rows = [intend(alice, method, earn(person, f"f{n}")) for n, person in enumerate((asha, again, else_))]
+    assert carrier.sweep() == 2
+    assert {key for key, _minor in company.transfers} == {rows[0].key, rows[2].key}
+    rows[1].refresh_from_db()
+    assert (rows[1].status, rows[1].message) == ("queued", "Today's limit for this person is used up.")
 
 
 @pytest.mark.postgres
