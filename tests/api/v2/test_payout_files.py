@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from participants.models import Participant
 from referrals.accounts.keys import create_api_key
 from referrals.events.models import Event
 from referrals.events.services import SYSTEM
+from referrals.lib import clock
 from rewards import payout_guards
 from rewards.files import returned
 from rewards.files.reading import MOST_BYTES
@@ -249,3 +251,17 @@ def test_another_merchant_s_batch_is_not_there(charlie: Cast, api: Caller, due: 
         (404, "payout_file_not_found"),
     ]
     assert everything() == before
+
+
+def test_a_file_above_a_day_s_limit_says_until_when(alice: Cast, api: Caller, due: list[Reward]) -> None:
+    limits = {"a_day_minor": 3500}
+    payout_guards.set_limits(tenant=alice.tenant, actor=ACTOR, currency="USD", limits=limits)
+    body = {"rewards": [row.public_id for row in due], "method": "csv_file"}
+    before = everything()
+    reply = api.post("/api/v2/payouts", body, Idempotency_Key="run-1")
+    assert (reply.status, reply.data["code"], everything()) == (409, "limit_reached", before)
+    assert datetime.fromisoformat(reply.data["until"]) > clock.wall()
+    found = api.post("/api/v2/payouts/preview", body).data
+    assert (found["payable"], found["refused"]) == (2, [{"reward": due[2].public_id, "reason": "limit_reached"}])
+    made = api.post("/api/v2/payouts", {**body, "leave_unsuitable": True}, Idempotency_Key="run-2")
+    assert (made.status, made.data["counts"]) == (201, {"sending": 2})
