@@ -14,8 +14,9 @@ from integrations.providers.giftcards.issuer import ISSUER as GIFT_CARDS
 from integrations.providers.paypal.issuer import body_of as paypal_body
 from integrations.providers.paypal.issuer import obstacle
 from integrations.providers.shopify.amounts import decimal_text
-from integrations.providers.stripe.keeping import RemoteError, stripe_minor
+from integrations.providers.stripe.keeping import stripe_minor
 from integrations.providers.tremendous.issuer import body_of as tremendous_body
+from integrations.remote import RemoteError
 from referrals.lib.money import Money
 from tests.integrations.issuers.test_tremendous import ORDER, SETTINGS, Said
 
