@@ -90,10 +90,23 @@ class Desk:
         return batch
 
     def carry_out(self) -> None:
-        """What the worker does within the next minutes: send, and ask."""
+        """What the worker does within the next minutes: send, and ask. No page asks meanwhile: here it has the same connection."""
+        self.page.goto("about:blank")
         sweep()
         Payout.objects.filter(status="sent").update(check_at=Now() - timedelta(seconds=1))
         ask()
+
+    def move_clock(self, button: str = "", *, days: int = 0) -> None:
+        """Move the test clock by a button or by so many days, and wait until it is there."""
+        if not self.page.url.endswith("/test-clock/"):
+            self.page.goto(f"{self.url}/app/settings/test-clock/")
+        with self.page.expect_response(lambda response: response.request.method == "POST"):
+            if button:
+                self.page.get_by_role("button", name=button).click()
+            else:
+                self.page.get_by_label("Days").fill(str(days))
+                self.page.get_by_label("Days").press("Enter")
+        expect(self.page.get_by_role("heading", name="What happened on the last move")).to_be_visible()
 
     def reads(self, path: str, *words: str) -> None:
         """The page says this."""

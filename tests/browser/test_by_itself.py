@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from integrations import issuing
-from integrations.payouts import sweep
 from integrations.services import disconnect
 from referrals.lib.money import Money
 from rewards.models import PayoutBatch, PayoutRun, Reward
@@ -31,23 +30,21 @@ def test_a_way_is_chosen_the_clock_is_moved_and_the_run_has_paid(desk: Desk) -> 
     # What is missing is said, and leads to the choice.
     desk.reads("/app/settings/payouts/", "Coupon for referrers in Spring, on the 15th", "1 reward waits")
     keeps_the_rules(page)
-    for who in ("referrers", "friends"):
-        page.get_by_role("link", name=f"Choose a way Coupon for {who}").click()
-        page.get_by_role("radio", name="Stripe promotion code").check()
-        page.get_by_role("button", name="Go on").click()
-        page.get_by_label("The code begins with").fill("thanks")
-        page.get_by_role("button", name="Pay this way from now on").click()
-        expect(page.locator(".toast")).to_contain_text("It counts from the next run on.")
+    way = f"stripe_coupon:{company.public_id}"
+    issuing.set_route(tenant=desk.side, actor=ACTOR, side="invitee", kind="coupon", method=way, options={})
+    page.get_by_role("link", name="Choose a way Coupon for referrers").click()
+    page.get_by_role("radio", name="Stripe promotion code").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("The code begins with").fill("thanks")
+    page.get_by_role("button", name="Pay this way from now on").click()
+    expect(page.locator(".toast")).to_contain_text("It counts from the next run on.")
     expect(page.get_by_text("These rules say that their rewards go out")).to_have_count(0)
     assert (PayoutRun.objects.count(), PayoutBatch.objects.count()) == (0, 0)
 
     # The clock goes to what comes next, until both have left.
-    page.goto(f"{desk.url}/app/settings/test-clock/")
-    expect(page.locator("main")).to_contain_text("What is due as Coupon is paid")
-    page.get_by_label("Days").fill("32")
-    page.get_by_label("Days").press("Enter")
-    expect(page.get_by_role("heading", name="What happened on the last move")).to_be_visible()
-    sweep()
+    desk.reads("/app/settings/test-clock/", "What is due as Coupon is paid")
+    desk.move_clock(days=32)
+    desk.carry_out()
 
     # The run stands with the way, and leads to the batch; what was given is on their own page.
     desk.reads("/app/settings/payouts/")
@@ -73,13 +70,8 @@ def test_what_is_too_little_or_has_no_company_any_more_stays_and_the_pages_say_w
         tenant=desk.side, actor=ACTOR, side="referrer", kind="coupon", method=way, options={"prefix": "THANKS"}
     )
 
-    def a_week_later() -> None:
-        page.goto(f"{desk.url}/app/settings/test-clock/")
-        page.get_by_role("button", name="Move a week").click()
-        expect(page.get_by_role("heading", name="What happened on the last move")).to_be_visible()
-
     # Below the smallest payout: the run is made, and takes nothing.
-    a_week_later()
+    desk.move_clock("Move a week")
     url = f"/app/settings/payouts/ways/{route.public_id}/"
     desk.reads(url, "Nothing was to be paid", "1 reward below the smallest payout")
     desk.reads(
@@ -91,7 +83,7 @@ def test_what_is_too_little_or_has_no_company_any_more_stays_and_the_pages_say_w
     # A second friend: that would do, and now the company is gone.
     buy(make_friend(asha, "ines@example.net"))
     disconnect(connection=company, actor=ACTOR)
-    a_week_later()
+    desk.move_clock("Move a week")
     desk.reads("/app/settings/payouts/", "Not connected")
     desk.reads(url, "The company is not connected any more. Connect it again, or choose another way.")
     keeps_the_rules(page)
