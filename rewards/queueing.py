@@ -299,11 +299,14 @@ def _wake(rewards: RewardQuerySet, moment: datetime, limit: int) -> int:
 
 
 def waits_for_address(rewards: RewardQuerySet) -> RewardQuerySet:
-    """Those that a payout address can help: not those whose company knows no account of their recipient (integrations.waking)."""
+    """Those that a payout address can help: not those whose company knows no account of their recipient (integrations.waking). A file is
+    no company's, and takes an address where there is one."""
     waiting = rewards.filter(state=State.WAITING, reason=NO_DESTINATION)
     item = PayoutItem.objects.filter(reward=OuterRef("pk")).order_by("-pk")
     went_to = Coalesce(Subquery(item.values("payout__destination")[:1]), Value("-"))
-    return waiting.annotate(last_word=last_word(), went_to=went_to).exclude(last_word=types.REWARD_FAILED, went_to="")
+    through = Coalesce(Subquery(item.values("payout__account")[:1]), Value(""))
+    known = waiting.annotate(last_word=last_word(), went_to=went_to, through=through)
+    return known.exclude(Q(last_word=types.REWARD_FAILED, went_to="") & ~Q(through=""))
 
 
 def last_word() -> Coalesce:

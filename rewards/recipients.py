@@ -76,7 +76,7 @@ def _sums(rows: Sequence[Reward] | Sequence[Payout]) -> tuple[Money, ...]:
 
 def _why(participant: Participant, rewards: Sequence[Reward]) -> tuple[Situation, str]:
     failed = _failed(rewards)
-    if failed is not None and not failed.destination:
+    if failed is not None and failed.account and not failed.destination:
         return "account", failed.message
     if destinations.asked_for(participant) is not None:
         return "confirm", ""
@@ -86,7 +86,8 @@ def _why(participant: Participant, rewards: Sequence[Reward]) -> tuple[Situation
     # What counts from a later moment on makes them go on by itself (queueing.wake), at the end of its hold.
     if row.usable_from is None or row.usable_from > rewards[-1].stage_at:
         return "soon", ""
-    if failed is not None and failed.destination == row.public_id:
+    # A file says nowhere which address it took: theirs, where there was one.
+    if failed is not None and (failed.destination == row.public_id or not failed.account):
         return "rejected", failed.message
     return "another", ""
 

@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from participants import destinations
 from participants.models import Participant, PayoutDestination
+from referrals.events import types
+from referrals.events.models import Event
 from referrals.hosted.payout_words import wait_text
 from rewards import queueing
 from rewards.models import Payout, PayoutBatch, PayoutItem, Reward
@@ -97,8 +99,23 @@ def test_from_no_address_to_one_that_is_rejected(asha: Participant) -> None:
 
 def test_who_needs_an_account_somewhere_is_told_the_answer(asha: Participant) -> None:
     confirmed(asha, "asha@pay.example")
-    wait(earn(asha), failed={"message": "Stripe has no customer with this address."})
+    wait(earn(asha), failed={"account": "con_1", "message": "Stripe has no customer with this address."})
     found = wait_of(asha)
     assert found is not None
     assert found.situation == "account"
     assert wait_text(asha, found)[1] == "The answer was: “Stripe has no customer with this address.”"
+
+
+def test_who_was_paid_by_a_file_at_their_own_address_is_asked_for_one_and_paid_there(asha: Participant) -> None:
+    """A file is no company's: what it could not pay to the person's own mailbox goes to the address that they enter."""
+    reward = earn(asha)
+    wait(reward, failed={"message": "RECEIVER_UNREGISTERED"})
+    Event.objects.create(
+        merchant=asha.merchant, is_test=asha.is_test, type=types.REWARD_FAILED, subject_type="reward",
+        subject_id=reward.public_id, actor_kind="system", data={},
+    )  # fmt: skip
+    assert situation(asha) == "address"
+    confirmed(asha, "asha@pay.example")
+    assert (queueing.wake(), situation(asha)) == (1, "")
+    wait(earn(asha, "ken"), failed={"message": "RECEIVER_UNREGISTERED"})
+    assert situation(asha) == "rejected"
