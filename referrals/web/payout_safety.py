@@ -42,7 +42,9 @@ class LimitForm(forms.Form):
     """The limits of one currency; an empty field is no limit."""
 
     a_day_minor = MoneyField(
-        label=lazy("All payouts of a day"), required=False, help_text=lazy("What is above it leaves the next day.")
+        label=lazy("All payouts of a day"),
+        required=False,
+        help_text=lazy("What is above it leaves the next day. A file or codes above it are refused."),
     )
     a_person_a_day_minor = MoneyField(label=lazy("One person in a day"), required=False)
     second_person_above_minor = MoneyField(
