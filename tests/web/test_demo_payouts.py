@@ -12,6 +12,7 @@ from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
 from referrals.web.demo import paying
+from rewards import payouts
 from rewards.coupons import lists
 from rewards.models import Payout, PayoutBatch, PayoutReturn, PayoutRoute, Reward, State
 from rewards.verify import differences
@@ -59,9 +60,14 @@ def test_the_live_side_has_codes_that_run_low_and_a_file_with_results(alice: Cas
         sharer = make_participant(euro, f"euro{number}@example.com")
         buy(make_friend(sharer, f"friend{number}@example.net"), external_id=f"euro-{number}")
     owner = Actor("user", str(alice.user.pk), alice.user.email)
+    # What the story has paid in ninety days counts as today's.
+    story = make_participant(make_campaign(tenant, rules=(fixed_rule(320000),)), "story@example.com")
+    large = buy(make_friend(story, "of-the-story@example.net"), external_id="story").rewards[0]
+    payouts.issue_by_hand(tenant=tenant, reward_ids=[large.pk], actor=owner, key="the story's weekly run")
     paying.tell_live(tenant, owner, paying.invite_colleague(tenant), timezone.now())
     assert [(row.name, left) for row, left in lists.low_lists(tenant)] == [("First bag, $15 off", 12)]
     assert Counter(Payout.objects.values_list("batch__method", "status")) == {
+        ("manual", "paid"): 1,
         ("coupon_list", "paid"): 9,
         ("paypal_file", "paid"): 2,
         ("paypal_file", "failed"): 1,
