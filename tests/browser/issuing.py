@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,6 +24,21 @@ from referrals.lib import clock
 from rewards.models import Payout, PayoutBatch, Reward
 from tests.browser.merchant import log_in
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+
+
+def aside(page: Page, work: Callable[[], object]) -> None:
+    """Do the worker's work with no page open that asks every now and then: here both have the same connection to the database."""
+    page.goto("about:blank")
+    work()
+
+
+def beside(page: Page, work: Callable[[], object]) -> None:
+    """The same with the page that is watched: it has its answer, and its next question waits until the work is done."""
+    page.route("**/*", lambda route: route.continue_())
+    with page.expect_response(lambda answer: "/payouts/" in answer.url):
+        pass
+    work()
+    page.unroute_all(behavior="wait")
 
 
 def is_paid_at(person: Participant, kind: str, typed: Mapping[str, str]) -> None:
@@ -91,8 +106,7 @@ class Desk:
 
     def carry_out(self) -> None:
         """What the worker does within the next minutes: send, and ask. No page asks meanwhile: here it has the same connection."""
-        self.page.goto("about:blank")
-        sweep()
+        aside(self.page, sweep)
         Payout.objects.filter(status="sent").update(check_at=Now() - timedelta(seconds=1))
         ask()
 

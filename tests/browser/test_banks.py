@@ -14,7 +14,7 @@ from integrations.models import Connection
 from integrations.payouts import ask, sweep
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Payout, Reward
-from tests.browser.issuing import is_paid_at
+from tests.browser.issuing import aside, is_paid_at
 from tests.browser.merchant import log_in
 from tests.factories import Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
 from tests.integrations.sandbox.talking import minor_of
@@ -60,7 +60,7 @@ def test_connect_issue_and_read_what_became_of_it(
         dialog.locator(f'input[type="radio"][value^="{method}:"]').check()
         dialog.get_by_role("button", name="Issue 1 reward").click()
         expect(page.locator("#progress-title")).to_be_visible()
-        sweep()
+        aside(page, sweep)
     Payout.objects.filter(status="sent").update(check_at=Now() - timedelta(seconds=1))
     ask()
 

@@ -16,6 +16,7 @@ from integrations.services import connect
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Payout, PayoutBatch, Reward
 from scripts.browser import NARROWEST, axe_violations_in_both_schemes, sideways_overflow
+from tests.browser.issuing import beside
 from tests.browser.merchant import log_in
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_reward
 from tests.integrations.sandbox.talking import minor_of
@@ -65,11 +66,11 @@ def test_choose_confirm_watch_and_decide(page: Page, alice: Cast, live_server: L
     # Watch it to the end.
     expect(page.locator("#progress-title")).to_have_text("0 of 3 payouts are out")
     expect(page.locator("#withdraw-ticked")).to_be_visible()
-    sweep()
+    beside(page, sweep)
     expect(page.locator("#progress-title")).to_have_text("1 of 3 payouts are out")
     expect(page.locator("#withdraw-ticked")).to_be_hidden()
-    Payout.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=Now() - timedelta(seconds=1))
-    sweep()
+    waiting = Payout.objects.filter(next_attempt_at__isnull=False)
+    beside(page, lambda: waiting.update(next_attempt_at=Now() - timedelta(seconds=1)) and sweep())
     expect(page.locator("#progress-title")).to_have_text("2 of 3 payouts are out")
     expect(page.locator("#live")).to_have_text("Nothing of this batch is on its way any more.")
     expect(page.locator("#progress-reload")).to_have_count(0)

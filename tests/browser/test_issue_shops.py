@@ -13,7 +13,7 @@ from integrations.sandbox.sending import stand_in
 from integrations.services import connect
 from referrals.accounts.tenancy import Tenant
 from rewards.models import Payout, Reward
-from tests.browser.issuing import paid_by
+from tests.browser.issuing import aside, paid_by
 from tests.browser.merchant import log_in
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_reward
 from tests.integrations.sandbox.talking import minor_of
@@ -53,7 +53,7 @@ def test_a_code_a_credit_that_waits_and_one_of_which_nobody_knows(
             dialog.get_by_label("The code begins with").fill("thanks")
         dialog.get_by_role("button", name="Issue 1 reward").click()
         expect(page.locator("#progress-title")).to_have_text("0 of 1 payout is out")
-        sweep()
+        aside(page, sweep)
         payout = Payout.objects.latest("pk")
         page.goto(f"{live_server.url}/app/payouts/one/{payout.public_id}/")
         return payout
