@@ -151,15 +151,26 @@ def postponed_of(payouts: Sequence[Payout]) -> dict[int, Postponed]:
     for payout in payouts:
         words = ""
         if _over(limit.a_day_minor, used, payout):
-            words = _("Today's limit for all payouts is used up.")
+            words = _never(limit.a_day_minor, payout) or _("Today's limit for all payouts is used up.")
         elif _over(limit.a_person_a_day_minor, by_person[payout.participant.email_key], payout):
-            words = _("Today's limit for this person is used up.")
+            words = _never(limit.a_person_a_day_minor, payout) or _("Today's limit for this person is used up.")
         if words:
             found[payout.pk] = Postponed(words, clock.in_days(midnight, 1, zone))
         else:
             used += payout.amount_minor
             by_person[payout.participant.email_key] += payout.amount_minor
     return found
+
+
+def _never(limit: int | None, payout: Payout) -> str:
+    """What to do about a payout that no day has room for; "" when another day has."""
+    if not _over(limit, 0, payout):
+        return ""
+    whole = Money(limit or 0, payout.currency)
+    message = _(
+        "%(amount)s is more than the limit of a whole day, %(limit)s. Raise the limit, or pay it in smaller parts."
+    )
+    return message % {"amount": payout.amount, "limit": whole}
 
 
 def _over(limit: int | None, used: int, payout: Payout) -> bool:

@@ -100,6 +100,20 @@ def test_what_is_above_a_day_s_ceiling_leaves_another_day(
     assert {key for key, _minor in company.transfers} == {row.key for row in rows}
 
 
+@pytest.mark.parametrize("field", ["a_day_minor", "a_person_a_day_minor"])
+def test_what_no_day_has_room_for_says_what_to_do(
+    alice: Cast, asha: Participant, method: Method, company: Company, field: str
+) -> None:
+    limit(alice, **{field: 1499})
+    payout = intend(alice, method, earn(asha))
+    assert carrier.sweep() == 0
+    payout.refresh_from_db()
+    assert (payout.status, payout.attempts, company.transfers) == ("queued", 0, [])
+    assert payout.message == (
+        "$15.00 is more than the limit of a whole day, $14.99. Raise the limit, or pay it in smaller parts."
+    )
+
+
 def test_a_person_in_two_campaigns_has_one_ceiling(
     alice: Cast, asha: Participant, method: Method, company: Company
 ) -> None:
