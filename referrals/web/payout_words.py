@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from integrations import registry
 from referrals.lib import clock
 from referrals.lib.money import Money
 from referrals.web.checks import moment_words
@@ -122,19 +123,26 @@ def _paid(payout: Payout, company: str) -> Words:
     return Words(_("It was paid."))
 
 
+def _until(payout: Payout) -> str:
+    """What its rewards wait for."""
+    if payout.destination:
+        return _("Its rewards wait. They go on by themselves when the person has a payout address that may be used.")
+    found = registry.ways().get(payout.method)
+    if found is None or not found[0].tells:
+        # Its messages name no customers: a person mends it.
+        return _("Its rewards wait. Mend what is wrong, such as their e-mail address, then press “Try again”.")
+    return _(
+        "Its rewards wait. They go on by themselves once a customer of theirs is known at %(company)s; or mend what is wrong and"
+        " press “Try again”."
+    )
+
+
 def _failed(payout: Payout, company: str) -> Words:
     said = payout.message or _("It did not say why.")
     given = {"company": company or _("the company"), "said": said}
     return {
         "waiting_for_recipient": Words(
-            said if payout.message else _("This person can't be paid yet."),
-            _("Its rewards wait. They go on by themselves when the person has a payout address that may be used.")
-            if payout.destination
-            else _(
-                "Its rewards wait. They go on by themselves once a customer of theirs is known at %(company)s; or mend what is wrong and"
-                " press “Try again”."
-            )
-            % given,
+            said if payout.message else _("This person can't be paid yet."), _until(payout) % given
         ),
         "waiting_for_funds": Words(
             payout.message or _("There was not enough money in the account."),

@@ -315,7 +315,10 @@ def test_what_happened_while_a_code_waited(
     assert not PayoutGift.objects.exists()
     assert (LedgerEntry.objects.filter(kind="pay").count(), list(differences())) == (0, [])
     payout.refresh_from_db()
-    said = {"no room": "$10.00 is more than the limit of a whole day, $5.00.", "no code": "“Beans” has only 0 codes left."}
+    said = {
+        "no room": "$10.00 is more than the limit of a whole day, $5.00.",
+        "no code": "“Beans” has only 0 codes left.",
+    }
     assert payout.message.startswith(said.get(what, ""))
     if after == "queued":  # it goes once the cause is gone
         guards.go_on(tenant=alice.tenant, actor=ACTOR)

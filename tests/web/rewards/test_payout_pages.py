@@ -14,6 +14,7 @@ from referrals.accounts.models import Role
 from referrals.accounts.services import user_actor
 from referrals.events.models import Event
 from referrals.lib import clock
+from referrals.web.payout_words import words_of
 from rewards import lifecycle, payout_guards, sending, settling
 from rewards.models import Payout, PayoutBatch, PayoutGift, PayoutVeto, Reward
 from rewards.orders import Gift, Order, Outcome
@@ -78,7 +79,7 @@ def press(cast: Cast, name: str, *args: str, **data: Any) -> Any:
         (
             Outcome("failed", "", "No such address.", "waiting_for_recipient"),
             "failed",
-            ["No such address.", "They go on by themselves"],
+            ["No such address.", "Its rewards wait. Mend what is wrong"],
         ),
         (Outcome("failed", "", "Gone.", ""), "failed", ["It did not leave: Gone.", "Its rewards are due again."]),
         (Outcome("unsent", "", "No way there."), "sending", ["It has not left yet: No way there."]),
@@ -100,6 +101,21 @@ def test_each_state_has_its_sentence_and_its_next_step(
     for text in ["$15.00", "asha@example.com", payout.key, outcome.message, *words]:
         assert text in shown
     assert f"/app/rewards/{due[0].public_id}/" in shown
+
+
+@pytest.mark.parametrize(
+    ("method", "destination", "words"),
+    [
+        ("stripe_balance", "", "once a customer of theirs is known at Halden’s bank"),
+        ("tremendous", "", "Mend what is wrong, such as their e-mail address, then press “Try again”."),
+        ("paypal", "pd_1", "when the person has a payout address that may be used"),
+        ("of a company that is gone", "", "Mend what is wrong"),
+    ],
+)
+def test_what_waits_for_its_recipient_says_for_what(method: str, destination: str, words: str) -> None:
+    row = Payout(status="failed", reason="waiting_for_recipient", message="No.", method=method, destination=destination)
+    said = words_of(row, "Halden’s bank")
+    assert (said.text, words in said.next) == ("No.", True)
 
 
 def test_netting_says_what_it_netted(alice: Cast, due: list[Reward]) -> None:
