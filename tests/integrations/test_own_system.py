@@ -58,7 +58,7 @@ def test_a_place_leads_to_its_value_or_to_nothing(path: str, found: object) -> N
     "path", [".", "a.", ".a", "a..b", "a[", "a[]", "a[=]", "a]b", "a[x=]", 'a["]', "", "a." * 13 + "a"]
 )
 def test_what_is_no_place_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(path)):
+    with pytest.raises(ValueError, match=f"^{re.escape(path)}$"):
         steps_of(path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from referrals.events.services import record_many
+from referrals.events.services import record_bulk
 from rewards import deciding, lifecycle, payouts, sharing
 from rewards.models import Reward, State
 
@@ -39,10 +39,10 @@ def no_cancel_entry(patch: Patch) -> None:
 def audit_row_dropped(patch: Patch) -> None:
     """A hold is not told."""
 
-    def record(tenant: Any, actor: Any, happenings: Any) -> Any:
-        return record_many(tenant, actor, [one for one in happenings if one.type != "reward.held"])
+    def record_fewer(tenant: Any, actor: Any, happenings: Any) -> Any:
+        return record_bulk(tenant, actor, [one for one in happenings if one.type != "reward.held"])
 
-    patch.setattr(lifecycle, "record_many", record)
+    patch.setattr(lifecycle, "record_bulk", record_fewer)
 
 
 def refund_after_issue_forgotten(patch: Patch) -> None:
