@@ -8,6 +8,7 @@ because what takes the time is the company.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections import deque
@@ -85,19 +86,21 @@ def _oldest(rows: QuerySet[Payout] | QuerySet[PayoutShipment]) -> list[tuple[dat
 
 class _Several(Generic[T]):
     """Rows worked on, several at once where the database can do that: who waits for a company keeps nobody else waiting. SQLite has one
-    writer, and gets them in turn."""
+    writer, and gets them in turn, the oldest first. Where there may be other workers, a handful of the oldest comes in any order: two who
+    look at the same time would else stand in line for each row."""
 
     def __init__(self, do: Callable[[T], bool], due: Callable[[], list[T]]) -> None:
         self.do, self.due = do, due
         self.end = time.monotonic() + SWEEP_SECONDS
+        self.is_alone = connection.vendor == "sqlite" or connection.in_atomic_block
         self.keys: deque[T] = deque()
         self.lock = threading.Lock()
         self.done = 0
 
     def work(self) -> int:
         """Until nothing is due any more, or the time is over; how many were worked on."""
-        self.keys.extend(self.due())
-        if connection.vendor == "sqlite" or connection.in_atomic_block:
+        self._look()
+        if self.is_alone:
             self._one_by_one()
         elif self.keys:
             with ThreadPoolExecutor(min(AT_ONCE, len(self.keys))) as pool:
@@ -105,6 +108,11 @@ class _Several(Generic[T]):
             if not sum(one.result() for one in each):
                 self._one_by_one()  # with the connection that asked what is due
         return self.done
+
+    def _look(self) -> None:
+        self.keys.extend(self.due())
+        if not self.is_alone:
+            random.shuffle(self.keys)
 
     def _in_thread(self) -> bool:
         """False when the database has no connection left for it (`max_connections`): those that got one do its share."""
@@ -131,7 +139,7 @@ class _Several(Generic[T]):
             if time.monotonic() >= self.end:
                 return None
             if not self.keys:
-                self.keys.extend(self.due())
+                self._look()
             return self.keys.popleft() if self.keys else None
 
 

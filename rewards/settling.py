@@ -24,8 +24,8 @@ from rewards.models import Payout, PayoutAttempt, PayoutGift, PayoutShipment, Re
 from rewards.orders import Gift, Order, Outcome
 from rewards.payouts import complete, payout_happening, write_ledger
 
-# Seconds before the next try, by the number of tries made, +-20 %.
-BACK_OFF = (30, 120, 600, 1800, 3600, 7200)
+# Seconds before the next try, by the number of tries made, +-20 %. Most hiccups are over in seconds, and asking first is safe.
+BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200)
 # A company that can't be reached, or does not say what happened, is asked for this long; then a person is.
 PATIENCE = timedelta(days=3)
 # How long a payout waits that could not be worked on at all.
