@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.signals import request_finished, request_started
 from playwright.sync_api import BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
@@ -60,6 +62,31 @@ def context(context: BrowserContext, watch: Watch) -> BrowserContext:
     """The browser context of `page`, watched."""
     watch.attach(context)
     return context
+
+
+@pytest.fixture(autouse=True)
+def _answered(db: None) -> Iterator[None]:
+    """What the live server still answers when its page is closed is answered before the tables are emptied: both have one connection."""
+    answering, changed = 0, threading.Condition()
+
+    def began(**_more: Any) -> None:
+        nonlocal answering
+        with changed:
+            answering += 1
+
+    def ended(**_more: Any) -> None:
+        nonlocal answering
+        with changed:
+            answering -= 1
+            changed.notify_all()
+
+    request_started.connect(began, weak=False)
+    request_finished.connect(ended, weak=False)
+    yield
+    with changed:
+        changed.wait_for(lambda: answering <= 0, timeout=10)
+    request_started.disconnect(began)
+    request_finished.disconnect(ended)
 
 
 @pytest.fixture
