@@ -104,7 +104,7 @@ OWN: tuple[OwnWay, ...] = (
     ),
     _file("csv_file", gettext_lazy("A list to pay from at any bank; you bring it back with what became of each line.")),
     OwnWay(
-        name=giving.COUPONS,
+        name=payouts.COUPONS,
         label=gettext_lazy("Codes from a list of yours"),
         summary=gettext_lazy(
             "Each reward gets a code that nobody else has, at once; it stands on the recipient's page."

@@ -86,6 +86,12 @@ def is_stopped(tenant: Tenant) -> bool:
     return bool(settings.PAYOUTS_STOPPED) or stopped(tenant) is not None
 
 
+def refuse_stopped(tenant: Tenant) -> None:
+    """Raise Refused `payouts_stopped` (409) while nothing may leave: for what leaves in the moment it is made."""
+    if is_stopped(tenant):
+        raise Refused("payouts_stopped", _("All payouts are stopped. Let them go on first."), status=409)
+
+
 def not_stopped(rows: TenantQuerySet[M]) -> TenantQuerySet[M]:
     """Those payouts or shipments whose side may pay; none at all while the installation is stopped."""
     if settings.PAYOUTS_STOPPED:

@@ -25,7 +25,9 @@ from rewards import lifecycle
 from rewards.locking import lock_rows
 from rewards.models import LedgerEntry, Payout, PayoutBatch, PayoutItem, Reward, State
 
+# The methods that are nobody's but ours, and no file's.
 MANUAL = "manual"
+COUPONS = "coupon_list"
 
 
 def issue_by_hand(
@@ -223,28 +225,21 @@ def amounts_of(rewards: Sequence[Reward]) -> dict[tuple[int, str], Money]:
 
 def outgoing(payable: Sequence[Reward]) -> Outgoing:
     """What a method would send for these: netted for each person and side as the payout will be. Three queries."""
-    groups: Counter[tuple[int, str]] = Counter()
-    currency: dict[tuple[int, str], str] = {}
-    for reward in payable:
-        who = (reward.participant_id, reward.side)
-        groups[who] += reward.amount_minor
-        currency[who] = reward.currency
-    carried = carried_over({person for person, _side in groups})
     sums: Counter[str] = Counter()
     netted: Counter[str] = Counter()
     often = Counter(reward.currency for reward in payable)
     debtors = set()
-    for who, due in groups.items():
-        amount = max(0, due + carried.get(who, 0))
-        sums[currency[who]] += amount
-        netted[currency[who]] += amount - due
+    for group, amount in portions(payable):
+        due = sum(reward.amount_minor for reward in group)
+        sums[group[0].currency] += amount
+        netted[group[0].currency] += amount - due
         if amount < due:
-            debtors.add(who[0])
+            debtors.add(group[0].participant_id)
     return Outgoing(
         sums=[Money(sums[code], code) for code in sorted(sums, key=lambda code: (-often[code], code))],
         netted=[Money(minor, code) for code, minor in sorted(netted.items()) if minor],
         debtors=len(debtors),
-        people=len({person for person, _side in groups}),
+        people=len({reward.participant_id for reward in payable}),
     )
 
 

@@ -9,11 +9,12 @@ from referrals.accounts.tenancy import Tenant
 from referrals.lib.queue import enqueue
 from rewards.files.formats import FORMATS
 from rewards.models import Payout, PayoutVeto, VetoEndpoint
+from rewards.payouts import COUPONS
 
 ASK = "integrations.veto.sweep"
 SEND = "integrations.payouts.sweep"
 # What leaves without a company has a worker of its own, by its method; such payouts never have a turn.
-WORKERS = {"coupon_list": "rewards.coupons.waiting.give", **dict.fromkeys(FORMATS, "rewards.files.waiting.freeze_all")}
+WORKERS = {COUPONS: "rewards.coupons.waiting.give", **dict.fromkeys(FORMATS, "rewards.files.waiting.freeze_all")}
 
 
 def endpoint_of(tenant: Tenant) -> VetoEndpoint | None:

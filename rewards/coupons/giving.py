@@ -18,6 +18,7 @@ from rewards.coupon_models import CouponCode, CouponList
 from rewards.coupons.lists import open_lists, stock_of
 from rewards.models import Payout, PayoutBatch, PayoutGift, Reward, State
 from rewards.payouts import (
+    COUPONS,
     add,
     carried_over,
     in_one_batch,
@@ -28,7 +29,6 @@ from rewards.payouts import (
 )
 from rewards.queueing import Method, Preview, sort_out
 
-COUPONS = "coupon_list"
 KINDS = frozenset({"coupon", "gift_card", "store_credit", "custom"})
 METHOD = Method(COUPONS, KINDS)
 
@@ -112,8 +112,7 @@ def issue(
     """
 
     def fill(batch: PayoutBatch) -> None:
-        if payout_guards.is_stopped(tenant):
-            raise Refused("payouts_stopped", _("All payouts are stopped. Let them go on first."), status=409)
+        payout_guards.refuse_stopped(tenant)
         coupons = open_lists(tenant).filter(public_id=str((options or {}).get("list", ""))).first()
         if coupons is None:
             raise Refused("coupon_list_unknown", _("There is no such list of codes, or it is closed."), field="list")

@@ -19,10 +19,11 @@ from referrals.lib import clock
 from referrals.lib.errors import Refused
 from rewards import payout_guards, sending, settling, vetoes
 from rewards.coupon_models import CouponList
-from rewards.coupons.giving import COUPONS, take
+from rewards.coupons.giving import take
 from rewards.coupons.lists import open_lists
 from rewards.models import Payout, PayoutVeto
 from rewards.orders import Gift, Outcome
+from rewards.payouts import COUPONS
 
 SWEEP_SECONDS = 45.0
 logger = logging.getLogger(__name__)

@@ -106,9 +106,7 @@ def freeze(
     format_ = FORMATS[name]
 
     def fill(batch: PayoutBatch) -> None:
-        if payout_guards.is_stopped(tenant):
-            message = _("All payouts are stopped. Let them go on first.")
-            raise Refused("payouts_stopped", message, status=409)
+        payout_guards.refuse_stopped(tenant)
         ceilings.lock(tenant)
         lock_recipients(tenant, reward_ids)
         rewards = lifecycle.lock(tenant, reward_ids)

@@ -3,7 +3,7 @@ issue 6, part 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -21,12 +21,12 @@ from rewards.given import given_by_code
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.orders import Order, Outcome
 from rewards.queueing import Method, queue
-from rewards.verify import differences
 from tests.chaos.company import Company, Issuer
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
-from tests.rewards.paying import FIRST, with_issuer
+from tests.rewards.paying import FIRST, company
 
 pytestmark = pytest.mark.django_db
+__all__ = ["company"]  # a fixture
 
 
 @pytest.fixture
@@ -35,14 +35,6 @@ def method(alice: Cast) -> Method:
     row.secrets = {}
     row.save()
     return Method(FIRST, frozenset({"coupon"}), account=row.public_id)
-
-
-@pytest.fixture
-def company(monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
-    found = Company("original")
-    with_issuer(monkeypatch, found)
-    yield found
-    assert list(differences()) == []
 
 
 @pytest.fixture
