@@ -58,7 +58,7 @@ _PAYOUT = Prepared(lambda: Payout.objects.select_related("merchant").filter(pk=S
 
 
 def sweep() -> int:
-    """Work on what is due, the oldest first, for at most 45 seconds; returns how many pieces of work were tried: payouts, or shipments."""
+    """Work on what is due, a handful of the oldest at a time, for at most 45 seconds. Returns how many payouts and shipments were tried."""
     return _Several(_whatever_comes, _due).work()
 
 

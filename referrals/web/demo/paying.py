@@ -30,6 +30,7 @@ from rewards.coupons import lists
 from rewards.files import returned
 from rewards.files.formats import FORMATS
 from rewards.models import Payout, PayoutBatch, Reward, State
+from rewards.payouts import COUPONS
 
 STORE = Actor("system", "", "Demo shop")
 # Who looks over the owner's shoulder. Nobody knows the password; a team of two is what a second person needs.
@@ -92,7 +93,7 @@ def tell_live(tenant: Tenant, owner: Actor, colleague: Actor, end: datetime) -> 
     with transaction.atomic(), clock.at(end - timedelta(hours=6)):
         bags = due.filter(kind="coupon", amount_minor=1500, currency="USD", participant__banned_at=None)[:9]
         if bags:
-            _issue(tenant, owner, "coupon_list", _keys(bags), {"list": autumn.public_id})
+            _issue(tenant, owner, COUPONS, _keys(bags), {"list": autumn.public_id})
     with transaction.atomic(), clock.at(end - timedelta(hours=4)):
         cash = due.filter(kind="cash", currency="EUR", participant__banned_at=None)[:6]
         if cash:
@@ -124,7 +125,7 @@ def tell_test(tenant: Tenant, owner: Actor, colleague: Actor, end: datetime) -> 
             )
             campaign = campaigns.launch(campaign=campaign, actor=owner)
         with clock.at(end - timedelta(hours=9)):
-            people = {first: _earn(campaign, *one) for one in OWED for first in one[:1]}
+            people = {one[0]: _earn(campaign, *one) for one in OWED}
     with clock.at(end - timedelta(hours=3)):
         limits = {"second_person_above_minor": 50000}
         payout_guards.set_limits(tenant=tenant, actor=owner, currency="USD", limits=limits)
