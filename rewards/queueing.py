@@ -44,6 +44,9 @@ NUDGE = "integrations.payouts.sweep"
 NO_DESTINATION = "waiting_for_recipient"
 # Tried, and no call has got as far as the company; no worker is at it now, because a claim says when its call began.
 NEVER_REACHED = Q(status="sending", called_at=None, shipment=None, next_attempt_at__isnull=False)
+_IN_LINE = Q(status="queued", attempts=0)
+# Nothing of it can have left: withdraw() takes it back, and every page offers that for these and for no others.
+WITHDRAWABLE = _IN_LINE | NEVER_REACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +266,7 @@ def let_nothing_leave(*, tenant: Tenant, actor: Actor, note: str) -> int:
 
 
 def _give_up(row: Payout) -> bool:
-    return bool(
-        Payout.objects.filter(pk=row.pk, status="queued", attempts=0).update(status="undone", next_attempt_at=None)
-    )
+    return bool(Payout.objects.filter(_IN_LINE, pk=row.pk).update(status="undone", next_attempt_at=None))
 
 
 def try_again(*, tenant: Tenant, reward_ids: Collection[int], actor: Actor, note: str = "") -> int:

@@ -84,7 +84,9 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
     lines = Payout.objects.for_tenant(request.tenant).filter(batch=batch)
     rows = for_rows(lines.filter(status=chosen) if chosen else lines)
     page = page_of(rows, request, sort="pk", limit=_PAGE_SIZE)
-    counts = Counter(dict(lines.values_list("status").annotate(n=Count("pk")).order_by()))
+    can_go = Count("pk", filter=queueing.WITHDRAWABLE)
+    found = list(lines.values_list("status").annotate(n=Count("pk"), free=can_go).order_by())
+    counts = Counter({status: count for status, count, _free in found})
     people, sums = batch_totals([batch])[batch.pk]
     count = PayoutItem.objects.filter(payout__batch=batch).count()
     url = reverse("web:payout_batch", args=[batch.public_id])
@@ -92,7 +94,7 @@ def _context(request: MerchantRequest, batch: PayoutBatch) -> dict[str, Any]:
     can_change = request.membership.may(Role.MANAGER)
     by_file = files_context(request, batch)
     not_left = bool(counts["queued"] or (by_file["files"] and counts["sending"]))
-    can_withdraw = can_change and bool(counts["queued"])
+    can_withdraw = can_change and any(free for _status, _count, free in found)
     # The page that asks again has the boxes that it was made with, and the lines of its own page.
     with_ticks = "ticks" in request.GET if wants_part(request) else can_withdraw
     here = {"status": chosen, "after": request.GET.get("after", "")[:400], "ticks": "1" if with_ticks else ""}
@@ -176,7 +178,7 @@ def payout_withdraw(request: MerchantRequest, public_id: str) -> HttpResponse:
     batch = own(PayoutBatch.objects.all(), request, public_id)
     rows = Payout.objects.for_tenant(request.tenant).filter(batch=batch)
     if request.POST.get("what") == "all":
-        wanted = rows.filter(status="queued")
+        wanted = rows.filter(queueing.WITHDRAWABLE)
     elif request.POST.get("what") == "ticked":
         wanted = rows.filter(public_id__in=request.POST.getlist("payout"))
     else:

@@ -30,13 +30,7 @@ from referrals.lib.money import Money
 from referrals.web.access import MerchantRequest, member, own
 from referrals.web.access import refused as refused_here
 from referrals.web.payout_rows import Tag, companies, method_text
-from referrals.web.payout_words import (
-    STATUS_TONES,
-    can_be_withdrawn,
-    netted_words,
-    status_text,
-    words_of,
-)
+from referrals.web.payout_words import STATUS_TONES, netted_words, status_text, words_of
 from referrals.web.reward_choice import NoteForm
 from referrals.web.reward_rows import earned_for
 from referrals.web.templatetags.ui import monies
@@ -99,7 +93,7 @@ def payout(request: MerchantRequest, public_id: str) -> HttpResponse:
 
 
 def show_context(request: MerchantRequest, row: Payout) -> dict[str, Any]:
-    """Context of web/payouts/show.html; nine queries at most."""
+    """Context of web/payouts/show.html; ten queries at most."""
     items = list(items_of(row))
     can_change = request.membership.may(Role.MANAGER)
     waiting = [item.reward for item in items if item.reward.state in RETRIED and item.reward.payout_id is None]
@@ -117,7 +111,7 @@ def show_context(request: MerchantRequest, row: Payout) -> dict[str, Any]:
         "gift": PayoutGift.objects.filter(payout=row).first(),
         "can_change": can_change,
         "can_decide": can_change and row.status == "needs_attention",
-        "can_withdraw": can_change and can_be_withdrawn(row),
+        "can_withdraw": can_change and Payout.objects.filter(queueing.WITHDRAWABLE, pk=row.pk).exists(),
         "can_retry": can_change and bool(waiting),
         "can_ask": can_change and can_be_asked(row),
         "side": str(row.get_side_display()),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, QuerySet, Sum
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -17,9 +17,10 @@ from integrations import methods, registry
 from integrations.models import Connection
 from referrals.accounts.tenancy import Tenant
 from referrals.lib.money import Money, exponent_of
-from referrals.web.payout_words import STATUS_TONES, Words, can_be_withdrawn, status_text, words_of
+from referrals.web.payout_words import STATUS_TONES, Words, status_text, words_of
 from referrals.web.templatetags.ui import ago, avatar, monies
 from referrals.web.worths import NOTHING, units_of_batches, units_of_payouts, worths
+from rewards import queueing
 from rewards.models import Payout, PayoutBatch
 
 # What somebody has to look at, before what goes on by itself, before what is over: which of them a batch's tag tells of.
@@ -174,7 +175,10 @@ def _netted(payout: Payout) -> str:
 
 def for_rows(payouts: QuerySet[Payout]) -> QuerySet[Payout]:
     """Payouts with all that payout_rows() reads."""
-    return payouts.select_related("participant", "batch", "shipment", "veto").annotate(reward_count=Count("items"))
+    known = payouts.select_related("participant", "batch", "shipment", "veto")
+    return known.annotate(
+        reward_count=Count("items"), can_withdraw=ExpressionWrapper(queueing.WITHDRAWABLE, BooleanField())
+    )
 
 
 def payout_rows(payouts: Sequence[Any], tenant: Tenant, *, stopped: bool = False) -> list[PayoutRow]:
@@ -204,7 +208,7 @@ def payout_rows(payouts: Sequence[Any], tenant: Tenant, *, stopped: bool = False
                 reference=payout.reference,
                 method=method_text(payout.method),
                 at=ago(payout.paid_at or payout.created_at),
-                can_withdraw=can_be_withdrawn(payout),
+                can_withdraw=payout.can_withdraw,
             )
         )
     return rows

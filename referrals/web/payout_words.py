@@ -42,12 +42,6 @@ def status_text(status: str) -> str:
     return str(dict(Payout.STATUSES).get(status, status))
 
 
-def can_be_withdrawn(payout: Payout) -> bool:
-    """Whether nothing of it can have left yet: it waits in line, or its company was never reached (rewards.queueing.NEVER_REACHED)."""
-    unreached = payout.called_at is None and payout.shipment_id is None and payout.next_attempt_at is not None
-    return (payout.status == "queued" and payout.attempts == 0) or (payout.status == "sending" and unreached)
-
-
 def words_of(payout: Payout, company: str, *, stopped: bool = False) -> Words:
     """The sentence of a payout, read with batch and question. `company` is who sends it, "" for nobody; `stopped`: nothing leaves now."""
     found = _words(payout, company, stopped=stopped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -42,9 +43,9 @@ def claimed(payout: Payout) -> Order:
     return order
 
 
-def ended(payout: Payout, outcome: Outcome) -> Payout:
+def ended(payout: Payout, outcome: Outcome, key_life: timedelta = timedelta(0)) -> Payout:
     """One try that came to this."""
-    settling.settle(claimed(payout), outcome, key_life=timedelta(0))
+    settling.settle(claimed(payout), outcome, key_life=key_life)
     payout.refresh_from_db()
     return payout
 
@@ -184,6 +185,43 @@ def test_what_has_not_left_is_withdrawn(alice: Cast, due: list[Reward]) -> None:
     assert odd.status_code == 400
     assert press(alice, "payout_withdraw_one", payouts[0].public_id).status_code == 303
     assert states(due[:1]) == ["sending"]
+
+
+def test_the_batch_offers_to_withdraw_exactly_what_its_payouts_pages_offer(alice: Cast, due: list[Reward]) -> None:
+    more = [make_reward(due[0].campaign, f"{name}@example.com", f"{name}-f@example.net") for name in ("una", "vera")]
+    rows = queued(alice, *due, *more)
+    unreached, called, sent, unknown, asked, paid, failed, undone = rows[1:]
+    claimed(called)
+    for row, outcome in (
+        (unreached, Outcome("unsent", "", "No way there.")),
+        (sent, Outcome("sent", "ref-1")),
+        (asked, Outcome("ask", "", "Who knows?")),
+        (paid, Outcome("paid", "ref-2")),
+        (failed, Outcome("failed", "", "No.")),
+    ):
+        ended(row, outcome)
+    ended(unknown, Outcome("unknown", "", "No answer."), key_life=timedelta(hours=1))
+    press(alice, "payout_withdraw_one", undone.public_id)
+
+    shown = page(alice, "payout_batch", rows[0].batch.public_id)
+    singly = [row for row in rows if "/withdraw/" in page(alice, "payout", row.public_id)]
+    boxes = re.findall(r'name="payout" value="(\w+)"', shown)
+
+    assert boxes == [row.public_id for row in singly] == [rows[0].public_id, unreached.public_id]
+    assert "/withdraw/" in shown
+    # Where only such a one is left the box stays, and one press on "all" would take it, too.
+    press(alice, "payout_withdraw", rows[0].batch.public_id, what="ticked", payout=[rows[0].public_id])
+    shown = page(alice, "payout_batch", rows[0].batch.public_id)
+    assert re.findall(r'name="payout" value="(\w+)"', shown) == [unreached.public_id]
+    press(alice, "payout_withdraw", rows[0].batch.public_id, what="ticked", payout=boxes)
+    unreached.refresh_from_db()
+    assert (unreached.status, unreached.message) == ("failed", "Withdrawn: nothing had been sent.")
+    assert states(due[:2]) == ["due", "due"]
+    assert 'name="payout"' not in page(alice, "payout_batch", rows[0].batch.public_id)
+    assert press(alice, "payout_withdraw", rows[0].batch.public_id, what="all").status_code == 303
+    assert list(rows[0].batch.payouts.order_by("pk").values_list("status", flat=True)) == [
+        *("undone", "failed", "sending", "sent", "unknown", "needs_attention", "paid", "failed", "undone")
+    ]
 
 
 def test_a_second_person_approves(alice: Cast, due: list[Reward]) -> None:
