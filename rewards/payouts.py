@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Max, OuterRef, Subquery, Sum
+from django.db.models import Max, OuterRef, Q, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from participants.models import Participant
@@ -262,11 +262,12 @@ def add(payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> N
         record_bulk(payouts[0].tenant, actor, [payout_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
 
 
-def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]:
+def carried_over(participant_ids: Collection[int], *, besides: Payout | None = None) -> dict[tuple[int, str], int]:
     """What stands on each (person, side) beyond the rewards that are still to be issued, in minor units, when it is not nothing.
 
     Below zero after a reward was taken back that had been issued; above when an issued one grew. The next payout nets it
-    (PRODUCT.md, "A reward's life"). What a payout on its way nets already is not netted again. Three queries.
+    (PRODUCT.md, "A reward's life"). What a payout on its way (but not `besides`) nets already is not netted again, as far as its rewards
+    are still there: one whose rewards were held meanwhile sets nothing off, because nothing of it leaves. Three queries.
     """
     left: Counter[tuple[int, str]] = Counter()
     entries = LedgerEntry.objects.filter(participant__in=participant_ids).values_list("participant", "side")
@@ -279,11 +280,13 @@ def carried_over(participant_ids: Collection[int]) -> dict[tuple[int, str], int]
         waiting.values_list("participant", "side").annotate(total=Sum("amount_minor")).order_by()
     ):
         left[person, side] -= minor
-    on_the_way = Payout.objects.filter(participant__in=participant_ids, status__in=Payout.OPEN)
-    for person, side, minor in (
-        on_the_way.values_list("participant", "side").annotate(total=Sum("netted_minor")).order_by()
-    ):
-        left[person, side] -= minor
+    on_the_way = Payout.objects.filter(participant__in=participant_ids, status__in=Payout.OPEN).exclude(netted_minor=0)
+    if besides is not None:
+        on_the_way = on_the_way.exclude(pk=besides.pk)
+    there = Sum("rewards__amount_minor", filter=Q(rewards__state__in=[State.QUEUED, State.SENDING]), default=0)
+    nets = on_the_way.annotate(there=there).values_list("participant", "side", "netted_minor", "there").order_by()
+    for person, side, minor, worth in nets:
+        left[person, side] -= max(minor, -worth) if worth else 0
     return {key: minor for key, minor in left.items() if minor}
 
 

@@ -23,6 +23,7 @@ from rewards.models import PayoutBatch, PayoutItem, PayoutRoute, PayoutRun, Rewa
 from rewards.payouts import carried_over, lock_recipients
 from rewards.queueing import NO_DESTINATION
 from rewards.routes import Need, calendar_of, needs_of, route_for, times_of
+from rewards.sending import MENDED
 
 # How many rewards one batch takes, whole people only; what is more is the next part of the slot.
 MOST = 2000
@@ -49,8 +50,11 @@ class Below:
 
 
 def left_to_a_person() -> Exists:
-    """Rewards that were in a payout that was withdrawn, undone, or came to nothing for no reason that mends itself."""
-    over = Q(payout__status="undone") | Q(payout__status="failed", payout__reason="")
+    """Rewards that were in a payout that was withdrawn, undone, or came to nothing for no reason that mends itself.
+
+    One that did not leave because its rewards were held meanwhile, or its recipient has another address, leaves nothing to a person.
+    """
+    over = Q(payout__status="undone") | Q(payout__status="failed", payout__reason="") & ~Q(payout__message__in=MENDED)
     return Exists(PayoutItem.objects.filter(over, reward=OuterRef("pk")))
 
 

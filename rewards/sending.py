@@ -35,6 +35,9 @@ LEASE = timedelta(seconds=60)
 SAFE_PART = 0.8
 _MOVED = "The payout address has changed since."
 _CHANGED = "Its rewards have changed since it was made."
+_BANNED = "Its recipient was banned before it could leave."
+# Why nothing of a payout left though nobody said no: what is due again, and well, may leave by itself once more (rewards.runs).
+MENDED = frozenset({_MOVED, _CHANGED, _BANNED})
 
 _DUE = Prepared(
     lambda: Payout.objects.filter(
@@ -106,7 +109,7 @@ def given_up(row: Payout) -> bool:
     if row.destination and where.get(row.participant_id) != row.destination:
         outcome = Outcome("failed", "", _MOVED, _reason_of_move(row, where))
     elif Participant.objects.filter(pk=row.participant_id, banned_at__isnull=False).exists():
-        outcome = Outcome("failed", "", "Its recipient was banned before it could leave.", "")
+        outcome = Outcome("failed", "", _BANNED, "")
     elif meanwhile.changed(row):
         outcome = Outcome("failed", "", _CHANGED, "")
     else:
@@ -176,7 +179,7 @@ def _cut_again(row: Payout, ready: Sequence[Reward], items: Mapping[int, int], p
     if now == items and not paid & now.keys():
         return True
     due = sum(now.values())
-    carried = carried_over([row.participant_id]).get((row.participant_id, row.side), 0) + row.netted_minor
+    carried = carried_over([row.participant_id], besides=row).get((row.participant_id, row.side), 0)
     amount = max(0, due + carried)
     if now == items and amount >= row.amount_minor:
         return True  # what was paid is netted in it already

@@ -224,6 +224,27 @@ def test_banned_and_held_are_left_out_and_lost_is_nothing(alice: Cast) -> None:
     assert (issuing.sweep(), states(*held)) == (1, ["queued"])
 
 
+@pytest.mark.parametrize("by_ban", [False, True])
+def test_what_was_held_while_its_batch_waited_for_money_leaves_with_a_later_run(
+    alice: Cast, method: Method, company: Company, monkeypatch: pytest.MonkeyPatch, by_ban: bool
+) -> None:
+    ways(monkeypatch, method, waits_for_funds=True)
+    route(alice)
+    (reward,) = earn(person(alice, delivery="immediate"))
+    issuing.sweep()
+    if by_ban:
+        bans.ban(participant=reward.participant, actor=ACTOR, reason="Spam")
+    else:
+        lifecycle.hold(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR)
+    fund_batch(batch=PayoutBatch.objects.get(), actor=ACTOR)
+    assert (carrier.sweep(), company.transfers, Payout.objects.get().status) == (0, [], "failed")
+    if by_ban:
+        bans.unban(participant=reward.participant, actor=ACTOR)
+    else:
+        lifecycle.release(tenant=alice.tenant, reward_ids=[reward.pk], actor=ACTOR)
+    assert (states(reward), issuing.sweep(), states(reward)) == (["due"], 1, ["queued"])
+
+
 def test_what_a_person_took_back_is_not_sent_out_again(alice: Cast) -> None:
     route(alice)
     (reward,) = earn(person(alice, delivery="immediate"))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from integrations import payouts as carrier
 from participants.models import Participant
-from rewards import payouts, refunds
+from rewards import lifecycle, payouts, refunds
 from rewards.balances import balances_of
 from rewards.models import LedgerEntry, Payout, PayoutBatch, Reward
+from rewards.payout_guards import fund_batch
+from rewards.queueing import Method
 from rewards.verify import differences
+from tests.chaos.company import Company
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
+from tests.rewards.paying import company, intend, method
 
+__all__ = ["company", "method"]  # fixtures
 pytestmark = pytest.mark.django_db
 
 
@@ -93,3 +101,28 @@ def test_another_s_debt_is_not_mine(alice: Cast, asha: Participant) -> None:
     ben = make_participant(asha.campaign, "ben@example.com")
     issue(alice, earn(ben, "f2"))
     assert paid() == [(1500, 0, "paid"), (1500, 0, "paid")]
+
+
+@pytest.mark.parametrize(("debts", "held"), [(1, 2), (1, 1), (2, 2)])
+def test_what_was_held_while_it_waited_for_money_hides_no_debt(
+    alice: Cast, asha: Participant, method: Method, company: Company, debts: int, held: int
+) -> None:
+    """All of the first payout's rewards leave it for another one, or some; and what is left of it may cover a part of the debt only."""
+    owed = [earn(asha, f"d{n}") for n in range(debts)]
+    issue(alice, *owed)
+    for reward in owed:
+        take_back(alice, reward)
+    rewards = [earn(asha, f"f{n}") for n in range(debts + 1)]
+    first = intend(alice, replace(method, waits_for_funds=True), *rewards)
+    assert (first.amount_minor, first.netted_minor) == (1500, -1500 * debts)
+    keys = [reward.pk for reward in rewards[:held]]
+    lifecycle.hold(tenant=alice.tenant, reward_ids=keys, actor=ACTOR)
+    lifecycle.release(tenant=alice.tenant, reward_ids=keys, actor=ACTOR)
+    assert issue(alice, *rewards[:held]).payouts.get().amount_minor == 1500
+    fund_batch(batch=first.batch, actor=ACTOR)
+    carrier.sweep()
+    due = Reward.objects.filter(state="due").order_by("pk")
+    if due:
+        issue(alice, *due)
+    assert sum(minor for minor, _netted, status in paid() if status == "paid") == 1500 * debts + 1500
+    assert (company.transfers, balances_of([asha.pk])[asha.pk].referrer.left) == ([], 0)
