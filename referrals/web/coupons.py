@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.validators import MaxValueValidator
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -41,6 +42,12 @@ class ListForm(forms.Form):
     last_day = forms.DateField(
         label=lazy("Last day"),
         required=False,
+        # The moment after it has to be a date, too.
+        validators=[
+            MaxValueValidator(
+                date(2199, 12, 31), lazy("That is too far away. Leave it empty if the codes don't expire.")
+            )
+        ],
         help_text=lazy("On which the codes can be used. Empty: they don't expire."),
         widget=forms.DateInput(attrs={"type": "date"}),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +35,7 @@ _NAMES = {
     "pin": ("pin", "securitycode"),
     "url": ("url", "link"),
 }
-_CODE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
+_URL = re.compile(r"https://[^\s/?#]+([/?#]\S*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +207,16 @@ def _gift(values: dict[str, str]) -> Gift | str:
         return _("The line has no code.")
     if len(code) > LONGEST or len(pin) > LONGEST or len(url) > LONGEST_URL:
         return _("A code has at most 120 characters, a link 500.")
-    if any(text and not _CODE.fullmatch(text) for text in (code, pin, url)):
+    if not all(map(_is_plain, code + pin + url)):
         return _("It has characters that no code has.")
-    if url and not url.startswith("https://"):
-        return _("A link begins with https://.")
+    if url and not _URL.fullmatch(url):
+        return _("A link begins with https://, and has no spaces.")
     return Gift(code, url, pin)
+
+
+def _is_plain(char: str) -> bool:
+    """Whether people see it as they type it: no control, no line's end, and nothing invisible, such as what begins a file of Windows."""
+    return char == " " or unicodedata.category(char)[0] not in "CZ"
 
 
 def fingerprint(tenant: Tenant, gift: Gift, key: str | None = None) -> str:

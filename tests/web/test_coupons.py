@@ -21,6 +21,9 @@ def test_the_story_of_a_list(alice: Cast) -> None:
     assert (wrong.status_code, CouponList.objects.count()) == (422, 0)
     past = alice.client.post(url, form | {"last_day": "2001-01-01"})
     assert (past.status_code, "That day is over" in past.content.decode()) == (422, True)
+    # The last day there is has none after it.
+    far = alice.client.post(url, form | {"last_day": "9999-12-31"})
+    assert (far.status_code, "That is too far away" in far.content.decode()) == (422, True)
     alice.client.post(url, form)
     row = CouponList.objects.get()
     assert (row.worth.minor, row.low_at, str(row.expires_at)) == (1000, 1, "2100-01-01 00:00:00+00:00")
