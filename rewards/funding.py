@@ -14,7 +14,7 @@ from referrals.events.services import Actor
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
 from rewards.models import Payout, PayoutBatch
-from rewards.payout_guards import fund_batch
+from rewards.payout_guards import fund_batch, lock_queued
 
 # At most so many are funded at once.
 MOST = 100
@@ -78,6 +78,7 @@ def fund(
         raise Refused("too_many", _("At most %(most)d batches at once.") % {"most": MOST}, field="batch")
     with transaction.atomic():
         rows = PayoutBatch.objects.for_tenant(tenant).filter(public_id__in=public_ids).order_by("pk")
+        lock_queued(rows.values_list("pk", flat=True))
         batches = list(rows.select_for_update(of=("self",)).select_related("merchant"))
         if len(batches) != len(set(public_ids)):
             raise Refused(

@@ -6,7 +6,7 @@ The switch and the ceilings are asked in the transaction that claims a payout, t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -198,7 +198,7 @@ def needs_second_person(tenant: Tenant, payouts: Sequence[Payout]) -> bool:
 def approve_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
     """The second person agrees: the batch leaves. Refused 409: invalid_state, same_person, also for who made the key that made it."""
     with transaction.atomic():
-        row = PayoutBatch.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=batch.pk)
+        row = _locked(batch)
         if not row.needs_approval or row.approved_at is not None:
             raise Refused("invalid_state", _("This batch does not wait for anybody's approval."), status=409)
         if row.created_by_id in identities(row.tenant, actor):
@@ -217,13 +217,25 @@ def fund_batch(*, batch: PayoutBatch, actor: Actor) -> PayoutBatch:
     """The merchant says that the money for a batch is at the company: it leaves, unless it waits for a second person. Refused 409:
     invalid_state."""
     with transaction.atomic():
-        row = PayoutBatch.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=batch.pk)
+        row = _locked(batch)
         if not row.needs_funding or row.funded_at is not None:
             raise Refused("invalid_state", _("This batch does not wait for money."), status=409)
         row.funded_at, row.funded_by = clock.now(), actor.label
         row.save(update_fields=["funded_at", "funded_by"])
         _may_leave(row, actor, types.PAYOUT_BATCH_FUNDED)
     return row
+
+
+def lock_queued(batches: Collection[int]) -> None:
+    """Lock what is in line of these batches, in the order of the primary keys: before the batches, as whoever withdraws a payout or works
+    on it does, because the last one of a batch ends it."""
+    rows = Payout.objects.filter(batch__in=batches, status="queued").order_by("pk")
+    list(rows.select_for_update(of=("self",), no_key=True).values_list("pk"))
+
+
+def _locked(batch: PayoutBatch) -> PayoutBatch:
+    lock_queued([batch.pk])
+    return PayoutBatch.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=batch.pk)
 
 
 def waits(batch: PayoutBatch) -> bool:

@@ -244,7 +244,7 @@ def _withdraw_queued(payouts: Collection[int], tenant: Tenant, actor: Actor, not
         rewards.update(payout=None)
         if done:
             record_many(tenant, actor, [payout_happening(types.PAYOUT_UNDONE, row) for row in done])
-            for batch in {row.batch_id: row.batch for row in done}.values():
+            for _pk, batch in sorted({row.batch_id: row.batch for row in done}.items()):
                 complete(batch, actor)
     return len(done)
 

@@ -4,6 +4,7 @@ at most once, and the books say what it paid (RELIABILITY INV-05, INV-14, INV-15
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,10 @@ from integrations import payouts as carrier
 from integrations.models import Connection
 from integrations.services import disconnect
 from referrals.accounts.tenancy import Tenant
-from rewards import bans, lifecycle, payout_guards, refunds, wiping
+from rewards import bans, funding, lifecycle, payout_guards, refunds, wiping
 from rewards.models import LedgerEntry, Payout, Reward
 from rewards.personal import erase
-from rewards.queueing import Method, withdraw
+from rewards.queueing import Method, queue, withdraw
 from rewards.verify import differences
 from tests.chaos.company import Company
 from tests.factories import ACTOR, Cast, fixed_rule, make_campaign, make_participant
@@ -93,4 +94,35 @@ def test_a_test_side_that_is_wiped_while_payouts_leave_is_empty_and_quiet(
     assert wiping.go_on(wipe, 20.0)
     assert (Payout.objects.count(), Reward.objects.count(), LedgerEntry.objects.count()) == (0, 0, 0)
     assert (carrier.sweep(), carrier.ask()) == (0, 0)
+    assert list(differences()) == []
+
+
+@pytest.mark.parametrize("word", ["approve", "fund", "fund_several"])
+def test_somebody_s_word_and_a_withdrawal_never_wait_for_each_other_in_a_ring(
+    alice: Cast, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """Both lock payouts and their batch: in one order, else PostgreSQL ends one of them with an error page."""
+    company = Company("original")
+    with_issuer(monkeypatch, company)
+    approving = word == "approve"
+    if approving:
+        above = {"second_person_above_minor": 0}
+        payout_guards.set_limits(tenant=alice.tenant, actor=ACTOR, currency="USD", limits=above)
+    campaign, tenant = make_campaign(alice.tenant, [fixed_rule(1500, kind="cash")]), alice.tenant
+    other = replace(ACTOR, ref="2")
+    method = replace(connected(tenant), waits_for_funds=not approving)
+    for number in range(4):
+        people = [make_participant(campaign, f"r{number}{n}@example.com") for n in range(8)]
+        due = [earn(one, f"f{one.pk}").pk for one in people]
+        batch, _made = queue(tenant=tenant, reward_ids=due, method=method, actor=ACTOR, key=f"request-{number}")
+        said: dict[str, Callable[[], Any]] = {
+            "approve": partial(payout_guards.approve_batch, batch=batch, actor=other),
+            "fund": partial(payout_guards.fund_batch, batch=batch, actor=other),
+            "fund_several": partial(funding.fund, tenant=tenant, public_ids=[batch.public_id], actor=other),
+        }
+        keys = list(batch.payouts.values_list("pk", flat=True))
+        at_once(said[word], partial(withdraw, payouts=keys, tenant=tenant, actor=ACTOR))
+        carrier.sweep()
+    left = Payout.objects.exclude(status__in=["undone", "paid"])
+    assert (left.count(), Payout.objects.filter(status="paid").count()) == (0, len(company.transfers))
     assert list(differences()) == []
