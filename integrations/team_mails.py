@@ -124,6 +124,7 @@ def _write(merchant: Merchant, kind: str, subjects: Sequence[str], *, later: boo
             _over(merchant, kind, subjects)
             return 0
         context |= {"kind": kind, "business": merchant.name, "later": later}
+        context |= {"lines": lines[:LISTED], "more": len(lines) - LISTED}
         text = render_to_string("integrations/mail/team_alert.txt", context)
         team = Membership.objects.filter(merchant=merchant, role__in=[Role.OWNER, Role.ADMIN], user__is_active=True)
         for address in team.order_by("pk").values_list("user__email", flat=True):
@@ -140,7 +141,7 @@ Mail = tuple[str, dict[str, object]]
 
 def _hand_over(subjects: Sequence[str]) -> Mail:
     rows = Reward.objects.filter(public_id__in=subjects, state=State.DUE).select_related("participant", "campaign")
-    found = list(rows.order_by("pk")[:LISTED])
+    found = list(rows.order_by("pk"))
     words = ngettext(
         "%(n)d reward waits for you to hand it over", "%(n)d rewards wait for you to hand them over", len(found)
     )
@@ -149,7 +150,7 @@ def _hand_over(subjects: Sequence[str]) -> Mail:
 
 
 def _bring(subjects: Sequence[str]) -> Mail:
-    batches = list(funding.waiting_for_money().filter(public_id__in=subjects).order_by("pk")[:LISTED])
+    batches = list(funding.waiting_for_money().filter(public_id__in=subjects).order_by("pk"))
     sums = funding.needed(batches)
     ways = registry.ways()
     lines = []
@@ -162,9 +163,8 @@ def _bring(subjects: Sequence[str]) -> Mail:
 
 
 def _pay(subjects: Sequence[str]) -> Mail:
-    batches = list(
-        PayoutBatch.objects.filter(public_id__in=subjects, undone_at=None, completed_at=None).order_by("pk")[:LISTED]
-    )
+    open_ones = PayoutBatch.objects.filter(public_id__in=subjects, undone_at=None, completed_at=None)
+    batches = list(open_ones.order_by("pk"))
     own = {way.name: way for way in methods.OWN}
     lines = [
         f"{own[batch.method].label}: {own[batch.method].then} {_address('payout_batch', batch.public_id)}"
@@ -175,7 +175,7 @@ def _pay(subjects: Sequence[str]) -> Mail:
 
 
 def _mend(subjects: Sequence[str]) -> Mail:
-    rows = list(PayoutRoute.objects.filter(public_id__in=subjects).exclude(problem="").order_by("pk")[:LISTED])
+    rows = list(PayoutRoute.objects.filter(public_id__in=subjects).exclude(problem="").order_by("pk"))
     lines = [f"{row.get_kind_display()}: {row.problem}" for row in rows]
     return str(_("Rewards can't be paid by themselves")), {"lines": lines, "url": _address("payout_routes")}
 

@@ -136,7 +136,7 @@ def wait_text(participant: Participant, wait: Wait) -> list[str]:
 
 
 def waiting_sum(wait: Wait) -> str:
-    """What waits: "$30", "$30 and 2 more rewards", "A reward"."""
+    """What waits, always singular: "$30", "$30 + €5", "A reward". What is no money goes unnamed beside money."""
     if not wait.sums:
-        return _("A reward") if wait.things < 2 else _("Your rewards")
+        return _("A reward") if wait.things < 2 else _("More than one reward")
     return " + ".join(money_text(money) for money in wait.sums)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
+from django.utils import translation
 
 from integrations.outlook import Outlook
 from participants.models import Participant
-from referrals.hosted.payout_words import ahead_text, netted_text, pill, state_text
+from referrals.accounts.models import Merchant
+from referrals.hosted.payout_words import ahead_text, netted_text, pill, state_text, waiting_sum
 from referrals.lib.money import Money
 from rewards import payouts, personal, receipts, refunds
 from rewards.models import Payout, Reward
+from rewards.recipients import Wait
 from rewards.runs import Below
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_merchant, make_participant
 from tests.hosted.test_portal import opened, text_of
@@ -75,6 +79,21 @@ def test_what_was_set_off_is_said_in_words() -> None:
         "",
         "$7 was added, because an earlier reward grew after it had been paid.",
     ]
+
+
+def test_what_waits_is_singular_however_much_it_is() -> None:
+    """Its sentences say "waits" and "wartet"."""
+    money = (Money(500, "EUR"), Money(3000, "USD"))
+    waits = [Wait("address", DAY, (), 1), Wait("address", DAY, (), 2), Wait("address", DAY, money, 1)]
+    assert [waiting_sum(one) for one in waits] == ["A reward", "More than one reward", "€5 + $30"]
+    with translation.override("de"):
+        assert waiting_sum(waits[1]) == "Mehr als eine Belohnung"
+
+
+@pytest.mark.parametrize(("name", "long"), [("Halden Coffee", False), ("Halden " * 4, True)])
+def test_a_long_name_leaves_room_for_what_stands_beside_it(name: str, long: bool) -> None:
+    shown = render_to_string("hosted/_logo.html", {"merchant": Merchant(name=name)})
+    assert ("logo--long" in shown) is long
 
 
 def issue(alice: Cast, *rewards: Reward, at: datetime | None = None, reference: str = "") -> Payout:

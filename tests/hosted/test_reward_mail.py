@@ -182,6 +182,10 @@ def test_what_is_given_is_mailed_once_and_stands_on_the_page(
     assert isinstance(message, EmailMultiAlternatives)
     html = str(message.alternatives[0][0])
     assert CODE in html
+    # Between right-to-left words the parts of a PIN such as "1234 5678" would change places.
+    assert '<bdi dir="ltr">9021</bdi>' in html
+    # A long name or address breaks, and the mail stays as wide as the window.
+    assert html.count("table-layout: fixed") >= 2
     assert 'href="https://cards.example/x"' in html
     assert sent() == []
 

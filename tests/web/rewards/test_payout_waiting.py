@@ -160,6 +160,15 @@ def test_custom_rewards_alert_the_team_once_and_stay_due_until_somebody_marks_th
     assert (team_mails.sweep(), subjects()) == (0, [])
 
 
+def test_a_mail_about_many_counts_all_of_them_and_lists_the_first(alice: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team_mails, "LISTED", 2)
+    custom(alice, "f1", "f2", "f3")
+    assert [team_mails.sweep(), team_mails.sweep()] == [3, 0]
+    body = str(mail.outbox[0].body)
+    assert (body.count("asha@example.com (Mugs)"), body.count("and 1 more")) == (2, 1)
+    assert subjects() == ["3 rewards wait for you to hand them over"]
+
+
 def test_nobody_is_mailed_about_what_is_old_or_of_the_test_side(alice: Cast) -> None:
     custom(alice, "f1")
     Reward.objects.update(stage_at=clock.wall() - timedelta(days=8))
