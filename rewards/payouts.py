@@ -156,11 +156,16 @@ def complete(batch: PayoutBatch, actor: Actor) -> None:
         record(batch.tenant, actor, told)
 
 
-def portions(rewards: Sequence[Reward], apart: Collection[int] = ()) -> list[tuple[list[Reward], int]]:
+def portions(
+    rewards: Sequence[Reward], apart: Collection[int] = (), *, whole: bool = False
+) -> list[tuple[list[Reward], int]]:
     """What each payout would be of, and come to: one for each recipient and side, and one for each reward whose primary key is in `apart`.
 
-    Netted with what was taken back or added before: a debt is taken off the smallest first of those that leave apart. Three queries.
+    Netted with what was taken back or added before: a debt is taken off the smallest first of those that leave apart. `whole`: each
+    reward leaves by itself and can't be cut, as a code can't. Three queries.
     """
+    if whole:
+        return _whole(rewards)
     groups: dict[tuple[int, str, int], list[Reward]] = {}
     for reward in rewards:
         alone = reward.pk if reward.pk in apart else 0
@@ -173,6 +178,19 @@ def portions(rewards: Sequence[Reward], apart: Collection[int] = ()) -> list[tup
         amount = max(0, due + left.get((person, side), 0))
         left[person, side] = left.get((person, side), 0) + due - amount
         found.append((group, amount))
+    return found
+
+
+def _whole(rewards: Sequence[Reward]) -> list[tuple[list[Reward], int]]:
+    """What was taken back before is set off against whole rewards only, and the rest of it against a later payout."""
+    left = carried_over({reward.participant_id for reward in rewards}) if rewards else {}
+    found = []
+    for reward in rewards:
+        who = (reward.participant_id, reward.side)
+        is_settled = left.get(who, 0) <= -reward.amount_minor
+        if is_settled:
+            left[who] = left.get(who, 0) + reward.amount_minor
+        found.append(([reward], 0 if is_settled else reward.amount_minor))
     return found
 
 
@@ -223,13 +241,14 @@ def amounts_of(rewards: Sequence[Reward]) -> dict[tuple[int, str], Money]:
     }
 
 
-def outgoing(payable: Sequence[Reward]) -> Outgoing:
-    """What a method would send for these: netted for each person and side as the payout will be. Three queries."""
+def outgoing(payable: Sequence[Reward], *, whole: bool = False) -> Outgoing:
+    """What a method would send for these: netted for each person and side as the payout will be. `whole` as in portions(). Three
+    queries."""
     sums: Counter[str] = Counter()
     netted: Counter[str] = Counter()
     often = Counter(reward.currency for reward in payable)
     debtors = set()
-    for group, amount in portions(payable):
+    for group, amount in portions(payable, whole=whole):
         due = sum(reward.amount_minor for reward in group)
         sums[group[0].currency] += amount
         netted[group[0].currency] += amount - due

@@ -76,6 +76,8 @@ class Preview:
     refused: list[tuple[Reward, str]] = field(default_factory=list)
     # By primary key, those that leave each by itself, because the company does not have what they come to together.
     apart: frozenset[int] = frozenset()
+    # Each leaves by itself and can't be cut: only debts that cover one whole are set off (rewards.payouts.portions).
+    whole: bool = False
 
     @property
     def sums(self) -> dict[str, int]:

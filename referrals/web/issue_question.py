@@ -196,13 +196,12 @@ def question(
     warning: str = "",
 ) -> Question:
     """The question for what is chosen, as it stands now."""
-    option, leaving = found.option, outgoing(preview.payable)
+    option, leaving = found.option, outgoing(preview.payable, whole=preview.whole)
     count = len(preview.payable)
     rewards = ngettext("%(n)s reward", "%(n)s rewards", count) % {"n": f"{count:,}"}
     people = ngettext("%(n)s person", "%(n)s people", leaving.people) % {"n": f"{leaving.people:,}"}
     cards = [_card(one, chosen=one is option) for one in found.fit]
     by_hand = option.value == MANUAL
-    sums = " ".join(sorted(f"{code}:{minor}" for code, minor in preview.sums.items()))
     back = reverse("web:reward", args=[choice.ids[0]]) if choice.origin == "page" and choice.ids else ""
     button = _("Mark %(rewards)s as issued") if by_hand else _("Issue %(rewards)s")
     return Question(
@@ -216,7 +215,8 @@ def question(
         notes=_notes(option, tenant, preview, leaving),
         fields=[
             *choice.fields(choice.totals(tenant).count),
-            ("sums", sums),
+            ("sums", _as_field(preview.sums)),
+            ("leaves", _as_field({money.currency: money.minor for money in leaving.sums})),
             ("payable", str(count)),
             ("world", world),
         ],
@@ -228,6 +228,11 @@ def question(
         cancel=back or choice.state.url(after=choice.state.after),
         warning=warning,
     )
+
+
+def _as_field(sums: Mapping[str, int]) -> str:
+    """As reward_choice.read_sums() reads it."""
+    return " ".join(sorted(f"{code}:{minor}" for code, minor in sums.items()))
 
 
 def _card(option: Option, *, chosen: bool = False, unfit: str = "") -> Card:

@@ -133,16 +133,24 @@ def _deed(
         # The others stay as they are; those without a payout address wait for it.
         keys = [row.pk for row in preview.payable]
         keys += [row.pk for row, code in preview.refused if code == NO_DESTINATION]
-    batch, _made = methods.issue(
-        option,
-        tenant=tenant,
-        reward_ids=keys,
-        actor=request.actor,
-        key=key,
-        note=note,
-        sums=read_sums(request.POST),
-        chosen=options.chosen,
-    )
+    try:
+        batch, _made = methods.issue(
+            option,
+            tenant=tenant,
+            reward_ids=keys,
+            actor=request.actor,
+            key=key,
+            note=note,
+            sums=read_sums(request.POST),
+            chosen=options.chosen,
+            leaving=read_sums(request.POST, "leaves"),
+        )
+    except Refused as refusal:
+        if refusal.field != "amounts":
+            raise
+        # The rewards are worth what they were, but what is set off is another sum by now.
+        message = _("The amounts have changed since you looked. Check them and confirm again.")
+        raise Refused("selection_changed", message, status=409) from refusal
     return batch
 
 

@@ -164,15 +164,15 @@ class Choice:
         return pairs
 
 
-def read_sums(data: QueryDict) -> dict[str, int] | None:
+def read_sums(data: QueryDict, name: str = "sums") -> dict[str, int] | None:
     """The sums that the person was shown, as Totals.sums_text wrote them; None without any, BadRequest for anything else."""
-    if "sums" not in data:
+    if name not in data:
         return None
     sums = {}
-    for part in data.get("sums", "").split():
+    for part in data.get(name, "").split():
         currency, _colon, minor = part.partition(":")
         if not (minor.isascii() and minor.isdigit() and len(minor) <= 18):
-            raise BadRequest("sums")
+            raise BadRequest(name)
         sums[currency] = int(minor)
     return sums
 

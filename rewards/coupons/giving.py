@@ -20,9 +20,9 @@ from rewards.models import Payout, PayoutBatch, PayoutGift, Reward, State
 from rewards.payouts import (
     COUPONS,
     add,
-    carried_over,
     in_one_batch,
     lock_recipients,
+    portions,
     refuse_banned,
     refuse_other_sums,
     write_ledger,
@@ -72,7 +72,7 @@ def preview(tenant: Tenant, reward_ids: Collection[int], chosen: Mapping[str, An
     message = _("No code is left in “%(list)s”. Add codes to it; then it can be issued.") % {"list": coupons.name}
     payable, above = ceilings.within(tenant, found.payable[:left], each=True)
     late = [(row, ceilings.LIMIT) for row in above]
-    return Preview(payable, found.refused + late + [(row, message) for row in without])
+    return Preview(payable, found.refused + late + [(row, message) for row in without], whole=True)
 
 
 def _sorted_out(rewards: Sequence[Reward], coupons: CouponList | None) -> Preview:
@@ -184,15 +184,9 @@ def _give(
 
 
 def _cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
-    """One unsaved payout for each reward. A code can't be cut: what was taken back before is set off against whole rewards only, and
-    the rest of it against a later payout."""
-    carried = carried_over({row.participant_id for row in rewards})
+    """One unsaved payout for each reward: a code can't be cut."""
     payouts = []
-    for reward in rewards:
-        who = (reward.participant_id, reward.side)
-        is_settled = carried.get(who, 0) <= -reward.amount_minor
-        if is_settled:
-            carried[who] += reward.amount_minor
+    for (reward,), amount in portions(rewards, whole=True):
         payout = Payout(
             merchant_id=batch.merchant_id,
             is_test=batch.is_test,
@@ -200,8 +194,8 @@ def _cut(batch: PayoutBatch, rewards: Sequence[Reward]) -> list[Payout]:
             participant=reward.participant,
             side=reward.side,
             method=batch.method,
-            amount_minor=0 if is_settled else reward.amount_minor,
-            netted_minor=-reward.amount_minor if is_settled else 0,
+            amount_minor=amount,
+            netted_minor=amount - reward.amount_minor,
             currency=reward.currency,
             status="paid",
             attempts=1,

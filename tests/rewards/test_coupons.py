@@ -19,6 +19,7 @@ from rewards import lifecycle, payout_guards
 from rewards.coupons import giving
 from rewards.coupons.lists import Stock, add_codes, change_list, close_list, low_lists, make_list, stock_of
 from rewards.models import CouponCode, CouponList, LedgerEntry, Payout, PayoutBatch, PayoutGift, Reward
+from rewards.payouts import issue_by_hand, outgoing
 from rewards.personal import erase
 from rewards.verify import differences
 from tests.factories import ACTOR, Cast, buy, fixed_rule, make_campaign, make_friend, make_participant
@@ -181,6 +182,28 @@ def test_what_was_taken_back_settles_whole_codes_only(alice: Cast, coupons: Coup
     batch = issue(alice, coupons, second, third, key="request-2")
     assert list(batch.payouts.order_by("pk").values_list("amount_minor", "netted_minor")) == [(0, -1000), (1000, 0)]
     assert (CouponCode.objects.filter(payout=None).count(), list(differences())) == (0, [])
+
+
+@pytest.mark.django_db
+def test_a_debt_that_is_less_than_a_code_is_not_said_to_be_set_off(alice: Cast, coupons: CouponList) -> None:
+    """What the question says leaves is what leaves: else nobody who names the amounts could ever issue it."""
+    fill(coupons, "BEANS-0001")
+    terms = [fixed_rule(400, kind="coupon", trigger="nth_event", nth=2), fixed_rule(1000, kind="coupon")]
+    asha = make_participant(make_campaign(alice.tenant, terms))
+    friend = make_friend(asha)
+    (whole,) = buy(friend).rewards
+    small = next(row for row in buy(friend).rewards if row.amount_minor == 400)
+    issue_by_hand(tenant=alice.tenant, reward_ids=[small.pk], actor=ACTOR, key="by-hand-1")
+    lifecycle.reverse(tenant=alice.tenant, reward_ids=[small.pk], actor=ACTOR, note="returned")
+    option, chosen = methods.find(alice.tenant, "coupon_list"), {"list": coupons.public_id}
+    found = methods.preview(option, alice.tenant, [whole.pk], chosen)
+    leaving = outgoing(found.payable, whole=found.whole)
+    assert (leaving.sums, leaving.netted, leaving.debtors) == ([TEN], [], 0)
+    batch, _made = methods.issue(
+        option, tenant=alice.tenant, reward_ids=[whole.pk], actor=ACTOR, key="request-1", chosen=chosen,
+        leaving={money.currency: money.minor for money in leaving.sums},
+    )  # fmt: skip
+    assert batch.payouts.get().amount == TEN
 
 
 @pytest.mark.django_db

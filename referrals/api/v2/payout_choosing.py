@@ -163,7 +163,7 @@ def preview_payouts(call: Call) -> Answer:
     """
     option = option_of(call.tenant, call.body)
     found = methods.preview(option, call.tenant, resolve(call.tenant, selection_of(call.body)), chosen_of(call.body))
-    leaving = outgoing(found.payable)
+    leaving = outgoing(found.payable, whole=found.whole)
     return Answer(
         {
             "method": option.method.name,

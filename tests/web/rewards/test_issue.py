@@ -164,11 +164,20 @@ def test_netting_is_named_with_its_sum(alice: Cast, campaign: Campaign, due: lis
     lifecycle.reverse(tenant=alice.tenant, reward_ids=[due[0].pk], actor=ACTOR, note="Charged back")
     more = [make_reward(campaign, "asha@example.com", f"{name}@example.net") for name in ("one", "two")]
 
-    page = text_of(post(alice.client, "issue", *more, due[1]))
+    asked = post(alice.client, "issue", *more, due[1])
+    page = text_of(asked)
 
     assert "$30.00 3 rewards, 2 people" in page
     assert "1 of these people owes what was taken back after it had been issued" in page
     assert "less by it, $15.00 in all" in page
+    # Somebody restores it meanwhile: then more would leave than was said.
+    lifecycle.restore(tenant=alice.tenant, reward_ids=[due[0].pk], actor=ACTOR)
+    ids = [reward.public_id for reward in (*more, due[1])]
+    press = {**hidden(asked), "reward": ids, "key": KEY[::-1]}
+    again = alice.client.post(reverse("web:rewards_act"), press)
+    assert (again.status_code, states([*more, due[1]])) == (409, ["due", "due", "due"])
+    assert "The amounts have changed since you looked" in text_of(again)
+    assert "$45.00 3 rewards, 2 people" in text_of(again)
 
 
 @pytest.mark.parametrize("what", ["funds", "second", "stopped"])
