@@ -183,9 +183,14 @@ def _years_page(request: MerchantRequest, *, form: NoticeForm | None = None, sta
     known = ledger.years(tenant)
     year = _year(request.GET, known)
     rows: list[ledger.YearTotal] = []
-    above = count = 0
+    count = 0
+    people: set[str] = set()
+    above: set[str] = set()
     for row in ledger.year_totals(tenant, year):
-        count, above = count + 1, above + row.is_above
+        count += 1
+        people.add(row.email)
+        if row.is_above:
+            above.add(row.email)
         if len(rows) < _SHOWN:
             rows.append(row)
     notices = ledger.notices_of(tenant)
@@ -200,8 +205,8 @@ def _years_page(request: MerchantRequest, *, form: NoticeForm | None = None, sta
         "year": year,
         "years": sorted({year, *known}, reverse=True),
         "rows": rows,
-        "count": count,
-        "above": above,
+        "count": len(people),
+        "above": len(above),
         "is_cut": count > len(rows),
         "forms": forms_,
         "may_change": may_change,

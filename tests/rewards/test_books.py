@@ -111,5 +111,10 @@ def test_the_pages_show_each_line_with_what_made_it(alice: Cast) -> None:
         assert words in page
     assert "order-77" not in alice.client.get("/app/payouts/books/?kind=pay").content.decode()
     assert alice.client.get("/app/payouts/books/?kind=gold").status_code == 400
-    assert "asha@example.com" in alice.client.get("/app/payouts/years/").content.decode()
+    # Two currencies are two lines of one person.
+    euros = make_participant(make_campaign(alice.tenant, [fixed_rule(2000, "EUR")], currency="EUR"), "asha@example.com")
+    more = buy(make_friend(euros, "f2@example.net")).rewards[0]
+    issue_by_hand(tenant=alice.tenant, reward_ids=[more.pk], actor=ACTOR, key="request-2")
+    page = alice.client.get("/app/payouts/years/").content.decode()
+    assert ("1 person" in page, page.count("<bdi>asha@example.com")) == (True, 2)
     assert alice.client.get("/app/payouts/years/?year=20x6").status_code == 400
