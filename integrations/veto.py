@@ -23,6 +23,7 @@ from referrals.accounts.tenancy import Tenant
 from referrals.events import types
 from referrals.events.services import Actor, Happening, record
 from referrals.lib import clock, http
+from referrals.lib.plain import one_line
 from referrals.lib.queue import enqueue
 from referrals.lib.sealed import SealError
 from referrals.lib.signing import sign_standard
@@ -206,13 +207,14 @@ def _words(answer: http.Answer) -> str:
     text = answer.body[:4000].decode("utf-8", "replace").replace("\x00", "").strip()
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict) and isinstance(found.get("reason"), str):
         text = found["reason"]
     elif found is not None or text.startswith("<") or answer.status not in {200, 400}:
         text = "" if answer.status in {200, 400} else _("It answered %(status)d.") % {"status": answer.status}
-    return " ".join(text.split())[:300]
+    # JSON can name what no database keeps: NUL, and halves of surrogate pairs.
+    return one_line(text)[:300]
 
 
 # --- what an answer does ---

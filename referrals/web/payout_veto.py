@@ -16,6 +16,7 @@ from integrations import endpoints, veto
 from referrals.accounts.models import Role
 from referrals.lib.codes import random_text
 from referrals.lib.errors import Refused
+from referrals.lib.sealed import SealError
 from referrals.web.access import MerchantRequest, fresh_login, member
 from referrals.web.campaign_forms import apply_refusal
 from rewards.models import PayoutVeto, VetoEndpoint
@@ -102,5 +103,8 @@ def payout_veto_try(request: MerchantRequest) -> HttpResponse:
     row = VetoEndpoint.objects.for_tenant(request.tenant).first()
     if row is None:
         return redirect("web:payout_veto")
-    status, words = veto.ask(row, f"test_{random_text(22)}", veto.SAMPLE)
+    try:
+        status, words = veto.ask(row, f"test_{random_text(22)}", veto.SAMPLE)
+    except SealError:
+        status, words = 0, _("Its secret can't be opened. Make a new one.")
     return _page(request, tried={"status": status, "words": words})

@@ -130,7 +130,7 @@ def _funded(request: MerchantRequest) -> HttpResponseBase:
     ids = request.POST.getlist("batch")
     try:
         shown = {str(name): int(minor) for name, minor in json.loads(request.POST.get("sums", "")).items()}
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadRequest("sums") from error
     try:
         done = funding.fund(tenant=request.tenant, public_ids=ids, actor=request.actor, sums=shown)

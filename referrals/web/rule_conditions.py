@@ -196,7 +196,7 @@ def _mode(value: object, default: str) -> str:
 def _read(kept: str) -> Any:
     try:
         return json.loads(kept)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -108,6 +108,8 @@ def test_a_payout_leaves_when_the_system_agrees_and_the_question_is_signed(
         (b"<html>no</html>", ""),
         (b'["x"]', ""),
         (b"\xff\x00", "\ufffd"),
+        (rb'{"reason": "Staff\u0000\ud83d\u202emember"}', "Staff member"),
+        (b"[" * 5000, "[" * 300),
     ],
 )
 def test_what_the_system_refuses_is_void_with_its_words_and_can_be_restored(
@@ -181,6 +183,8 @@ def test_the_page_refuses_inner_addresses_and_shows_the_secret_once(
     assert (secret in shown, "On: nothing leaves" in shown) == (False, True)
     assert bob.client.post(f"{page}off/").status_code == 403
     assert VetoEndpoint.objects.get().is_on
+    VetoEndpoint.objects.update(sealed="gone.AAAA")
+    assert "secret can&#x27;t be opened" in alice.client.post(f"{page}try/").content.decode()
     assert alice.client.post(f"{page}off/").status_code == 302
     assert not VetoEndpoint.objects.get().is_on
 
