@@ -1,6 +1,7 @@
-"""What the outage tests run in processes of their own, on a database of their own: `python -m tests.chaos.outage prepare|work|look|judge`.
+"""What the outage tests run in processes of their own, on a database of their own: `python -m tests.chaos.outage STEP`.
 
-`prepare` makes payouts, `work` carries them out whatever the database does, until none is open, and `judge` prints what is there.
+`prepare` makes payouts, `work` carries them out whatever the database does, until none is open, `cluster` is the real worker of the
+Procfile, `look` says how many were begun, and `judge` prints what is there.
 """
 
 from __future__ import annotations
@@ -10,23 +11,32 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from referrals.accounts.tenancy import Tenant
 
 PAYOUTS = 40
 
 
 def prepare() -> None:
-    """A merchant with so many payouts on their way, one for each person."""
+    """A database with payouts on their way."""
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
     call_command("createcachetable", verbosity=0)
-    from integrations.models import Connection
     from referrals.accounts.tenancy import Tenant
-    from rewards.queueing import Method, queue
-    from tests.factories import ACTOR, buy, fixed_rule, make_campaign, make_friend, make_merchant, make_participant
+    from tests.factories import make_merchant
 
-    tenant = Tenant(make_merchant("Halden Coffee"))
+    make_payouts(Tenant(make_merchant("Halden Coffee")))
+
+
+def make_payouts(tenant: Tenant) -> None:
+    """So many payouts on their way, one for each person."""
+    from integrations.models import Connection
+    from rewards.queueing import Method, queue
+    from tests.factories import ACTOR, buy, fixed_rule, make_campaign, make_friend, make_participant
+
     row = Connection(merchant=tenant.merchant, is_test=False, provider="stripe")
     row.secrets = {}
     row.save()
@@ -44,14 +54,10 @@ def work() -> None:
     from django.db import DatabaseError, connection
     from django.db.models.functions import Now
 
-    from integrations import payouts, registry
+    from integrations import payouts
     from rewards.models import Payout
-    from tests.chaos.company import Issuer
-    from tests.chaos.wire import call
 
-    issuer = Issuer(call(Path(os.environ["COMPANY"]), lambda: time.sleep(0.05)), None)
-    registry.issuer = lambda method: issuer  # type: ignore[assignment]  # the company of this test
-    payouts.AT_ONCE = 4
+    _pay_by_the_company_of_this_test()
     end = time.monotonic() + 90
     while time.monotonic() < end:
         try:
@@ -64,6 +70,27 @@ def work() -> None:
             connection.close()
             time.sleep(0.1)
     sys.exit("not all of it ended")
+
+
+def cluster() -> None:
+    """`manage.py worker`: django-q2's cluster with all its processes, until a signal ends it. Its patience is short."""
+    from django.core.management import call_command
+
+    from referrals.lib import pulse
+
+    pulse.PATIENCE = float(os.environ["PATIENCE"])
+    _pay_by_the_company_of_this_test()
+    call_command("worker")
+
+
+def _pay_by_the_company_of_this_test() -> None:
+    from integrations import payouts, registry
+    from tests.chaos.company import Issuer
+    from tests.chaos.wire import call
+
+    issuer = Issuer(call(Path(os.environ["COMPANY"]), lambda: time.sleep(0.05)), None)
+    registry.issuer = lambda method: issuer  # type: ignore[assignment]  # there is no other
+    payouts.AT_ONCE = 4
 
 
 def judge() -> None:
@@ -94,4 +121,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    {"prepare": prepare, "work": work, "judge": judge, "look": look}[sys.argv[1]]()
+    {"prepare": prepare, "work": work, "cluster": cluster, "judge": judge, "look": look}[sys.argv[1]]()
