@@ -90,7 +90,8 @@ def _questions(request: MerchantRequest, rows: Iterable[Payout]) -> list[dict[st
             "can_ask": registry.issuer(row.method) is not None,
             "tone": STATUS_TONES[row.status],
             "tries": tries.get(row.pk, []),
-            "last": tries.get(row.pk, [None])[-1],
+            # One that was read from an archive has no tries.
+            "said": row.message or "".join(one.message for one in tries.get(row.pk, [])[-1:]),
         }
         for row in rows
     ]

@@ -258,12 +258,17 @@ def test_a_stopped_side_says_who_stopped_it_and_why(alice: Cast, due: list[Rewar
 
 def test_needs_attention_has_both_sides_facts(alice: Cast, due: list[Reward]) -> None:
     assert "Nothing waits for you" in page(alice, "payouts_attention")
-    payouts = queued(alice, *due[:2])
+    payouts = queued(alice, *due[:3])
     ended(payouts[0], Outcome("ask", "ref-9", "It paid another amount."))
     ended(payouts[1], Outcome("failed", "", "The account is closed."))
+    # One that was read from an archive: its tries stayed where it comes from.
+    settling.settle(claimed(payouts[2]), Outcome("unknown"), key_life=timedelta(hours=1))
+    payouts[2].tries.all().delete()
+    settling.ask_a_person(payouts[2].pk, actor=ACTOR, message="Read from an archive.")
 
     shown = page(alice, "payouts_attention")
 
+    assert "Read from an archive." in shown
     assert "It paid another amount." in shown
     assert payouts[0].key in shown
     assert "The provider rejected it: The account is closed." in shown
