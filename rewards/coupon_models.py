@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -52,6 +53,11 @@ class CouponList(TenantModel):
     def worth(self) -> Money:
         """What one code is worth."""
         return Money(self.worth_minor, self.currency)
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """A moment of the last day on which its codes can be used, by the merchant's clock; None for codes that don't expire."""
+        return self.expires_at - timedelta(seconds=1) if self.expires_at else None
 
     @property
     def is_expired(self) -> bool:

@@ -166,7 +166,7 @@ def coupon_list(request: MerchantRequest, public_id: str) -> HttpResponse:
 
 
 def _settings_form(row: CouponList) -> ListForm:
-    last = (row.expires_at - timedelta(seconds=1)).astimezone(row.merchant.zone).date() if row.expires_at else None
+    last = row.last_moment.astimezone(row.merchant.zone).date() if row.last_moment else None
     return ListForm(initial={"name": row.name, "last_day": last.isoformat() if last else "", "low_at": row.low_at})
 
 

@@ -154,9 +154,8 @@ def give(alice: Cast, *rewards: Reward, **secrets: str) -> Payout:
     ids = [reward.pk for reward in rewards]
     payouts.issue_by_hand(tenant=alice.tenant, reward_ids=ids, actor=ACTOR, key=f"batch-{ids}")
     payout = Payout.objects.order_by("-pk")[0]
-    row = PayoutGift(
-        merchant=payout.merchant, payout=payout, hint="AB9X", expires_at=datetime(2027, 11, 3, 12, tzinfo=UTC)
-    )
+    # The end of 3 November: on the 4th no till takes it.
+    row = PayoutGift(merchant=payout.merchant, payout=payout, hint="AB9X", expires_at=datetime(2027, 11, 4, tzinfo=UTC))
     row.secrets = {"code": "", "url": "", "pin": "", **secrets}
     row.save()
     return payout

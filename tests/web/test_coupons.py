@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -27,6 +29,7 @@ def test_the_story_of_a_list(alice: Cast) -> None:
     alice.client.post(url, form)
     row = CouponList.objects.get()
     assert (row.worth.minor, row.low_at, str(row.expires_at)) == (1000, 1, "2100-01-01 00:00:00+00:00")
+    assert re.search(r'data-label="Expires"><time[^>]*>31 Dec 2099<', alice.client.get(url).content.decode())
     assert "Another list has this name" in alice.client.post(url, form).content.decode()
     page, fill = reverse("web:coupon_list", args=[row.public_id]), reverse("web:coupon_fill", args=[row.public_id])
     assert "1 code added" in alice.client.post(fill, {"codes": "BEANS-0001"}, follow=True).content.decode()
