@@ -119,9 +119,21 @@ def sweep() -> int:
         try:
             asked += work(pk)
         except Exception:
-            # One that can't be worked on keeps no other one waiting, and is asked again when its lease ends.
+            # One that can't be worked on keeps no other one waiting.
             logger.exception("the question %s could not be asked", pk)
+            _not_asked(pk)
     return asked
+
+
+def _not_asked(veto_id: int) -> None:
+    """A fault of ours is no clear answer either: asked again, and after 72 hours a person is. When not even that can be written, it is
+    asked again when its lease ends."""
+    row = PayoutVeto.objects.select_related("payout__merchant").filter(pk=veto_id, answer="").first()
+    try:
+        if row is not None:
+            _wait(row, _("Passalong could not put the question together."))
+    except Exception:
+        logger.exception("the question %s could not be put off", veto_id)
 
 
 def work(veto_id: int) -> bool:

@@ -213,11 +213,23 @@ def test_a_question_that_can_not_be_asked_keeps_no_other_one_waiting(
         patch.setattr(veto, "question", broken)
         assert veto.sweep() == 2
         assert (carrier.sweep(), [state(reward)[0] for reward in rewards]) == (2, ["queued", "issued", "issued"])
-        # It has its lease: not asked again at once.
         assert veto.sweep() == 0
     row = PayoutVeto.objects.get(payout=payouts[0])
-    assert (row.answer, row.attempts) == ("", 1)
+    assert (row.answer, row.attempts, row.message) == ("", 1, "Passalong could not put the question together.")
     assert row.next_at is not None
-    assert timedelta(0) < row.next_at - clock.wall() <= veto.LEASE
+    assert timedelta(minutes=14) < row.next_at - clock.wall() <= veto.AGAIN
     later()
     assert (veto.sweep(), carrier.sweep(), state(rewards[0])) == (1, 1, ("issued", ""))
+
+
+def test_a_question_that_can_never_be_asked_goes_to_a_person_after_72_hours(
+    tester: Cast, asha: Participant, method: Method, company: Company, system: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payout, reward, _secret = asked(tester, method, asha, system)
+    monkeypatch.setattr(veto, "question", lambda payout: 1 / 0)
+    for hours, found in ((71, ("queued", "")), (73, ("held", "held_for_review"))):
+        later(hours)
+        assert (veto.sweep(), carrier.sweep(), state(reward)) == (0, 0, found)
+    payout.refresh_from_db()
+    assert (payout.status, company.transfers, system.got) == ("undone", [], [])
+    assert "could not put the question together" in reward.note
