@@ -15,7 +15,8 @@ from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import Role, Scope
 from referrals.accounts.services import user_actor
 from referrals.lib import clock
-from rewards import payout_guards, queueing
+from referrals.lib.money import Money
+from rewards import funding, lifecycle, payout_guards, queueing, refunds
 from rewards.models import PayoutBatch, PayoutFile, PayoutRoute, PayoutRun, Reward, TeamAlert
 from rewards.queueing import Method
 from tests.api.conftest import Caller
@@ -64,6 +65,21 @@ def test_several_batches_are_funded_together_after_one_question(alice: Cast) -> 
     assert "Nothing waits for money." in alice.client.get(reverse(PAGE)).content.decode()
     for wrong in ("x", "[" * 3000, '{"USD": 1e999}'):
         assert alice.client.post(reverse(FUND), {**data, "sums": wrong}).status_code == 400
+
+
+def test_what_was_held_or_taken_back_meanwhile_needs_no_money(alice: Cast) -> None:
+    batch = batch_of(alice, 1500, 2000, 900)
+    rewards = list(Reward.objects.order_by("pk"))
+    assert funding.needed([batch]) == {batch.pk: [Money(4400, "USD")]}
+    lifecycle.hold(tenant=alice.tenant, reward_ids=[rewards[0].pk], actor=ACTOR)
+    assert funding.needed([batch]) == {batch.pk: [Money(2900, "USD")]}
+    refunds.refund(tenant=alice.tenant, actor=ACTOR, source="manual", external_id="refund-1", event=rewards[1].event)
+    assert funding.needed([batch]) == {batch.pk: [Money(900, "USD")]}
+    # What is set off is smaller than what is held, and what is set off was never to leave.
+    batch.payouts.filter(rewards=rewards[2]).update(netted_minor=-400, amount_minor=500)
+    assert funding.needed([batch]) == {batch.pk: [Money(500, "USD")]}
+    lifecycle.hold(tenant=alice.tenant, reward_ids=[rewards[2].pk], actor=ACTOR)
+    assert funding.needed([batch]) == {batch.pk: [Money(0, "USD")]}
 
 
 def test_only_admins_say_so_after_their_password_and_only_of_their_own(alice: Cast, charlie: Cast) -> None:
