@@ -22,7 +22,7 @@ from integrations import inbox
 from referrals.accounts.models import Role
 from referrals.hosted import clicks, hosts
 from scripts.translations import compile_stale
-from tests import databases, worlds
+from tests import databases, transactions, worlds
 from tests.factories import Cast, make_campaign, make_cast, make_merchant
 from tests.worlds import kept, own
 
@@ -67,6 +67,14 @@ def _only_pages_are_noted(django_test_environment: None) -> Iterator[None]:
     time of tests that open pages."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "_render", _noted_render)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _requests_open_their_own_transactions(django_test_environment: None) -> Iterator[None]:
+    """As on a server. What needs one, and works in a test by that of the test alone, fails here too."""
+    with pytest.MonkeyPatch.context() as patch:
+        transactions.make_requests_bring_their_own(patch)
         yield
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from django.db import IntegrityError, transaction
 
 from integrations.models import Connection, SandboxRow
-from referrals.lib import clock
+from referrals.lib import clock, transactions
 
 Data = dict[str, Any]
 
@@ -111,7 +111,7 @@ class Rows:
 
     def get(self, kind: str, name: str) -> Data | None:
         rows = self._all.filter(kind=kind, name=name)
-        if transaction.get_connection().in_atomic_block:
+        if transactions.is_open():
             rows = rows.select_for_update(no_key=True)
         row = rows.first()
         return row.data if row else None

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events.models import Event
 from referrals.events.types import ALL_TYPES
-from referrals.lib import clock
+from referrals.lib import clock, transactions
 from referrals.lib.codes import public_id
 from referrals.lib.prepared import FEW, insert
 from referrals.lib.requests import request_id
@@ -28,6 +28,7 @@ class Actor:
 
 
 SYSTEM = Actor("system")
+NOT_ALONE = "History is written inside the transaction of the change it tells of."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,7 @@ def record(tenant: Tenant, actor: Actor, *happenings: Happening) -> list[Event]:
 
 def record_many(tenant: Tenant, actor: Actor, happenings: Iterable[Happening]) -> list[Event]:
     """As record(), for any number in one statement."""
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("History is written inside the transaction of the change it tells of.")
+    transactions.demand(NOT_ALONE)
     rows = [
         Event(
             merchant_id=tenant.merchant.pk,
@@ -84,8 +84,7 @@ def record_bulk(tenant: Tenant, actor: Actor, happenings: Sequence[Happening]) -
     """As record_many() when nobody needs the rows back: thousands go by COPY on PostgreSQL, in a third of the time. Returns how many."""
     if connection.vendor != "postgresql" or len(happenings) <= FEW:
         return len(record_many(tenant, actor, happenings))
-    if not connection.in_atomic_block:
-        raise RuntimeError("History is written inside the transaction of the change it tells of.")
+    transactions.demand(NOT_ALONE)
     merchant, is_test, now, asked = tenant.merchant.pk, tenant.is_test, clock.now(), request_id.get()
     who = (actor.kind, actor.ref, actor.label)
     with (

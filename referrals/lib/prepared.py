@@ -31,7 +31,8 @@ from django.db.models.expressions import Col
 from django.db.models.query import RelatedPopulator, get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.subqueries import UpdateQuery
-from django.db.transaction import TransactionManagementError
+
+from referrals.lib import transactions
 
 M = TypeVar("M", bound=Model)
 # So many rows at once are for bulk_create(), which spends its time on them and not on the text.
@@ -96,8 +97,8 @@ class _Prepared:
 
     def _read(self, connection: BaseDatabaseWrapper, text: _Text, values: dict[str, Any]) -> list[Any]:
         """The rows as the database has them, converted as Django does."""
-        if text.locks and not connection.in_atomic_block:
-            raise TransactionManagementError("This query locks rows: it has to run in a transaction.")
+        if text.locks:
+            transactions.demand("This query locks rows: it has to run in a transaction.")
         params = [_given(values[param.name], connection) if isinstance(param, Slot) else param for param in text.params]
         with connection.cursor() as cursor:
             cursor.execute(text.sql, params)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from referrals.accounts.tenancy import Tenant
 from referrals.events.services import Actor
-from referrals.lib import clock
+from referrals.lib import clock, transactions
 from referrals.lib.errors import Refused
 from rewards import ceilings, lifecycle, payout_guards, vetoes
 from rewards.coupon_models import CouponCode, CouponList
@@ -212,8 +211,7 @@ def take(coupons: CouponList, payouts: Sequence[Payout]) -> list[CouponCode]:
     """A free code for each of these payouts, the oldest first, as it was: its secrets are in no row but this one any more. Those that
     another one is taking are passed over. Refused 409 `no_codes`."""
     count = len(payouts)
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("Codes are taken in the transaction that gives them.")
+    transactions.demand("Codes are taken in the transaction that gives them.")
     free = CouponCode.objects.filter(list=coupons, payout=None).order_by("pk")
     codes = list(free.select_for_update(skip_locked=True)[:count])
     if len(codes) < count:
