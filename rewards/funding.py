@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, When
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models import Case, Exists, F, OuterRef, Q, Sum, When
+from django.db.models.functions import Greatest, Least
 from django.utils.translation import gettext as _
 
 from referrals.accounts.tenancy import Tenant, TenantQuerySet
 from referrals.events.services import Actor
 from referrals.lib.errors import Refused
 from referrals.lib.money import Money
-from rewards.models import Payout, PayoutBatch, Reward, State
+from rewards.models import Payout, PayoutBatch
 from rewards.payout_guards import fund_batch, lock_queued
+from rewards.payouts import still_there
 
 # At most so many are funded at once.
 MOST = 100
@@ -51,12 +52,10 @@ def needed(batches: Collection[PayoutBatch]) -> dict[int, list[Money]]:
     """What each batch, by primary key, still needs, by currency. Payouts that were withdrawn need nothing, nor does what was held or taken
     back while it waited (rewards.sending.leave does not send it). One query."""
     found: dict[int, list[Money]] = {batch.pk: [] for batch in batches}
-    still = Reward.objects.filter(payout=OuterRef("pk"), state=State.QUEUED).values("payout")
-    there = Coalesce(Subquery(still.annotate(total=Sum("amount_minor")).values("total")), 0)
     leaves = Least(F("amount_minor"), Greatest(0, F("there") + F("netted_minor")))
     whole = Q(status="sending")  # frozen in a file, as it is
     minor = Sum(Case(When(whole, then=F("amount_minor")), When(there=0, then=0), default=leaves))
-    rows = Payout.objects.filter(NOT_LEFT, batch__in=found).annotate(there=there).values("batch_id", "currency")
+    rows = Payout.objects.filter(NOT_LEFT, batch__in=found).annotate(there=still_there()).values("batch_id", "currency")
     for row in rows.annotate(minor=minor).order_by("batch_id", "currency"):
         found[row["batch_id"]].append(Money(row["minor"], row["currency"]))
     return found

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Max, OuterRef, Q, Subquery, Sum
+from django.db.models import Max, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from participants.models import Participant
@@ -281,6 +282,13 @@ def add(payouts: Sequence[Payout], rewards: Sequence[Reward], actor: Actor) -> N
         record_bulk(payouts[0].tenant, actor, [payout_happening(types.PAYOUT_CREATED, payout) for payout in payouts])
 
 
+def still_there() -> Coalesce:
+    """For a query of payouts on their way: what those of their rewards come to, in minor units, that can leave with them. What was held or
+    taken back meanwhile does not."""
+    there = Reward.objects.filter(payout=OuterRef("pk"), state__in=[State.QUEUED, State.SENDING]).values("payout")
+    return Coalesce(Subquery(there.annotate(total=Sum("amount_minor")).values("total")), 0)
+
+
 def carried_over(participant_ids: Collection[int], *, besides: Payout | None = None) -> dict[tuple[int, str], int]:
     """What stands on each (person, side) beyond the rewards that are still to be issued, in minor units, when it is not nothing.
 
@@ -302,8 +310,7 @@ def carried_over(participant_ids: Collection[int], *, besides: Payout | None = N
     on_the_way = Payout.objects.filter(participant__in=participant_ids, status__in=Payout.OPEN).exclude(netted_minor=0)
     if besides is not None:
         on_the_way = on_the_way.exclude(pk=besides.pk)
-    there = Sum("rewards__amount_minor", filter=Q(rewards__state__in=[State.QUEUED, State.SENDING]), default=0)
-    nets = on_the_way.annotate(there=there).values_list("participant", "side", "netted_minor", "there").order_by()
+    nets = on_the_way.annotate(there=still_there()).values_list("participant", "side", "netted_minor", "there")
     for person, side, minor, worth in nets:
         left[person, side] -= max(minor, -worth) if worth else 0
     return {key: minor for key, minor in left.items() if minor}
