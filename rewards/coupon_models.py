@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -11,6 +11,7 @@ from django.db.models import Q
 from referrals.accounts.tenancy import TenantModel, TenantQuerySet
 from referrals.lib import clock
 from referrals.lib.codes import public_id
+from referrals.lib.days import last_moment
 from referrals.lib.money import Money
 from referrals.lib.sealed import seal, unseal
 from rewards.payout_models import Payout
@@ -57,7 +58,7 @@ class CouponList(TenantModel):
     @property
     def last_moment(self) -> datetime | None:
         """A moment of the last day on which its codes can be used, by the merchant's clock; None for codes that don't expire."""
-        return self.expires_at - timedelta(seconds=1) if self.expires_at else None
+        return last_moment(self.expires_at) if self.expires_at else None
 
     @property
     def is_expired(self) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from referrals.hosted.offer import day_text
+from referrals.lib.days import last_moment
 from referrals.lib.sealed import SealError
 from rewards.models import Payout, PayoutGift
 
@@ -47,8 +47,7 @@ def opened(payouts: Sequence[Payout]) -> dict[int, Given]:
         except SealError:
             log.exception("the gift of payout %s can't be opened", row.payout_id)
             continue
-        # The last day, not the one at whose midnight it ends.
-        until = day_text(row.expires_at - timedelta(seconds=1), year=True) if row.expires_at else ""
+        until = day_text(last_moment(row.expires_at), year=True) if row.expires_at else ""
         found[row.payout_id] = Given(
             str(secrets.get("code", "")), str(secrets.get("url", "")), str(secrets.get("pin", "")), until, row.hint
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from babel.dates import format_date
 from django.utils import timezone
 
 # The ordinal's dot belongs to these languages; the order day, month, year is that of all pages.
 _DOTTED = frozenset({"de"})
+
+
+def last_moment(end: datetime) -> datetime:
+    """A moment of the last day on which something can be used that ends at `end`, which may be the midnight after that day."""
+    return end - timedelta(seconds=1)
 
 
 def day_text(at: datetime, locale: str, *, year: bool = True) -> str:
