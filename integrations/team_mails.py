@@ -150,8 +150,9 @@ def _hand_over(subjects: Sequence[str]) -> Mail:
 
 
 def _bring(subjects: Sequence[str]) -> Mail:
-    batches = list(funding.waiting_for_money().filter(public_id__in=subjects).order_by("pk"))
-    sums = funding.needed(batches)
+    waiting = list(funding.waiting_for_money().filter(public_id__in=subjects).order_by("pk"))
+    sums = funding.needed(waiting)
+    batches = [batch for batch in waiting if any(money.minor for money in sums[batch.pk])]
     ways = registry.ways()
     lines = []
     for batch in batches:

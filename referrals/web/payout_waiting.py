@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from integrations import registry
-from integrations.base import Text
+from integrations.base import Text, Way
 from integrations.models import Connection
 from referrals.accounts.models import Role
 from referrals.accounts.tenancy import Tenant
@@ -73,11 +73,19 @@ def waiting_rows(tenant: Tenant, batches: Sequence[PayoutBatch], mine: Collectio
                 people=people_text(totals[batch.pk][0]),
                 method=method_text(batch.method),
                 account=" · ".join(str(part) for part in (provider.label if provider else "", label) if part),
-                steps=way.funding if way else "",
+                steps=_steps(sums[batch.pk], way),
                 is_own=batch.created_by_id in mine,
             )
         )
     return rows
+
+
+def _steps(sums: Collection[Money], way: Way | None) -> Text:
+    if any(money.minor for money in sums):
+        return way.funding if way else ""
+    return _(
+        "It needs no money any more: what it held was set off, held or taken back. Let it go on, and it ends; or withdraw it."
+    )
 
 
 @require_safe

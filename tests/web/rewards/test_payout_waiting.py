@@ -10,6 +10,7 @@ from django.core import mail
 from django.db.models import F
 from django.urls import reverse
 
+from integrations import payouts as carrier
 from integrations import team_mails
 from referrals.accounts.keys import create_api_key
 from referrals.accounts.models import Role, Scope
@@ -80,6 +81,15 @@ def test_what_was_held_or_taken_back_meanwhile_needs_no_money(alice: Cast) -> No
     assert funding.needed([batch]) == {batch.pk: [Money(500, "USD")]}
     lifecycle.hold(tenant=alice.tenant, reward_ids=[rewards[2].pk], actor=ACTOR)
     assert funding.needed([batch]) == {batch.pk: [Money(0, "USD")]}
+    # Nobody is asked for nothing, and the page says what to do.
+    assert (team_mails.sweep(), mail.outbox) == (0, [])
+    assert "It needs no money any more" in alice.client.get(reverse(PAGE)).content.decode()
+    freshen(alice.client, alice.user)
+    data = {"batch": batch.public_id, "sums": json.dumps({"USD": 0})}
+    assert alice.client.post(reverse(FUND), data)["Location"] == reverse("web:payout_batch", args=[batch.public_id])
+    carrier.sweep()
+    assert set(batch.payouts.values_list("status", flat=True)) == {"failed"}
+    assert sorted(Reward.objects.values_list("state", flat=True)) == ["held", "held", "void"]
 
 
 def test_only_admins_say_so_after_their_password_and_only_of_their_own(alice: Cast, charlie: Cast) -> None:
